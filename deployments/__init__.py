@@ -1,0 +1,1 @@
+"""The Ray Serve application: composition, ingress, model replicas and studio."""

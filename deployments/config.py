@@ -1,0 +1,110 @@
+"""Strict reading of a Serve configuration file.
+
+Serve accepts unknown keys and misspelled deployment names in silence; here they are errors that
+name what is wrong and where. Knows Serve's schema, starts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import ServeDeploySchema
+
+from deployments.settings import RESERVED_NAMES, AppArgs
+
+BUILDER = "deployments.app:build"
+
+
+class ConfigError(Exception):
+    """The configuration file cannot be used; the message lists everything that is wrong."""
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read and check a Serve configuration file.
+
+    Args:
+        path: A YAML file as `serve run` takes it.
+
+    Returns:
+        The document as it stands in the file.
+
+    Raises:
+        ConfigError: It is missing, is not YAML, or has a key, a deployment name or a value that
+            is not known.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: must be a mapping with a list of applications")
+    wrong = list(_wrong(document))
+    if wrong:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in wrong))
+    return document
+
+
+def _wrong(document: dict[str, Any]) -> Iterator[str]:
+    yield from _unknown_keys(document, ServeDeploySchema, "")
+    try:
+        ServeDeploySchema.model_validate(document)
+    except ValidationError as error:
+        yield from _lines(error, "")
+        return
+    for index, application in enumerate(document["applications"]):
+        where = f"applications.{index}"
+        if application["import_path"] == BUILDER:
+            yield from _wrong_application(application, where)
+
+
+def _wrong_application(application: Mapping[str, Any], where: str) -> Iterator[str]:
+    try:
+        args = AppArgs.model_validate(application.get("args") or {})
+    except ValidationError as error:
+        yield from _lines(error, f"{where}.args")
+        return
+    known = sorted(RESERVED_NAMES) + [model.id for model in args.models]
+    for index, deployment in enumerate(application.get("deployments") or []):
+        if deployment.get("name") not in known:
+            yield (
+                f"{where}.deployments.{index}.name: {deployment.get('name')!r} is not a deployment "
+                f"of this application; it has {', '.join(known)}"
+            )
+
+
+def _lines(error: ValidationError, where: str) -> Iterator[str]:
+    for detail in error.errors():
+        path = ".".join([part for part in [where] if part] + [str(part) for part in detail["loc"]])
+        kind = detail["type"]
+        yield f"{path}: {'unknown key' if kind == 'extra_forbidden' else detail['msg']}"
+
+
+def _unknown_keys(given: object, model: type[BaseModel], where: str) -> Iterator[str]:
+    """Keys that Serve's schema does not have, wherever it describes them."""
+    if not isinstance(given, dict):
+        return
+    for key, value in given.items():
+        path = f"{where}.{key}" if where else str(key)
+        field = model.model_fields.get(key)
+        if field is None:
+            yield f"{path}: unknown key"
+            continue
+        inner = AutoscalingConfig if key == "autoscaling_config" else _model_in(field.annotation)
+        if inner is None:
+            continue
+        for index, item in enumerate(value if isinstance(value, list) else [value]):
+            yield from _unknown_keys(item, inner, f"{path}.{index}" if value is not item else path)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type expression
+    """The model that an annotation such as `list[Model] | None` is about, if there is one."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)

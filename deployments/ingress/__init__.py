@@ -1,0 +1,1 @@
+"""The HTTP surface: untrusted requests in, errors and answers out."""

@@ -1,0 +1,183 @@
+"""The application's typed arguments: what stands under `args` in the Serve configuration.
+
+Every key is checked and unknown keys are refused. Secrets never stand here: they come from the
+environment, read where they are used.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from storage.settings import FilesystemSettings, StoreSettings
+
+SchedulerName = Literal[
+    "ddim", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "lcm", "unipc", "pndm"
+]
+"""Samplers by the names the field uses for them."""
+
+RESERVED_NAMES = frozenset({"ingress", "studio", "storage"})
+"""Deployment names of the frame, which no model may take."""
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, and a misspelled key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class ModelSettings(Settings):
+    """One entry of the catalog, served by one deployment named like its id.
+
+    Attributes:
+        id: What requests name, and the name of the Serve deployment.
+        name: What a person reads in a list of models.
+        family: Which kind of network the weights are.
+        weights: `demo` for the weights in this package, a local diffusers folder, or a Hub id.
+        revision: Commit, tag or branch of a Hub id; required for one, so that it cannot change
+            underneath.
+        controlnet: A ControlNet's weights, named like `weights`; None for plain img2img.
+        controlnet_revision: Its revision, as above.
+        control_map: What the ControlNet is shown.
+        control_scale: How strongly its residuals count, 0 to 2.
+        scheduler: The sampler.
+        size: Working size: images are denoised at about size x size pixels, aspect kept.
+        steps: Default number of scheduler steps.
+        max_steps: The most a request may ask for.
+        guidance_scale: Default classifier-free guidance.
+        strength: Default distance from the photo, above 0 to 1.
+        device: `auto` takes CUDA when there is one.
+        dtype: `auto` is float16 on CUDA and float32 elsewhere.
+        threads: torch threads of a replica; None for one per core.
+        max_rows: UNet rows in one forward; a guided image takes two.
+        max_waiting: Images a replica holds that wait for their first step; more are refused.
+    """
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    family: Literal["sd"] = "sd"
+    weights: Annotated[str, StringConstraints(min_length=1)] = "demo"
+    revision: str | None = None
+    controlnet: str | None = None
+    controlnet_revision: str | None = None
+    control_map: Literal["canny"] = "canny"
+    control_scale: float = Field(1.0, ge=0, le=2)
+    scheduler: SchedulerName = "dpmpp_2m"
+    size: int = Field(512, ge=64, le=2048, multiple_of=8)
+    steps: int = Field(20, ge=1, le=200)
+    max_steps: int = Field(100, ge=1, le=200)
+    guidance_scale: float = Field(7.5, ge=0, le=30)
+    strength: float = Field(0.8, gt=0, le=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    threads: int | None = Field(None, ge=1)
+    max_rows: int = Field(16, ge=2, le=256)
+    max_waiting: int = Field(64, ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.id in RESERVED_NAMES:
+            raise ValueError(f"model id {self.id!r} is the name of another deployment")
+        if self.steps > self.max_steps:
+            raise ValueError(
+                f"steps {self.steps} of model {self.id!r} is over its max_steps {self.max_steps}"
+            )
+        return self
+
+
+class UploadLimits(Settings):
+    """What an upload may be.
+
+    Attributes:
+        max_body_bytes: Bytes of a whole request body.
+        max_pixels: Width times height of a photo. Pillow opens no WebP above the highest value.
+        max_side: The longer side of a photo, in pixels.
+        max_aspect: Longer side over shorter side.
+    """
+
+    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
+    max_pixels: int = Field(50_000_000, ge=1, le=178_956_970)
+    max_side: int = Field(16_384, ge=1)
+    max_aspect: float = Field(8.0, ge=1)
+
+
+class CorsSettings(Settings):
+    """Which browser pages may call the API.
+
+    Attributes:
+        origins: Exact origins such as `https://shop.example`, or `*` for all.
+        localhost: Also allow pages served from localhost, on any port.
+    """
+
+    origins: tuple[str, ...] = ()
+    localhost: bool = True
+
+
+class IngressSettings(Settings):
+    """The HTTP surface.
+
+    Attributes:
+        public_base_url: What result URLs start with, a CDN for example; None takes it from each
+            request.
+        max_images: The most images one request may ask for.
+        max_prompt_chars: The longest prompt and negative prompt.
+        max_waiting_images: Images in flight per model and ingress replica; more get 429.
+        deadline_s: Seconds after which a request is given up with 504.
+        require_key: Refuse requests without one of the keys in BACKDROP_API_KEYS.
+        cors: Browser pages that may call.
+        limits: What an upload may be.
+    """
+
+    public_base_url: (
+        Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]*[^/\s?#]$")] | None
+    ) = None
+    max_images: int = Field(8, ge=1, le=64)
+    max_prompt_chars: int = Field(2000, ge=1, le=20_000)
+    max_waiting_images: int = Field(64, ge=1, le=10_000)
+    deadline_s: float = Field(300.0, gt=0, le=86_400)
+    require_key: bool = False
+    cors: CorsSettings = CorsSettings()
+    limits: UploadLimits = UploadLimits()
+
+
+class StorageSettings(Settings):
+    """Where results go and how long they stay.
+
+    Attributes:
+        store: The filesystem, or an S3 endpoint such as MinIO.
+        retention_s: Seconds a result is kept; None keeps it for ever.
+        sweep_interval_s: Seconds between looks for results that are too old.
+    """
+
+    store: StoreSettings = FilesystemSettings(kind="filesystem")
+    retention_s: float | None = Field(None, gt=0)
+    sweep_interval_s: float = Field(600.0, gt=0)
+
+
+DEFAULT_MODELS = (
+    ModelSettings(id="stable-diffusion", name="Stable Diffusion"),
+    ModelSettings(id="controlnet", name="ControlNet", controlnet="demo"),
+)
+
+
+class AppArgs(Settings):
+    """`args` of the application.
+
+    Attributes:
+        models: The catalog, in the order `/api/models` lists it.
+        ingress: The HTTP surface.
+        storage: Where results go.
+    """
+
+    models: Annotated[tuple[ModelSettings, ...], Field(min_length=1)] = DEFAULT_MODELS
+    ingress: IngressSettings = IngressSettings()
+    storage: StorageSettings = StorageSettings()
+
+    @model_validator(mode="after")
+    def _unique_ids(self) -> Self:
+        ids = [model.id for model in self.models]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"model ids must be unique; given twice: {', '.join(twice)}")
+        return self

@@ -1,0 +1,1 @@
+"""Pixel work on the CPU: fitting photos to models and encoding results."""

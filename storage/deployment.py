@@ -1,0 +1,129 @@
+"""The storage replica: `Records` for callers of an event loop, and the retention sweep.
+
+A plain class that Ray Serve can run; it is wired elsewhere and needs no Ray
+itself. Knows nothing of HTTP or of the other deployments.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import ParamSpec, TypeVar
+
+from storage.errors import StorageError, StorageUnavailable
+from storage.records import Records
+from storage.settings import StoreSettings, open_store
+from storage.store import StoredObject
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+# As many as the S3 client keeps connections.
+_THREADS = 16
+
+_logger = logging.getLogger(__name__)
+
+
+class Storage:
+    """Saves and loads results. Methods are those of `Records`, awaitable.
+
+    At most 16 operations run at once and the event loop is never blocked. How many
+    more may wait is bounded by the deployment's `max_ongoing_requests`.
+    """
+
+    def __init__(
+        self, settings: StoreSettings, retention_s: float | None, sweep_interval_s: float = 600.0
+    ) -> None:
+        """Open the store, see that it can serve, and start the sweep.
+
+        Args:
+            settings: Which store, and where.
+            retention_s: Results and sources older than this many seconds are removed;
+                None keeps them for ever.
+            sweep_interval_s: Seconds between two removals.
+
+        Raises:
+            StorageError: The store cannot serve; one sentence says why.
+        """
+        self._stop = threading.Event()
+        # Not anyio's threads: cancelling a request natively gives back the limiter's
+        # token while the thread still works, so cancelled requests would pile up threads.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
+        self._sweeper: threading.Thread | None = None
+        store = open_store(settings)
+        store.check()
+        self._records = Records(store)
+        if retention_s is not None:
+            self._sweeper = threading.Thread(
+                target=_sweep_until,
+                args=(self._stop, self._records, timedelta(seconds=retention_s), sweep_interval_s),
+                name="storage-sweep",
+                daemon=True,
+            )
+            self._sweeper.start()
+
+    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
+        """Store a result; see `Records.save`."""
+        await self._run(self._records.save, key, png, recipe)
+
+    async def load_image(self, key: str) -> StoredObject:
+        """Load a result's image; see `Records.load_image`."""
+        return await self._run(self._records.load_image, key)
+
+    async def load_recipe(self, key: str) -> dict[str, object]:
+        """Load a result's recipe; see `Records.load_recipe`."""
+        return await self._run(self._records.load_recipe, key)
+
+    async def save_source(self, key: str, png: bytes) -> None:
+        """Store a source photograph; see `Records.save_source`."""
+        await self._run(self._records.save_source, key, png)
+
+    async def load_source(self, key: str) -> StoredObject:
+        """Load a source photograph; see `Records.load_source`."""
+        return await self._run(self._records.load_source, key)
+
+    async def delete(self, key: str) -> None:
+        """Remove a result; see `Records.delete`."""
+        await self._run(self._records.delete, key)
+
+    async def check_health(self) -> None:
+        """Check this replica, and on purpose not its store.
+
+        Serve kills replicas that are unhealthy. A store that is down for a while comes
+        back on its own; restarting replicas meanwhile would only add an outage.
+
+        Raises:
+            StorageUnavailable: The retention sweep has died.
+        """
+        if self._sweeper is not None and not self._sweeper.is_alive():
+            raise StorageUnavailable("The retention sweep of this replica has died.")
+
+    def close(self) -> None:
+        """Stop the sweep and take no more work. What is running runs to its end."""
+        self._stop.set()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def __del__(self) -> None:
+        """Close; Serve calls this when it stops a replica."""
+        self.close()
+
+    async def _run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+
+
+def _sweep_until(
+    stop: threading.Event, records: Records, retention: timedelta, interval_s: float
+) -> None:
+    # A function without the replica: a thread that held it would keep it alive for ever.
+    while True:
+        try:
+            removed = records.sweep(retention, datetime.now(UTC))
+        except StorageError as error:
+            _logger.warning("The retention sweep failed and will be repeated: %s", error)
+        else:
+            _logger.info("The retention sweep removed %d results and sources.", removed)
+        if stop.wait(interval_s):
+            return

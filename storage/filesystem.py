@@ -1,0 +1,238 @@
+"""Objects as files below one folder: the default store, on Linux and macOS.
+
+Knows nothing of what the objects mean. Every file is reached relative to an
+opened folder and without following symbolic links, so nothing outside the
+root is ever read or written, whatever somebody plants in it.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from storage.errors import (
+    CorruptObject,
+    ObjectNotFound,
+    StorageMisconfigured,
+    StorageUnavailable,
+)
+from storage.store import (
+    ObjectInfo,
+    StoredObject,
+    check_content,
+    check_name,
+    check_prefix,
+    content_type_of,
+    etag_of,
+    is_name,
+    probe,
+)
+
+_FOLDER = re.compile(r"[a-z]{1,32}")
+_UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.part")
+# Far longer than any write takes: a younger file may belong to a living writer.
+_UNFINISHED_MAX_AGE_S = 600.0
+
+
+class FilesystemStore:
+    """An `ImageStore` in a folder. Several processes may share the folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Create the folder and remove what killed writers left in it.
+
+        Args:
+            root: The folder; created when it is not there. It may itself be a symbolic
+                link, nothing below it may.
+
+        Raises:
+            StorageMisconfigured: The folder cannot be created or is no folder.
+            StorageUnavailable: The disk is full or fails.
+        """
+        # Absolute, so that a later change of the working directory changes nothing.
+        self._root = root.absolute()
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _translate(error) from None
+            raise StorageMisconfigured(
+                f"The path of the filesystem store cannot be used as a folder: {error.strerror}."
+            ) from None
+        self._remove_unfinished()
+
+    def put(self, name: str, data: bytes, content_type: str) -> None:
+        """Write an object; see `ImageStore.put`."""
+        check_content(name, content_type)
+        folder, _, file = name.partition("/")
+        unfinished = f".{secrets.token_hex(16)}.part"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with _os_errors(), self._open_folder(folder, create=True) as directory:
+            try:
+                descriptor = os.open(unfinished, flags, 0o640, dir_fd=directory)
+                try:
+                    rest = memoryview(data)
+                    while rest:
+                        rest = rest[os.write(descriptor, rest) :]
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+                os.replace(unfinished, file, src_dir_fd=directory, dst_dir_fd=directory)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(unfinished, dir_fd=directory)
+                raise
+            # Only now is the file's name on disk, too.
+            os.fsync(directory)
+
+    def get(self, name: str) -> StoredObject:
+        """Read an object; see `ImageStore.get`."""
+        check_name(name)
+        folder, _, file = name.partition("/")
+        # O_NONBLOCK: a named pipe must not hang the reader before it is refused.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        with _os_errors():
+            try:
+                with self._open_folder(folder) as directory:
+                    descriptor = os.open(file, flags, dir_fd=directory)
+            except FileNotFoundError:
+                raise ObjectNotFound(name) from None
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    raise CorruptObject(name, "is not a regular file") from None
+                raise
+            try:
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise CorruptObject(name, "is not a regular file")
+                with open(descriptor, "rb", closefd=False) as opened:
+                    data = opened.read()
+            finally:
+                os.close(descriptor)
+        modified = datetime.fromtimestamp(status.st_mtime, UTC)
+        return StoredObject(data, content_type_of(name), modified, etag_of(data))
+
+    def delete(self, name: str) -> None:
+        """Remove an object; see `ImageStore.delete`."""
+        check_name(name)
+        folder, _, file = name.partition("/")
+        with (
+            _os_errors(),
+            contextlib.suppress(FileNotFoundError),
+            self._open_folder(folder) as directory,
+        ):
+            os.unlink(file, dir_fd=directory)
+            os.fsync(directory)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """List objects; see `ImageStore.list`."""
+        check_prefix(prefix)
+        return self._list(prefix)
+
+    def check(self) -> None:
+        """Find out whether the folder can be used; see `ImageStore.check`."""
+        probe(self)
+
+    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+        with _os_errors():
+            folders = [prefix[:-1]] if prefix else self._folders()
+            for folder in folders:
+                # A folder at a time, so that the caller may delete while it iterates.
+                yield from self._list_folder(folder)
+
+    def _list_folder(self, folder: str) -> Sequence[ObjectInfo]:
+        found = []
+        with (
+            contextlib.suppress(FileNotFoundError),
+            self._open_folder(folder) as directory,
+            os.scandir(directory) as entries,
+        ):
+            for entry in entries:
+                name = f"{folder}/{entry.name}"
+                if not is_name(name):
+                    continue
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # deleted since the folder was read
+                    continue
+                if stat.S_ISREG(status.st_mode):
+                    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+                    found.append(ObjectInfo(name, status.st_size, modified))
+        return sorted(found, key=lambda info: info.name)
+
+    def _folders(self) -> Sequence[str]:
+        with self._open_root() as root, os.scandir(root) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if _FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+            )
+
+    def _remove_unfinished(self) -> None:
+        """Remove what writers left behind that were killed in the middle of a write."""
+        oldest_kept = time.time() - _UNFINISHED_MAX_AGE_S
+        with _os_errors():
+            for folder in self._folders():
+                with self._open_folder(folder) as directory, os.scandir(directory) as entries:
+                    for entry in entries:
+                        if not _UNFINISHED.fullmatch(entry.name):
+                            continue
+                        # A replica that starts at the same time may be the faster one.
+                        with contextlib.suppress(FileNotFoundError):
+                            if entry.stat(follow_symlinks=False).st_mtime < oldest_kept:
+                                os.unlink(entry.name, dir_fd=directory)
+
+    @contextmanager
+    def _open_root(self) -> Iterator[int]:
+        try:
+            root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            # Not ObjectNotFound: a lost volume must not look like deleted images.
+            raise StorageUnavailable("The folder of the filesystem store is gone.") from None
+        try:
+            yield root
+        finally:
+            os.close(root)
+
+    @contextmanager
+    def _open_folder(self, folder: str, *, create: bool = False) -> Iterator[int]:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        with self._open_root() as root:
+            if create:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(folder, 0o750, dir_fd=root)
+                    os.fsync(root)
+            directory = os.open(folder, flags, dir_fd=root)
+        try:
+            yield directory
+        finally:
+            os.close(directory)
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _translate(error) from None
+
+
+def _translate(error: OSError) -> StorageUnavailable | StorageMisconfigured:
+    # strerror and never str(error), which holds the path.
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageUnavailable("The disk of the filesystem store is full.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageUnavailable(
+            f"The folder of the filesystem store refuses access: {error.strerror}."
+        )
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return StorageMisconfigured(
+            "The filesystem store holds a file or a symbolic link where a folder belongs."
+        )
+    return StorageUnavailable(f"The disk of the filesystem store fails: {error.strerror}.")

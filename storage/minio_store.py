@@ -1,0 +1,292 @@
+"""Objects in a bucket of any S3 endpoint, through the minio SDK.
+
+Knows nothing of what the objects mean. Everything the SDK and its HTTP client
+raise becomes a StorageError here. Of what the endpoint answers only error codes
+reach a message, never its free text.
+"""
+
+import contextlib
+import io
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from xml.etree.ElementTree import ParseError
+
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, S3Error, ServerError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
+from urllib3.exceptions import SSLError as TLSError
+from urllib3.util import Retry, Timeout
+
+from storage.errors import (
+    ObjectNotFound,
+    StorageError,
+    StorageMisconfigured,
+    StorageUnavailable,
+)
+from storage.settings import ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE, Credentials, MinioSettings
+from storage.store import (
+    ObjectInfo,
+    StoredObject,
+    check_content,
+    check_name,
+    check_prefix,
+    content_type_of,
+    etag_of,
+    is_name,
+    probe,
+)
+
+_BAD_CREDENTIALS = frozenset(
+    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"}
+)
+_BAD_REGION = frozenset(
+    {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
+)
+# Another replica that starts at the same time was faster.
+_CREATED_MEANWHILE = frozenset(
+    {"BucketAlreadyOwnedByYou", "BucketAlreadyExists", "OperationAborted"}
+)
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
+_CODE = re.compile(r"[A-Za-z0-9]{1,64}")
+
+
+class MinioStore:
+    """An `ImageStore` in a bucket. Build it where it is used: it does not pickle.
+
+    A call that gets no answer fails after three attempts, so after about three
+    times the timeouts.
+    """
+
+    def __init__(
+        self,
+        settings: MinioSettings,
+        credentials: Credentials,
+        *,
+        connect_timeout_s: float = 2.0,
+        read_timeout_s: float = 15.0,
+        connections: int = 16,
+    ) -> None:
+        """Build the client; nothing is sent yet.
+
+        Args:
+            settings: Endpoint and bucket.
+            credentials: What signs the requests.
+            connect_timeout_s: Longest wait for a connection, in seconds.
+            read_timeout_s: Longest silence of the endpoint within a request, in seconds.
+            connections: Connections kept open; more threads than that work, but slower.
+
+        Raises:
+            StorageMisconfigured: The file of trusted authorities is unusable.
+        """
+        self._endpoint = settings.endpoint
+        self._bucket = settings.bucket
+        self._prefix = settings.prefix
+        self._create_bucket = settings.create_bucket
+        try:
+            trust = ssl.create_default_context(cafile=settings.ca_file)
+        except OSError:
+            raise StorageMisconfigured(
+                "The ca_file of the S3 store cannot be read as a PEM file of certificates."
+            ) from None
+        self._client = Minio(
+            settings.endpoint,
+            access_key=credentials.access_key,
+            secret_key=credentials.secret_key,
+            session_token=credentials.session_token,
+            secure=settings.secure,
+            # Given, or else the SDK asks for it, which scoped credentials may not.
+            region=settings.region,
+            # The SDK's own client waits 300 s, six times.
+            http_client=urllib3.PoolManager(
+                maxsize=connections,
+                timeout=Timeout(connect=connect_timeout_s, read=read_timeout_s),
+                retries=Retry(
+                    total=2,
+                    backoff_factor=0.1,
+                    status_forcelist=[500, 502, 503, 504],
+                    raise_on_status=False,
+                    # Otherwise the endpoint could make a thread sleep for hours.
+                    respect_retry_after_header=False,
+                ),
+                ssl_context=trust,
+            ),
+        )
+
+    def put(self, name: str, data: bytes, content_type: str) -> None:
+        """Write an object; see `ImageStore.put`."""
+        check_content(name, content_type)
+        with self._sdk_errors(name):
+            # Of known length and below 500 MiB, so the SDK sends it in one request.
+            self._client.put_object(
+                self._bucket,
+                self._prefix + name,
+                io.BytesIO(data),
+                len(data),
+                content_type=content_type,
+            )
+
+    def get(self, name: str) -> StoredObject:
+        """Read an object; see `ImageStore.get`."""
+        check_name(name)
+        with self._sdk_errors(name):
+            response = self._client.get_object(self._bucket, self._prefix + name)
+            try:
+                data = response.read()
+                modified = parsedate_to_datetime(response.headers.get("last-modified", ""))
+            finally:
+                response.close()
+                response.release_conn()
+        # Not the response's content type: whoever can write to the bucket could make
+        # a browser run what it is told is an image.
+        return StoredObject(data, content_type_of(name), modified, etag_of(data))
+
+    def delete(self, name: str) -> None:
+        """Remove an object; see `ImageStore.delete`."""
+        check_name(name)
+        with contextlib.suppress(ObjectNotFound), self._sdk_errors(name):
+            self._client.remove_object(self._bucket, self._prefix + name)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """List objects; see `ImageStore.list`."""
+        check_prefix(prefix)
+        return self._list(prefix)
+
+    def check(self) -> None:
+        """Find out whether the bucket can be used; see `ImageStore.check`.
+
+        Creates the bucket when it is missing and the settings allow it.
+        """
+        with self._sdk_errors():
+            # Listing goes first: it needs no permission that serving does not need, and
+            # some endpoints create a missing bucket on the first put.
+            try:
+                next(self._client.list_objects(self._bucket, self._prefix + "probe/"), None)
+            except S3Error as error:
+                if error.code != "NoSuchBucket" or not self._create_bucket:
+                    raise
+                self._make_bucket()
+        probe(self)
+
+    def _make_bucket(self) -> None:
+        try:
+            self._client.make_bucket(self._bucket)
+        except S3Error as error:
+            if error.code == "AccessDenied":
+                raise StorageMisconfigured(
+                    f"The bucket {self._bucket} does not exist at {self._endpoint}, and the "
+                    "credentials may not create it."
+                ) from None
+            if error.code not in _CREATED_MEANWHILE:
+                raise
+
+    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+        with self._sdk_errors():
+            for found in self._client.list_objects(
+                self._bucket, self._prefix + prefix, recursive=True
+            ):
+                name = (found.object_name or "").removeprefix(self._prefix)
+                if is_name(name):
+                    if found.size is None or found.last_modified is None:
+                        raise ValueError("a listed object has no size or no date")
+                    yield ObjectInfo(name, found.size, found.last_modified)
+
+    @contextmanager
+    def _sdk_errors(self, name: str = "") -> Iterator[None]:
+        # `from None`: the SDK's errors hold responses, and dozens of lines of its
+        # stack would bury the one sentence that an operator needs.
+        try:
+            yield
+        except S3Error as error:
+            raise self._from_s3(error, name) from None
+        except InvalidResponseError as error:
+            # The SDK keeps the status private.
+            raise self._from_status(error._code) from None
+        except ServerError as error:
+            raise self._from_status(error.status_code) from None
+        except HTTPError as error:
+            raise self._from_transport(error) from None
+        except (ValueError, ParseError):
+            raise StorageUnavailable(
+                f"The S3 endpoint {self._endpoint} gave an answer that is not S3: check that "
+                "it is not the port of a web console."
+            ) from None
+
+    def _from_s3(self, error: S3Error, name: str) -> StorageError:
+        code = error.code or ""
+        status = error.response.status
+        if code == "NoSuchKey":
+            return ObjectNotFound(name)
+        if code == "NoSuchBucket":
+            return StorageMisconfigured(
+                f"The bucket {self._bucket} does not exist at {self._endpoint}."
+            )
+        if code in _BAD_CREDENTIALS:
+            return StorageMisconfigured(
+                f"The S3 endpoint {self._endpoint} refuses the credentials ({code}): check "
+                f"{ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE}."
+            )
+        if code in _BAD_REGION:
+            return StorageMisconfigured(
+                f"The S3 endpoint {self._endpoint} refuses the region ({code})."
+            )
+        if code == "RequestTimeTooSkewed":
+            return StorageMisconfigured(
+                f"This machine's clock differs too much from that of {self._endpoint}."
+            )
+        if status in (401, 403):
+            return StorageMisconfigured(
+                f"The credentials may not get, put, delete and list in the bucket {self._bucket} "
+                f"at {self._endpoint} ({_shown(code)})."
+            )
+        return StorageUnavailable(
+            f"The S3 endpoint {self._endpoint} cannot serve: HTTP {status}, {_shown(code)}."
+        )
+
+    def _from_status(self, status: int) -> StorageError:
+        if status >= 500 or status in (408, 429):
+            return StorageUnavailable(
+                f"The S3 endpoint {self._endpoint} cannot serve: HTTP {status}."
+            )
+        return StorageMisconfigured(
+            f"{self._endpoint} does not answer as an S3 endpoint (HTTP {status}): check endpoint "
+            "and secure."
+        )
+
+    def _from_transport(self, error: HTTPError) -> StorageError:
+        reason: BaseException | None = error.reason if isinstance(error, MaxRetryError) else error
+        if isinstance(reason, TLSError):
+            cause = reason.args[0] if reason.args else None
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return StorageMisconfigured(
+                    f"The certificate of the S3 endpoint {self._endpoint} is not trusted "
+                    f"({cause.verify_message}): check ca_file."
+                )
+            if isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
+                return StorageMisconfigured(
+                    f"The S3 endpoint {self._endpoint} does not speak TLS: check secure."
+                )
+        if isinstance(reason, NameResolutionError):
+            what = "its host name does not resolve"
+        elif isinstance(reason, NewConnectionError):
+            what = "it accepts no connections"
+        elif isinstance(reason, ConnectTimeoutError | ReadTimeoutError):
+            what = "it does not answer in time"
+        else:
+            what = f"the connection failed ({type(reason).__name__})"
+        return StorageUnavailable(f"The S3 endpoint {self._endpoint} cannot be reached: {what}.")
+
+
+def _shown(code: str) -> str:
+    """Return an error code of the endpoint if it is one, and nothing it made up."""
+    return code if _CODE.fullmatch(code) else "no known error code"

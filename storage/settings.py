@@ -1,0 +1,150 @@
+"""Typed settings of the object stores, and the step from settings to a store.
+
+Settings hold no secret, so they may be logged and pickled. Credentials come
+from the environment only and are read when the store is opened.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from storage.errors import StorageMisconfigured
+from storage.store import ImageStore
+
+ACCESS_KEY_VARIABLE = "BACKDROP_S3_ACCESS_KEY"
+# The name of a variable, not what it holds.
+SECRET_KEY_VARIABLE = "BACKDROP_S3_SECRET_KEY"  # noqa: S105
+SESSION_TOKEN_VARIABLE = "BACKDROP_S3_SESSION_TOKEN"  # noqa: S105
+
+_ENDPOINT = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+
+class _Settings(BaseModel):
+    # An endpoint pasted with credentials in it must not come back in an error.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class FilesystemSettings(_Settings):
+    """Images in a folder.
+
+    Attributes:
+        kind: Selects this store.
+        path: The folder; created when missing. Relative to the process's working folder.
+    """
+
+    kind: Literal["filesystem"] = "filesystem"
+    path: str = Field(default="data", min_length=1)
+
+
+class MinioSettings(_Settings):
+    """Images in a bucket of an S3 endpoint: MinIO, AWS or any other.
+
+    Attributes:
+        kind: Selects this store.
+        endpoint: `host` or `host:port`, without `https://`.
+        bucket: The bucket's name.
+        region: The region that requests are signed for.
+        secure: Speak TLS.
+        ca_file: PEM file of the authorities to trust instead of the system's.
+        create_bucket: Create the bucket when it is missing. If false, credentials
+            suffice that may only get, put, delete and list in the bucket.
+        prefix: Put before every object's name; empty or ending in a slash.
+    """
+
+    kind: Literal["minio"] = "minio"
+    endpoint: str
+    bucket: str = Field(default="backdrop", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    region: str = Field(default="us-east-1", pattern=r"^[A-Za-z0-9-]{1,64}$")
+    secure: bool = True
+    ca_file: str | None = Field(default=None, min_length=1)
+    create_bucket: bool = True
+    prefix: str = Field(default="", max_length=256, pattern=r"^(?:[A-Za-z0-9_-]+/)*$")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _check_endpoint(cls, endpoint: str) -> str:
+        if "://" in endpoint:
+            raise ValueError("write host:port without a scheme, and choose TLS with 'secure'")
+        if not _ENDPOINT.fullmatch(endpoint):
+            raise ValueError("write host:port, without credentials, path or query")
+        port = endpoint.rpartition("]")[2].rpartition(":")[2]
+        if port.isdigit() and not 0 < int(port) < 65536:
+            raise ValueError("the port must be between 1 and 65535")
+        return endpoint
+
+
+StoreSettings = Annotated[FilesystemSettings | MinioSettings, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What signs requests to an S3 endpoint. Its repr shows none of it.
+
+    Attributes:
+        access_key: The access key id.
+        secret_key: The secret key.
+        session_token: The token of temporary credentials.
+    """
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+def read_credentials(environment: Mapping[str, str]) -> Credentials:
+    """Read the S3 credentials.
+
+    Args:
+        environment: Normally `os.environ`.
+
+    Returns:
+        The credentials.
+
+    Raises:
+        StorageMisconfigured: A variable is missing or empty, or has white space around
+            its value; the message names the variable.
+    """
+
+    def read(variable: str) -> str:
+        value = environment.get(variable, "")
+        # A secret made from a file often ends in a newline; its error would be obscure.
+        if value != value.strip():
+            raise StorageMisconfigured(f"{variable} has white space around its value.")
+        return value
+
+    for variable in (ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE):
+        if not read(variable):
+            raise StorageMisconfigured(
+                f"The S3 store needs the environment variable {variable}, and it is not set."
+            )
+    return Credentials(
+        read(ACCESS_KEY_VARIABLE), read(SECRET_KEY_VARIABLE), read(SESSION_TOKEN_VARIABLE) or None
+    )
+
+
+def open_store(settings: StoreSettings) -> ImageStore:
+    """Open the store that the settings describe, with credentials from the environment.
+
+    Args:
+        settings: Which store, and where.
+
+    Returns:
+        A store that was not yet asked whether it can serve: see `ImageStore.check`.
+
+    Raises:
+        StorageMisconfigured: Credentials are missing, or a file or folder is unusable.
+        StorageUnavailable: The disk of a filesystem store is full or fails.
+    """
+    # Imported here: each needs the settings above, and neither needs the other's libraries.
+    if isinstance(settings, FilesystemSettings):
+        from storage.filesystem import FilesystemStore
+
+        return FilesystemStore(Path(settings.path))
+    from storage.minio_store import MinioStore
+
+    return MinioStore(settings, read_credentials(os.environ))

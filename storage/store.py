@@ -1,0 +1,190 @@
+"""What an object store is: its protocol, its value types and its object names.
+
+Knows no implementation. An object's name is `folder/key.suffix`: a folder of
+lower-case letters, a key of 128 bits as 32 lower-case hex digits, and a suffix
+that fixes the content type. Nothing else is a name, so no name can leave the
+folder or the bucket it is looked up in.
+"""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from storage.errors import InvalidObjectName, StorageUnavailable
+
+_NAME = re.compile(r"[a-z]{1,32}/[0-9a-f]{32}\.(?:png|json)")
+_PREFIX = re.compile(r"(?:[a-z]{1,32}/)?")
+_CONTENT_TYPES = {"png": "image/png", "json": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object with its content.
+
+    Attributes:
+        data: The content.
+        content_type: `image/png` or `application/json`, from the name's suffix.
+        modified: When it was last written; timezone-aware, UTC.
+        etag: The first 32 hex digits of the content's SHA-256.
+    """
+
+    data: bytes = field(repr=False)
+    content_type: str
+    modified: datetime
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One object of a listing.
+
+    Attributes:
+        name: The object's name.
+        size: Bytes of content.
+        modified: When it was last written; timezone-aware, UTC.
+    """
+
+    name: str
+    size: int
+    modified: datetime
+
+
+class ImageStore(Protocol):
+    """Keeps named objects. Every method blocks and may be called from any thread.
+
+    Every method raises `StorageUnavailable` while the store cannot serve and
+    `StorageMisconfigured` when it never will with its present settings.
+    """
+
+    def put(self, name: str, data: bytes, content_type: str) -> None:
+        """Write an object whole or not at all, over an older one if there is one.
+
+        When this returns, the object survives a crash of the store. Repeating it
+        with the same arguments is harmless.
+
+        Args:
+            name: The object's name.
+            data: The content.
+            content_type: The content type that belongs to the name's suffix.
+
+        Raises:
+            InvalidObjectName: The name is not of the accepted form.
+            ValueError: The content type is not the suffix's.
+        """
+
+    def get(self, name: str) -> StoredObject:
+        """Read an object.
+
+        Args:
+            name: The object's name.
+
+        Returns:
+            The object with its content.
+
+        Raises:
+            InvalidObjectName: The name is not of the accepted form.
+            ObjectNotFound: There is no such object.
+            CorruptObject: Something of this name is there that is no object.
+        """
+
+    def delete(self, name: str) -> None:
+        """Remove an object; one that is not there counts as removed.
+
+        Args:
+            name: The object's name.
+
+        Raises:
+            InvalidObjectName: The name is not of the accepted form.
+        """
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """List the objects of one folder, or all, in the order of their names.
+
+        Whatever else lies in the store is left out.
+
+        Args:
+            prefix: A folder with its slash, such as `generated/`; empty lists all.
+
+        Returns:
+            An iterator that may fetch as it goes, so it may raise too.
+
+        Raises:
+            InvalidObjectName: The prefix is neither empty nor a folder.
+        """
+
+    def check(self) -> None:
+        """Find out whether the store can write, read, list and delete."""
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text is an object's name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def check_name(name: str) -> None:
+    """Accept an object's name.
+
+    Raises:
+        InvalidObjectName: The name is not of the accepted form.
+    """
+    if not is_name(name):
+        raise InvalidObjectName(name)
+
+
+def check_prefix(prefix: str) -> None:
+    """Accept a listing's prefix: empty, or one folder with its slash.
+
+    Raises:
+        InvalidObjectName: It is neither.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        raise InvalidObjectName(prefix)
+
+
+def content_type_of(name: str) -> str:
+    """Return the content type that a valid name's suffix stands for."""
+    return _CONTENT_TYPES[name.rpartition(".")[2]]
+
+
+def check_content(name: str, content_type: str) -> None:
+    """Accept an object to be written.
+
+    Raises:
+        InvalidObjectName: The name is not of the accepted form.
+        ValueError: The content type is not the one of the name's suffix. Both stores
+            answer with the suffix's type, so another one would be lost silently.
+    """
+    check_name(name)
+    if content_type != content_type_of(name):
+        raise ValueError(f"{name} holds {content_type_of(name)}, not {content_type}")
+
+
+def etag_of(data: bytes) -> str:
+    """Return the first 32 hex digits of the data's SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def probe(store: ImageStore) -> None:
+    """Write, read, list and delete one small object in the folder `probe/`.
+
+    Needs no other permission than serving does, so it also proves credentials that
+    are limited to these four operations.
+
+    Raises:
+        StorageUnavailable: The store cannot serve, or returns other bytes than were written.
+        StorageMisconfigured: The store refuses one of the operations.
+    """
+    # A name of its own: replicas that start together must not delete each other's probe.
+    name = f"probe/{secrets.token_hex(16)}.json"
+    data = name.encode()
+    store.put(name, data, content_type_of(name))
+    try:
+        if store.get(name).data != data:
+            raise StorageUnavailable("The image store returns other bytes than were written.")
+        next(store.list("probe/"), None)
+    finally:
+        store.delete(name)

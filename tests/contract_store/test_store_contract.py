@@ -1,0 +1,150 @@
+"""What both stores must do alike, each against its real medium."""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from storage.errors import InvalidObjectName, ObjectNotFound
+from storage.records import Records
+from storage.store import ImageStore
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
+
+
+def key(number: int) -> str:
+    return f"{number:032x}"
+
+
+def image(number: int) -> str:
+    return f"generated/{key(number)}.png"
+
+
+def test_an_object_comes_back_as_it_was_put(store: ImageStore) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    store.put(image(1), PNG, "image/png")
+    stored = store.get(image(1))
+    assert stored.data == PNG
+    assert stored.content_type == "image/png"
+    assert stored.etag == hashlib.sha256(PNG).hexdigest()[:32]
+    assert stored.modified.utcoffset() == timedelta(0)
+    assert before <= stored.modified <= datetime.now(UTC)
+
+
+def test_the_content_type_follows_the_suffix(store: ImageStore) -> None:
+    name = f"generated/{key(1)}.json"
+    store.put(name, b"{}", "application/json")
+    assert store.get(name).content_type == "application/json"
+    with pytest.raises(ValueError, match="holds application/json"):
+        store.put(name, b"{}", "text/html")
+
+
+@pytest.mark.parametrize("size", [0, 1, 6 * 1024 * 1024])
+def test_sizes(store: ImageStore, size: int) -> None:
+    data = os.urandom(size)
+    store.put(image(1), data, "image/png")
+    stored = store.get(image(1))
+    assert stored.data == data
+    assert stored.etag == hashlib.sha256(data).hexdigest()[:32]
+    assert [info.size for info in store.list("generated/")] == [size]
+
+
+def test_a_missing_object_is_named(store: ImageStore) -> None:
+    with pytest.raises(ObjectNotFound) as caught:
+        store.get(image(1))
+    assert caught.value.name == image(1)
+    store.put(image(2), PNG, "image/png")
+    with pytest.raises(ObjectNotFound):
+        store.get(image(1))
+
+
+def test_put_overwrites_and_repeats(store: ImageStore) -> None:
+    store.put(image(1), b"old and longer", "image/png")
+    for _ in range(2):
+        store.put(image(1), b"new", "image/png")
+    assert store.get(image(1)).data == b"new"
+    assert [info.name for info in store.list("")] == [image(1)]
+
+
+def test_delete_repeats(store: ImageStore) -> None:
+    store.delete(image(1))
+    store.put(image(1), PNG, "image/png")
+    store.put(image(2), PNG, "image/png")
+    for _ in range(2):
+        store.delete(image(1))
+    with pytest.raises(ObjectNotFound):
+        store.get(image(1))
+    assert [info.name for info in store.list("")] == [image(2)]
+
+
+def test_a_listing_is_sorted_and_of_one_folder(store: ImageStore) -> None:
+    assert list(store.list("")) == []
+    assert list(store.list("generated/")) == []
+    source = f"sources/{key(1)}.png"
+    names = [image(3), f"generated/{key(1)}.json", image(1), image(2)]
+    for name in [source, *names]:
+        store.put(name, name.encode(), "image/png" if name.endswith("png") else "application/json")
+    assert [info.name for info in store.list("generated/")] == sorted(names)
+    assert [info.name for info in store.list("sources/")] == [source]
+    assert [info.name for info in store.list("")] == sorted([source, *names])
+    for info in store.list(""):
+        assert info.size == len(info.name)
+        assert info.modified.utcoffset() == timedelta(0)
+        # One of the two may be given in whole seconds only.
+        assert abs(info.modified - store.get(info.name).modified) <= timedelta(seconds=1)
+
+
+def test_objects_may_be_deleted_while_they_are_listed(store: ImageStore) -> None:
+    for number in range(5):
+        store.put(image(number), PNG, "image/png")
+    for info in store.list("generated/"):
+        store.delete(info.name)
+    assert list(store.list("")) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "generated/../sources/x.png", "../../etc/passwd", f"generated/{key(1)}.png\n", "/a.png"],
+)
+def test_no_method_takes_another_name(store: ImageStore, name: str) -> None:
+    with pytest.raises(InvalidObjectName):
+        store.put(name, PNG, "image/png")
+    with pytest.raises(InvalidObjectName):
+        store.get(name)
+    with pytest.raises(InvalidObjectName):
+        store.delete(name)
+    with pytest.raises(InvalidObjectName):
+        store.list(name or "..")
+
+
+def test_check_leaves_nothing_behind(store: ImageStore) -> None:
+    store.check()
+    assert list(store.list("")) == []
+
+
+def test_readers_see_one_writer_s_object_whole(store: ImageStore) -> None:
+    contents = {bytes([number]) * 200_000 for number in range(4)}
+    store.put(image(1), min(contents), "image/png")
+    with ThreadPoolExecutor(8) as threads:
+        writers = [threads.submit(store.put, image(1), data, "image/png") for data in contents] * 4
+        readers = [threads.submit(store.get, image(1)) for _ in range(16)]
+        for writer in writers:
+            writer.result()
+        assert {reader.result().data for reader in readers} <= contents
+
+
+def test_records_keep_results_and_sweep_them(store: ImageStore) -> None:
+    records = Records(store)
+    recipe = {"prompt": "Perfume backdrop, \u2603 \ud800", "seeds": [1, 2], "mask": None}
+    records.save(key(1), PNG, recipe)
+    records.save_source(key(2), PNG)
+    assert records.load_image(key(1)).data == PNG
+    assert records.load_recipe(key(1)) == recipe
+    assert records.load_source(key(2)).data == PNG
+    now = datetime.now(UTC)
+    assert records.sweep(timedelta(days=1), now) == 0
+    assert len(list(store.list(""))) == 3
+    assert records.sweep(timedelta(days=1), now + timedelta(days=2)) == 2
+    assert list(store.list("")) == []

@@ -1,0 +1,177 @@
+"""One real Ray for the whole suite: `serve run` in a process of its own, spoken to over HTTP.
+
+Two applications: `main` at `/` with its results on disk, and `limited` at `/limited` with keys,
+small limits and its results in a real S3 server. The models are tiny, and of the real classes.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from deployments.launch import serve_run
+from tests.s3_server import S3Server
+from tests.tiny_models import save_tiny_controlnet, save_tiny_weights
+
+KEY = "limited-key-7f3a"
+START_TIMEOUT_S = 300
+
+
+@dataclass
+class Cluster:
+    """The running service.
+
+    Attributes:
+        url: Where it listens.
+        data: The folder of the main application's store.
+        s3: The limited application's store.
+        pid: The process that started it all.
+    """
+
+    url: str
+    data: Path
+    s3: S3Server
+    pid: int
+    client: httpx.Client = field(repr=False)
+
+    def generate(self, photo: bytes, *, prefix: str = "", **fields: object) -> httpx.Response:
+        """POST /api/generate."""
+        data = {"prompt": "Perfume backdrop", "model": "stable-diffusion"}
+        data.update({name: str(value) for name, value in fields.items()})
+        return self.client.post(
+            f"{prefix}/api/generate", data=data, files={"image": ("photo.png", photo)}
+        )
+
+    def replicas(self, deployment: str) -> list[psutil.Process]:
+        """The processes of a deployment's replicas."""
+        return [
+            process
+            for process in psutil.Process(self.pid).children(recursive=True)
+            if f"ServeReplica:{deployment}" in " ".join(process.cmdline())
+        ]
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    save_tiny_weights(folder / "sd")
+    save_tiny_controlnet(folder / "controlnet")
+    with S3Server(folder / "s3") as s3:
+        port = free_port()
+        config = folder / "serve_config.yaml"
+        config.write_text(yaml.safe_dump(configuration(folder, s3, port)))
+        with (
+            serve_run(config) as child,
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client,
+        ):
+            cluster = Cluster(f"http://127.0.0.1:{port}", folder / "data", s3, child.pid, client)
+            wait_until_up(client, "/api/models")
+            wait_until_up(client, "/limited/api/models")
+            yield cluster
+
+
+def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
+    """The Serve configuration of the suite."""
+    tiny = {
+        "weights": str(folder / "sd"),
+        "size": 64,
+        "steps": 4,
+        "guidance_scale": 3.0,
+        "threads": 1,
+    }
+    models = [
+        {"id": "stable-diffusion", "name": "Stable Diffusion", **tiny},
+        {
+            "id": "controlnet",
+            "name": "ControlNet",
+            "controlnet": str(folder / "controlnet"),
+            **tiny,
+        },
+        {"id": "missing", "name": "Missing", **tiny, "weights": str(folder / "nowhere")},
+    ]
+    small = {
+        "max_images": 2,
+        "max_waiting_images": 2,
+        "deadline_s": 4.0,
+        "require_key": True,
+        "limits": {"max_body_bytes": 65536},
+    }
+    s3_store = {
+        "kind": "minio",
+        "endpoint": s3.endpoint,
+        "bucket": "limited",
+        "secure": False,
+    }
+    secrets = {
+        "BACKDROP_API_KEYS": f"test:{KEY}",
+        "BACKDROP_S3_ACCESS_KEY": s3.admin.access_key,
+        "BACKDROP_S3_SECRET_KEY": s3.admin.secret_key,
+    }
+    slow = {**models[0], "size": 512, "max_steps": 200}
+    return {
+        "http_options": {"host": "127.0.0.1", "port": port},
+        "applications": [
+            application(
+                "main",
+                "/",
+                {
+                    "models": models,
+                    "storage": {"store": {"kind": "filesystem", "path": str(folder / "data")}},
+                },
+            ),
+            {
+                **application(
+                    "limited",
+                    "/limited",
+                    {
+                        "models": [slow],
+                        "ingress": small,
+                        "storage": {"store": s3_store, "retention_s": 3600},
+                    },
+                ),
+                "runtime_env": {"env_vars": secrets},
+            },
+        ],
+    }
+
+
+def application(name: str, prefix: str, args: dict[str, object]) -> dict[str, object]:
+    """An application whose replicas all fit on a small machine."""
+    names = ["ingress", "studio", "storage", *(model["id"] for model in args["models"])]
+    return {
+        "name": name,
+        "route_prefix": prefix,
+        "import_path": "deployments.app:build",
+        "args": args,
+        "deployments": [
+            {"name": deployment, "ray_actor_options": {"num_cpus": 0.01}} for deployment in names
+        ],
+    }
+
+
+def wait_until_up(client: httpx.Client, path: str) -> None:
+    """Wait for an answer that is not a missing route."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            if client.get(path, timeout=30).status_code in (200, 401):
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.3)
+    raise TimeoutError(f"{path} was not up within {START_TIMEOUT_S} s")
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

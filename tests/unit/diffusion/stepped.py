@@ -1,0 +1,121 @@
+"""An engine whose steps wait for the test, and what listens to its jobs."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from deployments.diffusion.control import canny
+from deployments.diffusion.engine import Engine, Event
+from deployments.diffusion.model import Denoising, StableDiffusion
+from deployments.jobs import GeneratedImage, ImageJob, Pixels, PreparedPhoto, Progress
+
+PATIENCE_S = 60
+"""How long a test waits for what must happen; only a broken engine takes that long."""
+
+
+def a_photo(height: int = 64, width: int = 64, seed: int = 0) -> PreparedPhoto:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    return PreparedPhoto(np.kron(coarse, np.ones((8, 8, 1), dtype=np.uint8)))
+
+
+def a_job(key: str = "a", **changes: Any) -> ImageJob:
+    settings: dict[str, Any] = {
+        "prompt": "a forest",
+        "negative_prompt": "",
+        "seed": 1,
+        "steps": 5,
+        "guidance_scale": 5.0,
+        "strength": 0.8,
+    }
+    return ImageJob(key=key, **(settings | changes))
+
+
+class SteppedModel(StableDiffusion):
+    """Announces each forward pass and holds it until the test allows it.
+
+    Attributes:
+        announced: The keys of the jobs in each forward pass, as it begins.
+        latents: The final latents of each job that came so far.
+    """
+
+    def __init__(self, components: Any, scheduler: Any = "ddim", **options: Any) -> None:
+        super().__init__(components, scheduler, canny, **options)
+        self.announced: queue.Queue[list[str]] = queue.Queue()
+        self.latents: dict[str, torch.Tensor] = {}
+        self._allowed = threading.Semaphore(0)
+        self._keys: dict[int, str] = {}
+
+    def allow(self, steps: int = 1) -> None:
+        self._allowed.release(steps)
+
+    def next_batch(self) -> list[str]:
+        """The keys in the forward pass that begins next, which then waits for `allow`."""
+        return self.announced.get(timeout=PATIENCE_S)
+
+    def key_of(self, denoising: Denoising) -> str:
+        return self._keys[id(denoising)]
+
+    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:
+        denoising = super().prepare(job, photo)
+        self._keys[id(denoising)] = job.key
+        return denoising
+
+    def predict(self, batch: Sequence[Denoising]) -> list[torch.Tensor]:
+        self.announced.put([self.key_of(one) for one in batch])
+        assert self._allowed.acquire(timeout=PATIENCE_S)
+        return super().predict(batch)
+
+    def decode(self, denoising: Denoising) -> Pixels:
+        self.latents[self.key_of(denoising)] = denoising.latents
+        return super().decode(denoising)
+
+
+class Listener:
+    """Collects a job's events."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._ended = threading.Event()
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        if not isinstance(event, Progress):
+            self._ended.set()
+
+    @property
+    def progress(self) -> list[Progress]:
+        return [event for event in self.events if isinstance(event, Progress)]
+
+    @property
+    def ends(self) -> list[Event]:
+        return [event for event in self.events if not isinstance(event, Progress)]
+
+    def image(self) -> GeneratedImage:
+        end = self._end()
+        assert isinstance(end, GeneratedImage), repr(end)
+        return end
+
+    def error(self) -> Exception:
+        end = self._end()
+        assert isinstance(end, Exception), repr(end)
+        return end
+
+    def _end(self) -> Event:
+        assert self._ended.wait(PATIENCE_S), "the job has not ended"
+        return self.ends[0]
+
+
+def submit(
+    engine: Engine, key: str = "a", photo: PreparedPhoto | None = None, **changes: Any
+) -> tuple[Listener, Any]:
+    """Submit a job made from `a_job`'s settings and changes."""
+    listener = Listener()
+    ticket = engine.submit(a_job(key, **changes), photo or a_photo(), listener)
+    return listener, ticket

@@ -1,0 +1,175 @@
+"""The replica: engine events as an asynchronous generator, health, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stepped import PATIENCE_S, SteppedModel, a_job, a_photo
+
+from deployments.diffusion import model as model_module
+from deployments.diffusion.deployment import ModelReplica
+from deployments.diffusion.sources import WeightsError
+from deployments.errors import InternalError, InvalidRequest, Overloaded, ReplicaLost, Unavailable
+from deployments.jobs import GeneratedImage, Progress
+from deployments.settings import ModelSettings
+from tests.tiny_models import save_tiny_weights
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("replica") / "cups"
+    save_tiny_weights(folder)
+    return folder
+
+
+@pytest.fixture
+def start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., tuple[ModelReplica, SteppedModel]]]:
+    """Starts replicas whose steps wait for the test."""
+    models: list[SteppedModel] = []
+    replicas: list[ModelReplica] = []
+
+    def stepped(components: Any, scheduler: Any, _: Any, control_scale: float) -> SteppedModel:
+        models.append(SteppedModel(components, scheduler, control_scale=control_scale))
+        return models[-1]
+
+    def start(**changes: Any) -> tuple[ModelReplica, SteppedModel]:
+        replicas.append(ModelReplica(_settings(folder, **changes)))
+        return replicas[-1], models[-1]
+
+    monkeypatch.setattr(model_module, "StableDiffusion", stepped)
+    yield start
+    for model in models:
+        model.allow(1000)
+    for replica in replicas:
+        replica.__del__()
+
+
+def _settings(weights: object, **changes: Any) -> ModelSettings:
+    return ModelSettings(
+        id="cups", name="Cups", weights=str(weights), device="cpu", threads=1, **changes
+    )
+
+
+async def next_batch(model: SteppedModel) -> list[str]:
+    return await asyncio.to_thread(model.next_batch)
+
+
+async def test_progress_and_then_the_image(start: Any) -> None:
+    replica, model = start()
+    model.allow(1000)
+    job = a_job(steps=6, strength=0.5)
+    *progress, image = [item async for item in replica.generate(job, a_photo(), True)]
+    assert progress == [Progress(1, 3), Progress(2, 3), Progress(3, 3)]
+    assert isinstance(image, GeneratedImage)
+    assert image.weights == "cups"
+
+
+async def test_only_the_image_when_progress_is_not_wanted(start: Any) -> None:
+    replica, model = start()
+    model.allow(1000)
+    [image] = [item async for item in replica.generate(a_job(), a_photo(), False)]
+    assert isinstance(image, GeneratedImage)
+
+
+async def test_closing_the_generator_cancels_the_job(start: Any) -> None:
+    replica, model = start()
+    items = replica.generate(a_job("left"), a_photo(), True)
+    first = asyncio.ensure_future(anext(items))
+    assert await next_batch(model) == ["left"]
+    model.allow()
+    assert await first == Progress(1, 4)
+    assert await next_batch(model) == ["left"]
+    await items.aclose()
+    after = asyncio.ensure_future(anext(replica.generate(a_job("next"), a_photo(), True)))
+    await asyncio.sleep(0)
+    model.allow()
+    assert await next_batch(model) == ["next"]
+    model.allow(1000)
+    await after
+
+
+async def test_cancelling_the_caller_cancels_the_job(start: Any) -> None:
+    replica, model = start(max_rows=2)
+    left = asyncio.ensure_future(anext(replica.generate(a_job("left"), a_photo(), False)))
+    assert await next_batch(model) == ["left"]
+    after = asyncio.ensure_future(anext(replica.generate(a_job("next"), a_photo(), False)))
+    await asyncio.sleep(0)
+    left.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await left
+    model.allow()
+    assert await next_batch(model) == ["next"]
+    model.allow(1000)
+    assert isinstance(await after, GeneratedImage)
+
+
+async def test_errors_that_a_caller_may_see_pass(start: Any) -> None:
+    replica, model = start(max_rows=2, max_waiting=1)
+    with pytest.raises(InvalidRequest, match="leaves none"):
+        await anext(replica.generate(a_job(strength=0.01), a_photo(), True))
+    running = [
+        asyncio.ensure_future(anext(replica.generate(a_job(key), a_photo(), False)))
+        for key in ("running", "waiting")
+    ]
+    assert await next_batch(model) == ["running"]
+    with pytest.raises(Overloaded):
+        await anext(replica.generate(a_job("refused"), a_photo(), False))
+    model.allow(1000)
+    await asyncio.gather(*running)
+
+
+async def test_other_errors_say_nothing(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    replica, model = start()
+
+    def fail(_: Any) -> Any:
+        raise RuntimeError("secret path")
+
+    monkeypatch.setattr(model, "predict", fail)
+    with pytest.raises(InternalError) as caught:
+        await anext(replica.generate(a_job(), a_photo(), True))
+    assert str(caught.value) == "the model failed to make this image"
+
+
+async def test_health_follows_the_engine(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    replica, model = start()
+    replica.check_health()
+
+    def die(_: Any) -> Any:
+        raise SystemExit
+
+    monkeypatch.setattr(model, "predict", die)
+    with pytest.raises(ReplicaLost):
+        await anext(replica.generate(a_job(), a_photo(), True))
+    with pytest.raises(Unavailable):
+        replica.check_health()
+
+
+async def test_its_end_ends_the_engine(start: Any) -> None:
+    replica, _ = start()
+    replica.__del__()
+    with pytest.raises(ReplicaLost):
+        await anext(replica.generate(a_job(), a_photo(), True))
+
+
+def test_a_model_that_cannot_load_says_why_in_one_sentence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(WeightsError) as caught:
+        ModelReplica(_settings(tmp_path))
+    sentence = f"The weights {tmp_path} have no model_index.json."
+    assert str(caught.value) == sentence
+    assert caught.value.__cause__ is None
+    assert f"Model cups cannot start: {sentence}" in caplog.messages
+
+
+def test_wiring_does_not_import_torch() -> None:
+    code = "import deployments.diffusion.deployment, sys; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_S)  # noqa: S603 - ours

@@ -1,0 +1,93 @@
+import pickle
+import string
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from storage.errors import InvalidObjectName
+from storage.store import (
+    ObjectInfo,
+    StoredObject,
+    check_content,
+    check_name,
+    check_prefix,
+    content_type_of,
+    etag_of,
+    is_name,
+)
+
+KEY = "0123456789abcdef" * 2
+VALID = st.from_regex(r"[a-z]{1,32}/[0-9a-f]{32}\.(png|json)", fullmatch=True)
+SPOILED = st.builds(
+    lambda name, cut, text: name[:cut] + text + name[cut:],
+    VALID,
+    st.integers(0, 80),
+    st.sampled_from(["/", "..", "../", "\\", "\x00", "\n", " ", "%2e", "A", "é", "٣", ".png"]),
+)
+
+
+def is_valid_by_hand(text: str) -> bool:
+    folder, slash, file = text.partition("/")
+    key, dot, suffix = file.partition(".")
+    return (
+        bool(slash and dot)
+        and 1 <= len(folder) <= 32
+        and set(folder) <= set(string.ascii_lowercase)
+        and len(key) == 32
+        and set(key) <= set("0123456789abcdef")
+        and suffix in ("png", "json")
+    )
+
+
+@given(st.one_of(VALID, SPOILED, st.text()))
+@example(f"generated/{KEY}.png\n")
+@example(f"../{KEY}.png")
+@example(f"generated/{KEY.upper()}.png")
+@example(f"generated/sub/{KEY}.png")
+@example(f"generated/{KEY}xpng")
+@example(f"generated{KEY}.png")
+@example("")
+def test_only_folder_key_and_suffix_are_a_name(text: str) -> None:
+    assert is_name(text) is is_valid_by_hand(text)
+    if is_name(text):
+        check_name(text)
+    else:
+        with pytest.raises(InvalidObjectName):
+            check_name(text)
+
+
+@given(st.one_of(VALID, SPOILED, st.text(alphabet="./ab\n")))
+@example("generated/")
+@example("generated")
+@example("../")
+@example("a/b/")
+@example("/")
+def test_only_a_folder_is_a_prefix(text: str) -> None:
+    folder = text.removesuffix("/")
+    if text == "" or (text.endswith("/") and is_valid_by_hand(f"{folder}/{KEY}.png")):
+        check_prefix(text)
+    else:
+        with pytest.raises(InvalidObjectName):
+            check_prefix(text)
+
+
+def test_the_content_type_is_the_suffix_s() -> None:
+    assert content_type_of(f"generated/{KEY}.png") == "image/png"
+    assert content_type_of(f"generated/{KEY}.json") == "application/json"
+    check_content(f"generated/{KEY}.png", "image/png")
+    with pytest.raises(ValueError, match="holds image/png, not text/html"):
+        check_content(f"generated/{KEY}.png", "text/html")
+
+
+def test_etag() -> None:
+    assert etag_of(b"") == "e3b0c44298fc1c149afbf4c8996fb924"
+
+
+def test_values_pickle_and_show_no_content() -> None:
+    stored = StoredObject(b"content", "image/png", datetime.now(UTC), etag_of(b"content"))
+    info = ObjectInfo(f"generated/{KEY}.png", 7, datetime.now(UTC))
+    for value in (stored, info):
+        assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301 - our own pickle
+    assert "content'" not in repr(stored)
