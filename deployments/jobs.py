@@ -16,6 +16,9 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint8]
 """RGB pixels: uint8 [height, width, 3], sRGB, 0 to 255."""
 
+SIDE_STEP = 16
+"""Both sides of a working size are multiples of this: autoencoders shrink by up to as much."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
@@ -33,7 +36,7 @@ class PreparedPhoto:
     """A photo fitted to a model's working size.
 
     Attributes:
-        pixels: uint8 [height, width, 3] at the working size; both sides are multiples of 8.
+        pixels: uint8 [height, width, 3] at the working size; both sides are multiples of SIDE_STEP.
     """
 
     pixels: Pixels

@@ -64,7 +64,7 @@ class ModelSettings(Settings):
     control_map: Literal["canny"] = "canny"
     control_scale: float = Field(1.0, ge=0, le=2)
     scheduler: SchedulerName = "dpmpp_2m"
-    size: int = Field(512, ge=64, le=2048, multiple_of=8)
+    size: int = Field(512, ge=64, le=2048, multiple_of=16)
     steps: int = Field(20, ge=1, le=200)
     max_steps: int = Field(100, ge=1, le=200)
     guidance_scale: float = Field(7.5, ge=0, le=30)

@@ -23,6 +23,7 @@ from deployments.diffusion.sources import (
     WeightsError,
     find_source,
 )
+from deployments.jobs import SIDE_STEP
 from deployments.settings import ModelSettings
 
 _ACCEPTED: Mapping[str, Mapping[str, Any]] = {
@@ -60,8 +61,6 @@ _SHARED_WITH_CONTROLNET = (
     "layers_per_block",
     "cross_attention_dim",
 )
-_SIDE_STEP = 8
-"""Pictures have sides that are multiples of this, so an autoencoder must not shrink by more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +71,7 @@ class Components:
         tokenizer: CLIPTokenizer.
         text_encoder: CLIPTextModel.
         vae: AutoencoderKL or AutoencoderTiny.
-        unet: UNet2DConditionModel with 4 input channels.
+        unet: UNet2DConditionModel with as many input and output channels as latents have.
         controlnet: ControlNetModel that fits the UNet, or None.
         scheduler_config: The weights' own scheduler configuration.
         device: Where the modules are.
@@ -262,8 +261,11 @@ def _unloadable(source: Source, part: str, error: Exception) -> WeightsError:
 def _misfits(parts: Components) -> Iterator[str]:
     """Say what the family cannot run, or which two modules do not go together."""
     unet, vae = parts.unet.config, parts.vae.config
-    if unet.in_channels != 4 or unet.out_channels != 4:
-        yield f"the UNet has {unet.in_channels} input channels, and family sd takes 4"
+    if unet.in_channels != unet.out_channels:
+        yield (
+            f"the UNet has {unet.in_channels} input and {unet.out_channels} output channels, "
+            "and family sd takes as many of both"
+        )
     for key in _UNKNOWN_CONDITIONS:
         if unet.get(key) is not None:
             yield f"the UNet needs {key}, which family sd does not give"
@@ -281,8 +283,8 @@ def _misfits(parts: Components) -> Iterator[str]:
     if vae.latent_channels != unet.in_channels:
         yield f"the VAE has {vae.latent_channels} latent channels, the UNet {unet.in_channels}"
     shrinks = 2 ** (len(vae.block_out_channels) - 1)
-    if _SIDE_STEP % shrinks:
-        yield f"the VAE shrinks by {shrinks}, and sides are multiples of {_SIDE_STEP}"
+    if SIDE_STEP % shrinks:
+        yield f"the VAE shrinks by {shrinks}, and sides are multiples of {SIDE_STEP}"
     if parts.controlnet is None:
         return
     control = parts.controlnet.config

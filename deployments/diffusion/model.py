@@ -37,7 +37,8 @@ class NotFinite(InternalError):
 
 @dataclass(slots=True, eq=False)
 class Denoising:
-    """One job between two of its steps. The latents are [1, 4, height / 8, width / 8].
+    """One job between two of its steps. The latents are [1, channels, height / f, width / f],
+    where f is what the autoencoder shrinks by.
 
     Attributes:
         scheduler: The job's own sampler; it remembers earlier steps.
@@ -105,7 +106,7 @@ def rows_of(job: ImageJob) -> int:
 
 
 class StableDiffusion:
-    """Stable Diffusion 1.x and 2.x with a 4-channel UNet, with or without a ControlNet.
+    """Stable Diffusion 1.x and 2.x without inpainting, with or without a ControlNet.
 
     Args:
         components: The loaded modules.
@@ -144,7 +145,7 @@ class StableDiffusion:
 
         Args:
             job: The settings.
-            photo: uint8 [height, width, 3]; both sides are multiples of 8.
+            photo: uint8 [height, width, 3]; both sides are multiples of SIDE_STEP.
 
         Raises:
             InvalidRequest: Steps or strength that the sampler cannot run.
@@ -202,7 +203,7 @@ class StableDiffusion:
             batch: Jobs with latents of one size, each at any step with any settings.
 
         Returns:
-            For each job the guided prediction, [1, 4, height / 8, width / 8].
+            For each job the guided prediction, [1, channels, height / f, width / f].
         """
         parts = self._components
         rows = [one.rows for one in batch]
@@ -246,7 +247,7 @@ class StableDiffusion:
 
         Args:
             denoising: The job's state; it is changed.
-            prediction: The guided prediction, [1, 4, height / 8, width / 8].
+            prediction: The guided prediction, [1, channels, height / f, width / f].
         """
         scheduler = denoising.scheduler
         denoising.latents = scheduler.step(

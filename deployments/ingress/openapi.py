@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from deployments.ingress.schemas import ErrorAnswer, ImagesAnswer, ModelsAnswer
 
@@ -51,18 +51,17 @@ def models_route() -> dict[str, Any]:
 
 def result_route() -> dict[str, Any]:
     """Arguments of the route that serves results."""
+    png = {"schema": {"type": "string", "contentMediaType": "image/png"}}
     return {
-        "response_class": _PngResponse,
+        # With a class that has a media type, FastAPI would give it to the failures too.
+        "response_class": Response,
         "tags": ["images"],
         "responses": {
+            200: {"description": "The image.", "content": {"image/png": png}},
             304: {"description": "The caller has it already."},
             **_failures(404, 500, 503),
         },
     }
-
-
-class _PngResponse(HTMLResponse):
-    media_type = "image/png"
 
 
 def docs_page(app: FastAPI) -> HTMLResponse:
@@ -79,7 +78,8 @@ def docs_page(app: FastAPI) -> HTMLResponse:
 def describe(app: FastAPI, *, keys_required: bool) -> None:
     """Correct the document FastAPI makes.
 
-    Takes out its 422, which this API never answers, and adds the keys when they are on.
+    Takes out its 422, which this API never answers, and the nulls of the form, which has no way to
+    write one; adds the keys when they are on.
     """
 
     def document() -> dict[str, Any]:
@@ -95,12 +95,20 @@ def describe(app: FastAPI, *, keys_required: bool) -> None:
                     operation["responses"].pop("422", None)
             for unused in ("HTTPValidationError", "ValidationError"):
                 schema["components"]["schemas"].pop(unused, None)
+            _drop_nulls(schema["components"]["schemas"]["GenerateForm"])
             if keys_required:
                 _add_keys(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+def _drop_nulls(form: dict[str, Any]) -> None:
+    for field in form["properties"].values():
+        for kind in field.pop("anyOf", []):
+            if kind != {"type": "null"}:
+                field.update(kind)
 
 
 def _add_keys(schema: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import File, UploadFile
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, field_validator
 
 from deployments.ingress.service import SEEDS, Order
 from deployments.settings import IngressSettings, ModelSettings
@@ -86,6 +86,12 @@ class VariationBody(ImageOptions):
         description="The URL of an image made here, from the images of an answer.",
         examples=[EXAMPLE_URL],
     )
+
+    @field_validator("num_images", "seed", "steps", mode="before")
+    @classmethod
+    def _whole_numbers_are_integers(cls, value: object) -> object:
+        """JSON has one type of number, in which 4.0 is 4; the schema's `integer` takes both."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class RequestModels(NamedTuple):

@@ -7,10 +7,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from deployments.jobs import Photo, PreparedPhoto
-
-_MULTIPLE = 8
-"""Latents have an eighth of the picture's resolution."""
+from deployments.jobs import SIDE_STEP, Photo, PreparedPhoto
 
 _SHORTEST_SIDE = 64
 """Below this the innermost level of a UNet has next to nothing left to look at."""
@@ -28,12 +25,12 @@ def working_size(width: int, height: int, size: int) -> tuple[int, int]:
         size: The model's nominal side in pixels.
 
     Returns:
-        Width and height in pixels, both multiples of 8 and at least 64.
+        Width and height in pixels, both multiples of 16 and at least 64.
     """
     scale = max(size / math.sqrt(width * height), _SHORTEST_SIDE / min(width, height))
     return (
-        _MULTIPLE * round(width * scale / _MULTIPLE),
-        _MULTIPLE * round(height * scale / _MULTIPLE),
+        SIDE_STEP * round(width * scale / SIDE_STEP),
+        SIDE_STEP * round(height * scale / SIDE_STEP),
     )
 
 

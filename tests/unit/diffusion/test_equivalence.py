@@ -29,6 +29,8 @@ JOBS = {
     "c": a_job("c", seed=3, steps=10, strength=0.75, guidance_scale=3.0, negative_prompt="dark"),
     "cancelled": a_job("cancelled", seed=4, steps=9, strength=1.0, guidance_scale=12.0),
     "d": a_job("d", seed=5, steps=6, strength=1.0, guidance_scale=12.0, prompt="words " * 40),
+    # Karras' schedule holds the timestep at which this one starts twice.
+    "late": a_job("late", seed=7, steps=50, strength=0.06),
     "wide": a_job("wide", seed=6, steps=7, strength=0.6, guidance_scale=5.0),
 }
 SMALL = {"height": 32, "width": 32}
@@ -36,7 +38,7 @@ PHOTOS = {key: a_photo(**SMALL, seed=7) for key in JOBS} | {
     "wide": a_photo(height=32, width=48),
     "b": a_photo(**SMALL, seed=8),
 }
-ARRIVALS = {0: ["a"], 1: ["b", "wide"], 3: ["cancelled", "c"], 5: ["d"]}
+ARRIVALS = {0: ["a"], 1: ["b", "wide"], 3: ["cancelled", "c"], 5: ["d", "late"]}
 CANCEL_AT = 8
 
 

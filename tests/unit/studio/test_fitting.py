@@ -16,25 +16,25 @@ from deployments.studio.fitting import fit, working_size
     ((1, 1), 512, (512, 512)),
     ((6000, 4000), 512, (624, 416)),
     ((4000, 6000), 512, (416, 624)),
-    ((1920, 1080), 1024, (1368, 768)),
+    ((1920, 1080), 1024, (1360, 768)),
     ((100, 100), 64, (64, 64)),
-    ((8, 1), 512, (1448, 184)),
+    ((8, 1), 512, (1456, 176)),
     ((8, 1), 64, (512, 64)),
 ])  # fmt: skip
 def test_working_size(photo: tuple[int, int], size: int, expected: tuple[int, int]) -> None:
     assert working_size(*photo, size) == expected
 
 
-@given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(8, 256).map(lambda n: 8 * n))
+@given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(4, 128).map(lambda n: 16 * n))
 def test_working_size_keeps_its_promises(width: int, height: int, size: int) -> None:
     fitted = working_size(width, height, size)
-    assert all(side % 8 == 0 and side >= 64 for side in fitted)
-    # Rounding moves each side by 4 at most, so this is as near to the aspect as multiples of 8 get.
+    assert all(side % 16 == 0 and side >= 64 for side in fitted)
+    # Rounding moves a side by 8 at most: multiples of 16 get no nearer to the aspect.
     scale = max(size / (width * height) ** 0.5, 64 / min(width, height))
-    assert abs(fitted[0] - width * scale) <= 4.001
-    assert abs(fitted[1] - height * scale) <= 4.001
+    assert abs(fitted[0] - width * scale) <= 8.001
+    assert abs(fitted[1] - height * scale) <= 8.001
     if min(fitted) > 64:
-        assert fitted[0] * fitted[1] == pytest.approx(size**2, rel=0.15)
+        assert fitted[0] * fitted[1] == pytest.approx(size**2, rel=0.3)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (64, 64), (900, 1600), (40, 300)])

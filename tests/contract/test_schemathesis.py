@@ -1,0 +1,97 @@
+"""What /openapi.json promises, tried on the surface in memory by requests generated from it.
+
+The document is read while pytest collects, so the surfaces stand at module level.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.transport.serialization import Binary
+
+from deployments.ingress.keys import KeyRing
+from tests.unit.ingress.memory import CATALOG, Surface, png, surface
+
+SECRET = "contract-key-51c2"
+CONFIG = {
+    "seed": 2,
+    "generation": {
+        "deterministic": True,
+        "max-examples": 25,
+        "database": "none",
+        # Made-up keys beside the right one would say nothing: the right one counts. The check
+        # `ignored_auth` tries each request without a key and with wrong ones by itself.
+        "with-security-parameters": False,
+    },
+    # Tighter than the default, which takes a 404, a 429 or a 500 for an acceptance.
+    "checks": {"positive_data_acceptance": {"expected-statuses": ["200"]}},
+}
+PHOTO = Binary(png())
+RESULT: list[str] = []
+FOLDER = Path(tempfile.mkdtemp(prefix="backdrop-contract-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+OPEN = surface(FOLDER)
+KEYED = surface(FOLDER, keys=KeyRing({"test": SECRET}))
+
+
+def make_possible(case: schemathesis.Case) -> None:
+    """Give a request what no schema can describe: a photo that decodes, a result that exists.
+
+    The invalid requests get it too, so that what they are refused for is what is wrong with them.
+    """
+    # Read first: it follows what is changed below.
+    valid = case.meta.generation.mode.is_positive
+    if "key" in case.path_parameters and valid:
+        case.path_parameters["key"] = RESULT[0]
+    body = case.body
+    if not isinstance(body, dict):
+        return
+    if isinstance(body.get("image"), str | bytes):
+        body["image"] = PHOTO
+    if isinstance(body.get("image_url"), str):
+        body["image_url"] = f"/generated/{RESULT[0]}.png"
+    if valid:
+        # One model takes fewer steps than the other, and at least one step must be left to take.
+        model = next(model for model in CATALOG if model.id == body["model"])
+        steps = body.get("steps") or model.steps
+        body["steps"] = min(steps, model.max_steps)
+        body["strength"] = max(body.get("strength") or model.strength, 1 / body["steps"])
+
+
+async def stored_key(made: Surface) -> str:
+    """Make a result, and give its key."""
+    url = (await made.generate(num_images=1)).json()["images"][0]
+    return url.rsplit("/", 1)[1].removesuffix(".png")
+
+
+def contract(made: Surface) -> Any:
+    config = SchemathesisConfig.from_dict(CONFIG)
+    return schemathesis.openapi.from_asgi("/openapi.json", made.app, config=config)
+
+
+open_contract, keyed_contract = contract(OPEN), contract(KEYED)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _result() -> None:
+    RESULT.append(asyncio.run(stored_key(OPEN)))
+
+
+@open_contract.parametrize()
+def test_the_open_surface_is_as_documented(case: schemathesis.Case) -> None:
+    make_possible(case)
+    case.call_and_validate()
+
+
+@keyed_contract.parametrize()
+def test_the_surface_with_keys_is_as_documented(case: schemathesis.Case) -> None:
+    make_possible(case)
+    case.call_and_validate(headers={"X-API-Key": SECRET})
