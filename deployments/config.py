@@ -52,12 +52,17 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _wrong(document: dict[str, Any]) -> Iterator[str]:
-    yield from _unknown_keys(document, ServeDeploySchema, "")
+    unknown = list(_unknown_keys(document, ServeDeploySchema, ""))
+    yield from unknown
     try:
         ServeDeploySchema.model_validate(document)
     except ValidationError as error:
         yield from _lines(error, "")
         return
+    except AttributeError:
+        if not unknown:
+            raise
+        return  # Serve's own validators trip over a list's item that is no mapping; it is listed
     for index, application in enumerate(document["applications"]):
         where = f"applications.{index}"
         if application["import_path"] == BUILDER:
@@ -87,7 +92,7 @@ def _lines(error: ValidationError, where: str) -> Iterator[str]:
 
 
 def _unknown_keys(given: object, model: type[BaseModel], where: str) -> Iterator[str]:
-    """Keys that Serve's schema does not have, wherever it describes them."""
+    """Keys that Serve's schema does not have, wherever it describes them, and items without keys."""
     if not isinstance(given, dict):
         return
     for key, value in given.items():
@@ -99,8 +104,13 @@ def _unknown_keys(given: object, model: type[BaseModel], where: str) -> Iterator
         inner = AutoscalingConfig if key == "autoscaling_config" else _model_in(field.annotation)
         if inner is None:
             continue
-        for index, item in enumerate(value if isinstance(value, list) else [value]):
-            yield from _unknown_keys(item, inner, f"{path}.{index}" if value is not item else path)
+        if not isinstance(value, list):
+            yield from _unknown_keys(value, inner, path)
+            continue
+        for index, item in enumerate(value):
+            if not isinstance(item, dict):
+                yield f"{path}.{index}: must be a mapping"
+            yield from _unknown_keys(item, inner, f"{path}.{index}")
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type expression

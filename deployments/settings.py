@@ -140,6 +140,15 @@ class IngressSettings(Settings):
     cors: CorsSettings = CorsSettings()
     limits: UploadLimits = UploadLimits()
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.max_waiting_images < self.max_images:
+            raise ValueError(
+                f"max_waiting_images {self.max_waiting_images} is under max_images "
+                f"{self.max_images}: the largest requests would never find room"
+            )
+        return self
+
 
 class StorageSettings(Settings):
     """Where results go and how long they stay.

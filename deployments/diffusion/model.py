@@ -37,8 +37,9 @@ class NotFinite(InternalError):
 
 @dataclass(slots=True, eq=False)
 class Denoising:
-    """One job between two of its steps. The latents are [1, channels, height / f, width / f],
-    where f is what the autoencoder shrinks by.
+    """One job between two of its steps.
+
+    Latents are [1, channels, height / f, width / f], where f is what the autoencoder shrinks by.
 
     Attributes:
         scheduler: The job's own sampler; it remembers earlier steps.

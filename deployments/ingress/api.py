@@ -4,35 +4,26 @@ Knows no Ray: the use cases arrive as a `Service`, so the whole surface can be t
 """
 
 # No postponed annotations here: FastAPI reads those of the routes below, which name local types.
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+import time
 from importlib.resources import files
 from typing import Annotated, Any
 
-import anyio.to_thread
 from fastapi import FastAPI, Form, Path, Request
 from fastapi.staticfiles import StaticFiles
-from sse_starlette import EventSourceResponse, JSONServerSentEvent
+from sse_starlette import EventSourceResponse
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from deployments.errors import ImageNotFound, InvalidRequest
 from deployments.ingress import openapi, problems
+from deployments.ingress.answers import Answers, server_timing
 from deployments.ingress.context import RequestContext
 from deployments.ingress.keys import KeyRing
 from deployments.ingress.results import image_response
-from deployments.ingress.run import ImageStored, Run
-from deployments.ingress.schemas import (
-    ImageEvent,
-    ImagesAnswer,
-    ModelEntry,
-    ModelsAnswer,
-    ProgressEvent,
-    request_models,
-)
+from deployments.ingress.run import Run
+from deployments.ingress.schemas import ModelEntry, ModelsAnswer, request_models
 from deployments.ingress.service import Order, Service
-from deployments.ingress.uploads import decode_upload
 from deployments.ingress.urls import KEY_PATTERN, ResultUrls, is_key
 from deployments.settings import CorsSettings, IngressSettings
 
@@ -74,11 +65,13 @@ def create_api(
         redirect_slashes=False,
     )
     urls = ResultUrls(settings.public_base_url)
+    answers = Answers(urls)
     bodies = request_models(service.catalog, settings)
 
     @app.post("/api/generate", **openapi.images_route())
     async def generate(
         request: Request,
+        response: Response,
         form: Annotated[bodies.generate, Form(media_type=FORM)],  # type: ignore[name-defined]  # its bounds are configured
     ) -> Any:  # noqa: ANN401 - one of two response classes
         """Generate product-image variations from a photo and a prompt."""
@@ -86,17 +79,19 @@ def create_api(
         order = form.order()
         service.check(order)
         upload = await form.image.read()
-        photo = await anyio.to_thread.run_sync(decode_upload, upload, settings.limits)
+        begun = time.monotonic()
+        photo = await service.decode(upload)
         run = service.generate(order, photo, progress=_wants_events(request))
-        return await answer(request, order, run)
+        return await answer(request, response, order, run, begun)
 
     @app.post("/api/variation", **openapi.images_route())
-    async def variation(request: Request, body: bodies.variation) -> Any:  # type: ignore[name-defined]  # noqa: ANN401 - as above
+    async def variation(request: Request, response: Response, body: bodies.variation) -> Any:  # type: ignore[name-defined]  # noqa: ANN401 - as above
         """Generate variations of an image made here."""
+        begun = time.monotonic()
         order = body.order()
         key = urls.key_of(body.image_url, _base(request))
         run = await service.vary(order, key, progress=_wants_events(request))
-        return await answer(request, order, run)
+        return await answer(request, response, order, run, begun)
 
     @app.get("/api/models", **openapi.models_route())
     async def models() -> ModelsAnswer:
@@ -125,43 +120,17 @@ def create_api(
     async def root() -> RedirectResponse:
         return RedirectResponse("docs")
 
-    async def answer(request: Request, order: Order, run: Run) -> Any:  # noqa: ANN401 - as above
+    async def answer(
+        request: Request, response: Response, order: Order, run: Run, begun: float
+    ) -> Any:  # noqa: ANN401 - as above
         base = _base(request)
         if _wants_events(request):
-            events = stream(order, run, base, request.state.request_id)
+            events = answers.events(order, run, base, request.state.request_id)
             return EventSourceResponse(events, ping=PING_S, headers={"Cache-Control": "no-store"})
-        return images_answer(order, await run.images(), base)
-
-    def images_answer(order: Order, images: list[ImageStored], base: str) -> ImagesAnswer:
-        return ImagesAnswer(
-            images=[urls.url(image.key, base) for image in images],
-            model_used=order.model,
-            prompt_used=order.prompt,
-            seeds=[image.seed for image in images],
-            warnings=list(dict.fromkeys(text for image in images for text in image.warnings)),
-        )
-
-    async def stream(
-        order: Order, run: Run, base: str, request_id: str
-    ) -> AsyncGenerator[JSONServerSentEvent]:
-        stored = []
-        try:
-            async with aclosing(run.events()) as events:
-                async for event in events:
-                    if isinstance(event, ImageStored):
-                        stored.append(event)
-                        url = urls.url(event.key, base)
-                        image = ImageEvent(index=event.index, url=url, seed=event.seed)
-                        yield JSONServerSentEvent(image.model_dump(), event="image")
-                    else:
-                        step = ProgressEvent(index=event.index, step=event.step, steps=event.steps)
-                        yield JSONServerSentEvent(step.model_dump(), event="progress")
-            stored.sort(key=lambda image: image.index)
-            done = images_answer(order, stored, base)
-            yield JSONServerSentEvent(done.model_dump(), event="done")
-        except Exception as error:
-            shown = problems.as_service_error(error, request_id)
-            yield JSONServerSentEvent(problems.body(shown, request_id), event="error")
+        taken_s = time.monotonic() - begun
+        images = await run.images()
+        response.headers["Server-Timing"] = server_timing(images, input=taken_s)
+        return answers.whole(order, images, base)
 
     app.mount("/docs/assets", StaticFiles(directory=str(files("fastapi_swagger") / "resources")))
     problems.register(app, settings.limits.max_body_bytes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -106,7 +106,7 @@ class Ingress:
 class _Reply(Awaitable[T]):
     """A handle call's answer: awaited it gives the value, handed on it gives its reference."""
 
-    def __init__(self, response: DeploymentResponse[T], callee: str) -> None:
+    def __init__(self, response: DeploymentResponse[T], callee: _Callee) -> None:
         self.response = response
         self._callee = callee
 
@@ -115,55 +115,58 @@ class _Reply(Awaitable[T]):
 
     async def _value(self) -> T:
         try:
-            return await self.response
+            return await self._callee.patiently(self.response)
         except asyncio.CancelledError:
             self.response.cancel()  # type: ignore[no-untyped-call]  # Ray's own lack of types
             raise
         except Exception as error:
-            raise _ours(error, self._callee) from None
+            raise _ours(error, self._callee.name) from None
 
 
 class _Callee:
     """A deployment and what to call it in sentences."""
 
     def __init__(self, handle: Handle, name: str) -> None:
+        self.name = name
         self._handle = handle
-        self._name = name
 
     def call(self, method: str, *args: object) -> _Reply[Any]:
         """Call a method; a reply among the arguments goes as its reference and passes us by."""
-        given = [arg.response if isinstance(arg, _Reply) else arg for arg in args]
-        response = getattr(self._handle, method).remote(*given)
-        return _Reply(response, self._name)
+        response = getattr(self._handle, method).remote(*_references(args))
+        return _Reply(response, self)
 
     async def stream(self, method: str, *args: object) -> AsyncGenerator[Any]:
         """Call a generator method; closing early cancels the call."""
-        given = [arg.response if isinstance(arg, _Reply) else arg for arg in args]
-        items = getattr(self._handle.options(stream=True), method).remote(*given)
+        items = getattr(self._handle.options(stream=True), method).remote(*_references(args))
         try:
-            first = asyncio.ensure_future(anext(items))
-            while not (await asyncio.wait([first], timeout=PROBE_S))[0]:
-                await self._probe()
-            yield await first
+            yield await self.patiently(anext(items))
             async for item in items:
                 yield item
         except StopAsyncIteration:
             return
         except Exception as error:
-            raise _ours(error, self._name) from None
+            raise _ours(error, self.name) from None
         finally:
             items.cancel()
-            first.cancel()
 
-    async def _probe(self) -> None:
-        """Find out whether a deployment that has not answered yet ever will.
+    async def patiently(self, answer: Awaitable[T]) -> T:
+        """Wait for an answer, but not for one that can never come.
 
-        Serve tells a call that comes after a deployment has failed, but never one that was waiting
-        for its first replica by then.
+        Serve refuses a call to a deployment that has failed to start, but never tells one that was
+        waiting for its first replica by then. So a deployment that is silent is called again.
         """
-        answer = self._handle.check_health.remote()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(_Reply(answer, self._name), timeout=1)
+        waiting = asyncio.ensure_future(answer)
+        try:
+            while not (await asyncio.wait([waiting], timeout=PROBE_S))[0]:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._handle.check_health.remote(), timeout=1)
+            return waiting.result()
+        finally:
+            waiting.cancel()
+
+
+def _references(args: Iterable[object]) -> list[Any]:
+    return [arg.response if isinstance(arg, _Reply) else arg for arg in args]
 
 
 class _Studio:

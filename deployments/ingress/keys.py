@@ -28,18 +28,26 @@ class KeyRing:
         """Read `name:secret` pairs, separated by commas; None when the variable is not set.
 
         Raises:
-            ValueError: A pair has no name or no secret; the sentence shows no secret.
+            ValueError: A pair has no name or no secret, repeats a name, or has a secret that no
+                header can carry; the sentence shows no secret.
         """
         text = os.environ.get(KEYS_VARIABLE, "").strip()
         if not text:
             return None
-        keys = {}
+        keys: dict[str, str] = {}
         for position, pair in enumerate(text.split(","), start=1):
             name, _, secret = (part.strip() for part in pair.partition(":"))
             if not name or not secret:
                 raise ValueError(
                     f"{KEYS_VARIABLE} must be name:secret pairs separated by commas; "
                     f"pair {position} is not one"
+                )
+            if name in keys:
+                raise ValueError(f"{KEYS_VARIABLE} names two keys alike; pair {position} is one")
+            if not (secret.isascii() and secret.isprintable()):
+                raise ValueError(
+                    f"{KEYS_VARIABLE} must have secrets of printable ASCII characters; "
+                    f"that of pair {position} has others"
                 )
             keys[name] = secret
         return cls(keys)
@@ -55,4 +63,4 @@ class KeyRing:
 
 
 def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(secret.encode()).digest()

@@ -51,6 +51,6 @@ def _has_it(stored: StoredImage, etag: str, headers: Headers) -> bool:
         return False
     try:
         moment = parsedate_to_datetime(since)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of eleven digits is no ValueError
         return False
     return moment.tzinfo is not None and stored.modified.replace(microsecond=0) <= moment

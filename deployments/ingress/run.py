@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -50,6 +51,22 @@ class ImageProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Timings:
+    """Where an image's time went.
+
+    Attributes:
+        engine_s: Seconds in the model replica's engine, its queue included.
+        handle_s: Seconds between asking for it and getting it, less `engine_s`: fitting the photo
+            and the way there and back.
+        finish_s: Seconds to encode and store it.
+    """
+
+    engine_s: float
+    handle_s: float
+    finish_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ImageStored:
     """Image `index` of the request, made from `seed`, is stored under `key`."""
 
@@ -57,6 +74,7 @@ class ImageStored:
     key: str
     seed: int
     warnings: tuple[str, ...]
+    timings: Timings
 
 
 Event = ImageProgress | ImageStored
@@ -172,11 +190,13 @@ class Run:
         prepared: Awaitable[PreparedPhoto],
         kept: asyncio.Task[None],
     ) -> None:
+        asked = time.monotonic()
         try:
             image = await self._generate(index, job, prepared)
         except ReplicaLost:
             logger.warning("the replica that made image %s died; trying once more", job.key)
             image = await self._generate(index, job, prepared)
+        made = time.monotonic()
         self._held -= 1
         self._admission.release(image.engine_s)
         recipe = self._recipe(job, image)
@@ -185,7 +205,12 @@ class Run:
         await asyncio.wait([kept])
         self._saving.append(job.key)
         await self._results.save(job.key, png, recipe.document())
-        self._queue.put_nowait(ImageStored(index, job.key, job.seed, image.warnings))
+        timings = Timings(
+            engine_s=image.engine_s,
+            handle_s=made - asked - image.engine_s,
+            finish_s=time.monotonic() - made,
+        )
+        self._queue.put_nowait(ImageStored(index, job.key, job.seed, image.warnings, timings))
 
     async def _generate(
         self, index: int, job: ImageJob, prepared: Awaitable[PreparedPhoto]

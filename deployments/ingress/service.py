@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from anyio import CapacityLimiter, to_thread
+
 from deployments.errors import InternalError, InvalidRequest, UnknownModel
 from deployments.ingress.admission import Admission
 from deployments.ingress.backends import Models, Results, Studio
@@ -22,6 +24,9 @@ from deployments.settings import IngressSettings, ModelSettings
 
 SEEDS = 2**32
 """Seeds are 0 to SEEDS - 1; the images of a request take consecutive ones."""
+
+DECODERS = 2
+"""Photos decoded at once: a large one takes some hundred megabytes while it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,20 @@ class Service:
         self._models = models
         self._results = results
         self._version = version
+        self._decoders = CapacityLimiter(DECODERS)
         self._admissions = {
             model.id: Admission(model.id, settings.max_waiting_images) for model in catalog
         }
+
+    async def decode(self, data: bytes) -> Photo:
+        """Turn untrusted bytes into a clean photo, off the event loop.
+
+        Raises:
+            InvalidImage: They are not an image this service accepts.
+        """
+        return await to_thread.run_sync(
+            decode_upload, data, self._settings.limits, limiter=self._decoders
+        )
 
     def check(self, order: Order) -> None:
         """Refuse an order that no photo could make right.
@@ -124,7 +140,7 @@ class Service:
         photo_key = recipe.get("photo_key")
         if not isinstance(photo_key, str):
             raise InternalError("the image's recipe is damaged")
-        photo = await asyncio.to_thread(decode_upload, stored.png, self._settings.limits)
+        photo = await self.decode(stored.png)
         return self._start(order, Source(photo, "result", key, photo_key), progress)
 
     async def load_image(self, key: str) -> StoredImage:

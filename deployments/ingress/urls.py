@@ -73,7 +73,7 @@ class ResultUrls:
 
 
 def _loopback_path(image_url: str, base: str) -> str | None:
-    """The path of a URL on this same server under another loopback name, else None."""
+    """A URL's path below our base, if it is on this same server by another loopback name."""
     try:
         given, own = urlsplit(image_url), urlsplit(base)
         same_port = given.port == own.port
@@ -88,4 +88,5 @@ def _loopback_path(image_url: str, base: str) -> str | None:
         and not given.query
         and not given.fragment
     )
-    return given.path if same_server else None
+    inside = given.path.startswith(f"{own.path}/")
+    return given.path.removeprefix(own.path) if same_server and inside else None

@@ -118,6 +118,24 @@ def test_commands_of_the_readme_exist():
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
 
 
+def test_serve_deploy_takes_the_configuration(launched, tmp_path):
+    """`serve deploy` to the running cluster: the same application, as the README says."""
+    text = " ".join(launched.printed)
+    dashboard = re.search(r"dashboard at \S*?(http://127\.0\.0\.1:\d+)", text)[1]
+    port = launched.url.rsplit(":", 1)[1]
+    config = tmp_path / "serve_config.yaml"
+    shipped = (ROOT / "serve_config.yaml").read_text(encoding="utf-8")
+    config.write_text(shipped.replace("port: 8000", f"port: {port}"))
+    serve = [sys.executable, "-m", "ray.serve.scripts"]
+    environment = {**os.environ, "RAY_AUTH_MODE": "token"}
+    for command in (["deploy", "-a", dashboard, str(config)], ["status", "-a", dashboard]):
+        done = subprocess.run(
+            [*serve, *command], env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "status: RUNNING" in done.stdout
+
+
 def test_a_port_in_use_is_one_sentence(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

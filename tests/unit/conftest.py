@@ -6,11 +6,11 @@ Loopback stays open: what is tested against an unreachable server needs a closed
 from __future__ import annotations
 
 import socket
-import sys
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
+import ray
 
 _connect = socket.socket.connect
 _connect_ex = socket.socket.connect_ex
@@ -47,6 +47,4 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refuse what only the suites beside this one may use."""
     monkeypatch.setattr(socket.socket, "connect", _guarded_connect)
     monkeypatch.setattr(socket.socket, "connect_ex", _guarded_connect_ex)
-    # Only where it is imported: importing it here would be slow for tests that do without.
-    if "ray" in sys.modules:
-        monkeypatch.setattr(sys.modules["ray"], "init", _no_ray)
+    monkeypatch.setattr(ray, "init", _no_ray)

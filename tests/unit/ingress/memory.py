@@ -51,8 +51,8 @@ class ScriptedModels:
         self.jobs.append(job)
         if self.failures:
             raise self.failures.pop(0)
-        height, width, _ = (await photo).pixels.shape
         try:
+            height, width, _ = (await photo).pixels.shape
             for step in range(1, job.denoising_steps + 1):
                 if progress:
                     yield Progress(step, job.denoising_steps)

@@ -1,0 +1,1 @@
+"""Measurements of speed. Not tests: nothing here asserts a time."""

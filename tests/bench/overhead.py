@@ -1,0 +1,97 @@
+"""Time outside the engine of a request for one 512x512 image through HTTP, part by part.
+
+usage: python -m tests.bench.overhead [--requests 40] [--json FILE]
+
+A tiny model keeps the engine's own time small; the service says in `Server-Timing` where the rest
+went, and the client sees the whole. `encode` and `store` happen in one chain of calls; `encode` is
+measured apart, in this process, on an image of the same size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from deployments.studio.encoding import encode_png
+from tests.bench.service import generate, progress, running
+from tests.tiny_models import save_tiny_weights
+
+SIDE = 512
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=40)
+    parser.add_argument("--json", type=Path, default=None)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        save_tiny_weights(Path(folder))
+        model = {"weights": folder, "controlnet": None, "size": SIDE, "steps": 2, "threads": 1}
+        with running(**model) as (url, _):
+            progress(f"{options.requests} requests, one after the other")
+            rows = measure(url, options.requests)
+    medians = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+    medians["encode"] = encode_ms()
+    medians["store"] = medians["encode and store"] - medians["encode"]
+    print(f"{'part':<42}{'median ms':>10}")
+    for name, milliseconds in medians.items():
+        print(f"{name:<42}{milliseconds:>10.1f}")
+    if options.json:
+        options.json.write_text(json.dumps(medians, indent=1))
+
+
+def measure(url: str, requests: int) -> list[dict[str, float]]:
+    photo = sample()
+    rows = []
+    with httpx.Client(base_url=url, timeout=60) as client:
+        for number in range(requests + 3):
+            begun = time.perf_counter()
+            answer = generate(client, photo, seed=number)
+            whole = (time.perf_counter() - begun) * 1000
+            answer.raise_for_status()
+            parts = dict(
+                part.split(";dur=") for part in answer.headers["server-timing"].split(", ")
+            )
+            inside = {name: float(value) for name, value in parts.items()}
+            rows.append({
+                "whole request": whole,
+                "engine": inside["engine"],
+                "outside the engine": whole - inside["engine"],
+                "upload, proxy, parsing, answer": whole - sum(inside.values()),
+                "decode the photo": inside["input"],
+                "fit the photo, handle calls": inside["handle"],
+                "encode and store": inside["finish"],
+            })  # fmt: skip
+    return rows[3:]  # the first ones warm caches
+
+
+def sample() -> bytes:
+    """A photo-like PNG: the sample photo at the working size."""
+    from tests.bench.service import PHOTO
+
+    buffer = BytesIO()
+    Image.open(PHOTO).convert("RGB").resize((SIDE, SIDE)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def encode_ms() -> float:
+    pixels = np.asarray(Image.open(BytesIO(sample())))
+    times = []
+    for _ in range(20):
+        begun = time.perf_counter()
+        encode_png(pixels, {"prompt": "Perfume backdrop"})
+        times.append((time.perf_counter() - begun) * 1000)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The ServiceError tree: every class is found by walking it, so a new one is tested at once."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from deployments.errors import ServiceError
+
+
+def tree(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from tree(child)
+
+
+EVERY = list(tree(ServiceError))
+
+STATUSES = {
+    "ServiceError": (500, "internal_error"),
+    "InternalError": (500, "internal_error"),
+    "InvalidRequest": (400, "invalid_request"),
+    "UnknownModel": (400, "unknown_model"),
+    "InvalidImage": (400, "invalid_image"),
+    "ForeignImage": (400, "foreign_image_url"),
+    "Unauthorized": (401, "unauthorized"),
+    "ImageNotFound": (404, "not_found"),
+    "BodyTooLarge": (413, "body_too_large"),
+    "Overloaded": (429, "overloaded"),
+    "Unavailable": (503, "unavailable"),
+    "ReplicaLost": (503, "unavailable"),
+    "DeadlineExceeded": (504, "deadline_exceeded"),
+}
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("retry_after_s", [None, 2.5])
+def test_an_error_survives_pickling(kind, retry_after_s):
+    error = kind("it is so", retry_after_s)
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own pickle
+    assert type(copy) is kind
+    assert vars(copy) == vars(error)
+    assert (copy.message, copy.retry_after_s) == ("it is so", retry_after_s)
+    assert str(copy) == "it is so"
+    # Rebuilt from its arguments alone, as Ray does it.
+    assert vars(kind(*error.args)) == vars(error)
+
+
+def test_a_retry_is_not_promised_by_default():
+    assert all(kind("x").retry_after_s is None for kind in EVERY)
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+def test_every_class_has_its_status_and_code(kind):
+    assert (kind.status, kind.code) == STATUSES[kind.__name__]
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.code)
+
+
+def test_the_classes_cover_the_statuses_of_the_contract():
+    assert {kind.status for kind in EVERY} == {400, 401, 404, 413, 429, 500, 503, 504}
+    assert {kind.__name__ for kind in EVERY} == set(STATUSES)
+
+
+def test_a_code_belongs_to_one_status():
+    pairs = {(kind.code, kind.status) for kind in EVERY}
+    assert len({code for code, _ in pairs}) == len(pairs)

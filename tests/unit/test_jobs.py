@@ -1,0 +1,136 @@
+"""What crosses deployment handles is frozen and picklable, and a recipe keeps its secrets."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import pickle
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployments import jobs
+from deployments.jobs import (
+    GeneratedImage,
+    ImageJob,
+    Photo,
+    PreparedPhoto,
+    Progress,
+    Recipe,
+    StoredImage,
+)
+
+PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+JOB = ImageJob("ab" * 16, "Perfume", "people", 7, 20, 7.5, 0.8)
+RECIPE = Recipe(
+    model="controlnet",
+    weights="/srv/weights/secret-lab@0a1b2c",
+    scheduler="dpmpp_2m",
+    source="result",
+    source_key="5e" * 16,
+    photo_key="f0" * 16,
+    version="1.2.3",
+    created="2026-01-02T03:04:05+00:00",
+    prompt="Grün 🌿",
+    negative_prompt="people",
+    seed=7,
+    steps=20,
+    guidance_scale=7.5,
+    strength=0.8,
+)
+EXAMPLES = [
+    Photo(PIXELS),
+    PreparedPhoto(PIXELS),
+    JOB,
+    Progress(1, 16),
+    GeneratedImage(PIXELS, 0.1, 0.2, "demo@1", ("cut",)),
+    StoredImage(b"png", "etag", datetime(2026, 1, 2, tzinfo=UTC)),
+    RECIPE,
+]
+
+examples = pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: type(value).__name__)
+
+
+def same(one: Any, other: Any) -> bool:
+    return bool(np.array_equal(one, other)) if isinstance(one, np.ndarray) else one == other
+
+
+def test_every_class_has_an_example():
+    ours = {
+        kind
+        for _, kind in inspect.getmembers(jobs, inspect.isclass)
+        if kind.__module__ == jobs.__name__
+    }
+    assert ours == {type(value) for value in EXAMPLES}
+
+
+@examples
+def test_it_survives_pickling(value):
+    copy = pickle.loads(pickle.dumps(value))  # noqa: S301 - our own pickle
+    assert type(copy) is type(value)
+    for field in fields(value):
+        assert same(getattr(copy, field.name), getattr(value, field.name)), field.name
+
+
+@examples
+def test_it_is_frozen(value):
+    assert is_dataclass(value)
+    for field in fields(value):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, field.name, None)
+    # Slots: nothing can be hung on it either.
+    assert not hasattr(value, "__dict__")
+
+
+def test_what_holds_pixels_is_compared_and_hashed_by_identity():
+    # Comparing arrays has no single truth, so an equality made of fields would raise.
+    for value in (Photo(PIXELS), PreparedPhoto(PIXELS), GeneratedImage(PIXELS, 0, 0, "w")):
+        assert value == value
+        assert value != pickle.loads(pickle.dumps(value))  # noqa: S301 - our own pickle
+        hash(value)
+
+
+@pytest.mark.parametrize(
+    ("steps", "strength", "left"),
+    [(20, 0.8, 16), (20, 1.0, 20), (1, 0.99, 0), (1, 1.0, 1), (10, 0.19, 1), (200, 0.005, 1)],
+)
+def test_strength_leaves_steps_rounded_down(steps, strength, left):
+    assert ImageJob("k", "p", "", 0, steps, 1.0, strength).denoising_steps == left
+
+
+@given(steps=st.integers(1, 200), strength=st.floats(0, 1, exclude_min=True))
+def test_there_are_never_more_denoising_steps_than_steps(steps, strength):
+    assert 0 <= ImageJob("k", "p", "", 0, steps, 1.0, strength).denoising_steps <= steps
+
+
+def test_the_document_holds_every_field_and_is_json():
+    document = RECIPE.document()
+    assert set(document) == {field.name for field in fields(Recipe)}
+    assert Recipe(**json.loads(json.dumps(document))) == RECIPE
+
+
+def test_the_public_part_says_how_and_not_from_what():
+    public = RECIPE.public()
+    assert public == {
+        "model": "controlnet",
+        "scheduler": "dpmpp_2m",
+        "version": "1.2.3",
+        "created": "2026-01-02T03:04:05+00:00",
+        "prompt": "Grün 🌿",
+        "negative_prompt": "people",
+        "seed": "7",
+        "steps": "20",
+        "guidance_scale": "7.5",
+        "strength": "0.8",
+    }
+
+
+def test_the_public_part_holds_no_key_and_no_place():
+    shown = " ".join(RECIPE.public().values())
+    for private in (RECIPE.weights, "/srv", RECIPE.source_key, RECIPE.photo_key, "result"):
+        assert private not in shown

@@ -1,0 +1,237 @@
+"""The arguments of the application: defaults, bounds, and a name for everything that is wrong."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from deployments.settings import (
+    RESERVED_NAMES,
+    AppArgs,
+    CorsSettings,
+    IngressSettings,
+    ModelSettings,
+    Settings,
+    StorageSettings,
+    UploadLimits,
+)
+from storage.settings import FilesystemSettings, MinioSettings
+
+MODEL = {"id": "m", "name": "M"}
+KINDS: list[tuple[type[Settings], dict[str, Any]]] = [
+    (ModelSettings, MODEL),
+    (UploadLimits, {}),
+    (CorsSettings, {}),
+    (IngressSettings, {}),
+    (StorageSettings, {}),
+    (AppArgs, {}),
+]
+
+DEFAULTS = {
+    ModelSettings: {
+        **MODEL,
+        "family": "sd",
+        "weights": "demo",
+        "revision": None,
+        "controlnet": None,
+        "controlnet_revision": None,
+        "control_map": "canny",
+        "control_scale": 1.0,
+        "scheduler": "dpmpp_2m",
+        "size": 512,
+        "steps": 20,
+        "max_steps": 100,
+        "guidance_scale": 7.5,
+        "strength": 0.8,
+        "device": "auto",
+        "dtype": "auto",
+        "threads": None,
+        "max_rows": 16,
+        "max_waiting": 64,
+    },
+    UploadLimits: {
+        "max_body_bytes": 33_554_432,
+        "max_pixels": 50_000_000,
+        "max_side": 16_384,
+        "max_aspect": 8.0,
+    },
+    CorsSettings: {"origins": (), "localhost": True},
+    IngressSettings: {
+        "public_base_url": None,
+        "max_images": 8,
+        "max_prompt_chars": 2000,
+        "max_waiting_images": 64,
+        "deadline_s": 300.0,
+        "require_key": False,
+        "cors": CorsSettings(),
+        "limits": UploadLimits(),
+    },
+    StorageSettings: {
+        "store": FilesystemSettings(path="data"),
+        "retention_s": None,
+        "sweep_interval_s": 600.0,
+    },
+}
+
+# The lowest and the highest value of every number, each followed by the next that is refused.
+BOUNDS: list[tuple[type[Settings], str, list[Any], list[Any]]] = [
+    (ModelSettings, "control_scale", [0, 2], [-0.1, 2.1]),
+    (ModelSettings, "size", [64, 2048], [56, 2056, 100, 512.5]),
+    (ModelSettings, "steps", [1, 100], [0, 201]),
+    (ModelSettings, "max_steps", [20, 200], [0, 201]),
+    (ModelSettings, "guidance_scale", [0, 30], [-0.1, 30.1]),
+    (ModelSettings, "strength", [0.001, 1], [0, 1.001]),
+    (ModelSettings, "threads", [1, None], [0]),
+    (ModelSettings, "max_rows", [2, 256], [1, 257]),
+    (ModelSettings, "max_waiting", [1, 10_000], [0, 10_001]),
+    (ModelSettings, "scheduler", ["ddim", "pndm"], ["dpm", ""]),
+    (ModelSettings, "device", ["auto", "cpu", "cuda"], ["gpu"]),
+    (ModelSettings, "dtype", ["auto", "float32", "float16", "bfloat16"], ["fp16"]),
+    (ModelSettings, "family", ["sd"], ["flux"]),
+    (ModelSettings, "control_map", ["canny"], ["depth"]),
+    (ModelSettings, "weights", ["demo", "/models/sd"], [""]),
+    (ModelSettings, "name", ["x", "x" * 100], ["", "x" * 101]),
+    (UploadLimits, "max_body_bytes", [1024], [1023]),
+    (UploadLimits, "max_pixels", [1, 178_956_970], [0, 178_956_971]),
+    (UploadLimits, "max_side", [1], [0]),
+    (UploadLimits, "max_aspect", [1], [0.9]),
+    (IngressSettings, "max_images", [1, 64], [0, 65]),
+    (IngressSettings, "max_prompt_chars", [1, 20_000], [0, 20_001]),
+    (IngressSettings, "max_waiting_images", [8, 10_000], [0, 10_001]),
+    (IngressSettings, "deadline_s", [0.01, 86_400], [0, 86_401, "soon"]),
+    (StorageSettings, "retention_s", [0.01, None], [0, -1]),
+    (StorageSettings, "sweep_interval_s", [0.01], [0, -1]),
+]
+
+
+def made(kind: type[Settings], **values: Any) -> Settings:
+    return kind.model_validate({**dict(KINDS)[kind], **values})
+
+
+@pytest.mark.parametrize("kind", DEFAULTS, ids=lambda kind: kind.__name__)
+def test_defaults(kind):
+    settings = made(kind)
+    assert {name: getattr(settings, name) for name in kind.model_fields} == DEFAULTS[kind]
+
+
+def test_two_models_by_default():
+    args = AppArgs()
+    assert [(model.id, model.controlnet) for model in args.models] == [
+        ("stable-diffusion", None),
+        ("controlnet", "demo"),
+    ]
+    assert args == AppArgs.model_validate({})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "taken", "refused"), BOUNDS, ids=lambda value: getattr(value, "__name__", None)
+)
+def test_bounds(kind, name, taken, refused):
+    for value in taken:
+        assert getattr(made(kind, **{name: value}), name) == value
+    for value in refused:
+        with pytest.raises(ValidationError) as caught:
+            made(kind, **{name: value})
+        assert name in str(caught.value), value
+
+
+def test_every_number_and_choice_has_its_bounds_tested():
+    tested = {(kind, name) for kind, name, _, _ in BOUNDS}
+    free = {"id", "revision", "controlnet", "controlnet_revision", "public_base_url"}
+    for kind, _ in KINDS[:-1]:
+        for name, field in kind.model_fields.items():
+            nested = isinstance(field.default, BaseModel)
+            if kind is CorsSettings or nested or name in free | {"require_key"}:
+                continue
+            assert (kind, name) in tested, f"{kind.__name__}.{name}"
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _ in KINDS], ids=lambda kind: kind.__name__)
+def test_a_misspelled_key_is_named(kind):
+    for name in kind.model_fields:
+        with pytest.raises(ValidationError) as caught:
+            made(kind, **{f"{name}x": 1})
+        (error,) = caught.value.errors()
+        assert (error["type"], error["loc"]) == ("extra_forbidden", (f"{name}x",))
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _ in KINDS], ids=lambda kind: kind.__name__)
+def test_settings_do_not_change_and_cross_processes(kind):
+    settings = made(kind)
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(settings, next(iter(kind.model_fields)), 1)
+    assert pickle.loads(pickle.dumps(settings)) == settings  # noqa: S301 - our own pickle
+    assert kind.model_validate_json(settings.model_dump_json()) == settings
+
+
+@pytest.mark.parametrize("name", ["a", "0", "sd-1.5", "a_b", "x" * 63])
+def test_ids(name):
+    assert made(ModelSettings, id=name).id == name
+
+
+@pytest.mark.parametrize("name", ["", "-a", ".a", "A", "a b", "a/b", "a\n", "é", "x" * 64])
+def test_what_is_not_an_id_is_refused(name):
+    with pytest.raises(ValidationError, match="id"):
+        made(ModelSettings, id=name)
+
+
+def test_the_names_of_the_frame_are_reserved():
+    assert {"ingress", "studio", "storage"} == RESERVED_NAMES
+    for name in RESERVED_NAMES:
+        with pytest.raises(ValidationError, match=f"'{name}' is the name of another deployment"):
+            made(ModelSettings, id=name)
+
+
+def test_ids_are_unique():
+    twice = [{**MODEL, "id": name} for name in ("a", "b", "a", "c", "b")]
+    with pytest.raises(ValidationError, match="given twice: a, b"):
+        AppArgs.model_validate({"models": twice})
+
+
+def test_there_is_a_model():
+    with pytest.raises(ValidationError, match="models"):
+        AppArgs.model_validate({"models": []})
+
+
+def test_more_steps_than_the_most_are_refused():
+    with pytest.raises(ValidationError, match="steps 20 of model 'm' is over its max_steps 19"):
+        made(ModelSettings, max_steps=19)
+
+
+def test_the_largest_request_must_find_room():
+    with pytest.raises(ValidationError, match="max_waiting_images 7 is under max_images 8"):
+        made(IngressSettings, max_waiting_images=7)
+
+
+@pytest.mark.parametrize("key", ["id", "name"])
+def test_a_model_needs_an_id_and_a_name(key):
+    with pytest.raises(ValidationError) as caught:
+        ModelSettings.model_validate({name: "x" for name in MODEL if name != key})
+    assert caught.value.errors()[0]["loc"] == (key,)
+
+
+@pytest.mark.parametrize("url", ["http://shop.example", "https://cdn.example:8443/img/v1"])
+def test_public_base_urls(url):
+    assert made(IngressSettings, public_base_url=url).public_base_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "shop.example", "ftp://shop.example", "https://", "https://shop.example/",
+     "https://shop.example?a=1", "https://shop.example#a", "https://shop. example",
+     "https://shop.example\n"],
+)  # fmt: skip
+def test_what_is_not_a_public_base_url_is_refused(url):
+    with pytest.raises(ValidationError, match="public_base_url"):
+        made(IngressSettings, public_base_url=url)
+
+
+def test_the_store_is_chosen_by_its_kind():
+    store = {"kind": "minio", "endpoint": "minio:9000"}
+    assert made(StorageSettings, store=store).store == MinioSettings(endpoint="minio:9000")
+    for wrong in ({"kind": "s3"}, {"path": "data"}, {"kind": "filesystem", "bucket": "b"}):
+        with pytest.raises(ValidationError, match="store"):
+            made(StorageSettings, store=wrong)
