@@ -92,7 +92,7 @@ def _lines(error: ValidationError, where: str) -> Iterator[str]:
 
 
 def _unknown_keys(given: object, model: type[BaseModel], where: str) -> Iterator[str]:
-    """Keys that Serve's schema does not have, wherever it describes them, and items without keys."""
+    """Keys that Serve's schema does not have, and items that have no keys where it wants some."""
     if not isinstance(given, dict):
         return
     for key, value in given.items():

@@ -20,7 +20,7 @@ from schemathesis.transport.serialization import Binary
 from deployments.ingress.keys import KeyRing
 from tests.unit.ingress.memory import CATALOG, Surface, png, surface
 
-SECRET = "contract-key-51c2"
+KEY = "contract-key-51c2"
 CONFIG = {
     "seed": 2,
     "generation": {
@@ -39,7 +39,7 @@ RESULT: list[str] = []
 FOLDER = Path(tempfile.mkdtemp(prefix="backdrop-contract-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 OPEN = surface(FOLDER)
-KEYED = surface(FOLDER, keys=KeyRing({"test": SECRET}))
+KEYED = surface(FOLDER, keys=KeyRing({"test": KEY}))
 
 
 def make_possible(case: schemathesis.Case) -> None:
@@ -94,4 +94,4 @@ def test_the_open_surface_is_as_documented(case: schemathesis.Case) -> None:
 @keyed_contract.parametrize()
 def test_the_surface_with_keys_is_as_documented(case: schemathesis.Case) -> None:
     make_possible(case)
-    case.call_and_validate(headers={"X-API-Key": SECRET})
+    case.call_and_validate(headers={"X-API-Key": KEY})

@@ -1,4 +1,4 @@
-"""`make run`'s program with the shipped configuration, and every example of the README against it."""
+"""`make run`'s program with the shipped configuration, and the README's examples against it."""
 
 from __future__ import annotations
 

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from deployments.diffusion.engine import Engine
-from tests.tiny_models import tiny_components
+from tests.tiny_models import save_tiny_controlnet, save_tiny_weights, tiny_components
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,6 +23,27 @@ def _one_thread() -> None:
 def components() -> Callable[..., Any]:
     """Tiny components by their settings, built once each."""
     return cache(tiny_components)
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `cup-model` and `cup-control`, not to be changed."""
+    folder = tmp_path_factory.mktemp("saved")
+    save_tiny_weights(folder / "cup-model")
+    save_tiny_controlnet(folder / "cup-control")
+    return folder
+
+
+@pytest.fixture
+def weights(saved: Path, tmp_path: Path) -> Path:
+    """A copy that a test may break."""
+    return Path(shutil.copytree(saved / "cup-model", tmp_path / "cup-model"))
+
+
+@pytest.fixture
+def control(saved: Path, tmp_path: Path) -> Path:
+    """A copy that a test may break."""
+    return Path(shutil.copytree(saved / "cup-control", tmp_path / "cup-control"))
 
 
 @pytest.fixture

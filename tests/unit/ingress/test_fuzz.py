@@ -23,7 +23,7 @@ quick = settings(
 TEXT = st.one_of(
     st.text(max_size=30),
     st.sampled_from(
-        ["", " ", "4", "-1", "0", "1e999", "nan", "inf", "-inf", "1.5", "null", "true", "９",
+        ["", " ", "4", "-1", "0", "1e999", "nan", "inf", "-inf", "1.5", "null", "true", "\uff19",
          "1" * 5000, "0x10", "1_000", "\0", "\ud800", "stable-diffusion", "p", "\r\n--x"]
     ),
 )  # fmt: skip
@@ -32,9 +32,17 @@ NAMES = st.sampled_from(
      "strength", "image", "image_url", "colour", "", "\r\n", '"', "__proto__"]
 )  # fmt: skip
 HEADERS = st.sampled_from(
-    ["", "Content-Type: image/png\r\n", "Content-Type: \xff\r\n",
-     "Content-Type: text/plain; charset=utf-7\r\n", "Content-Transfer-Encoding: base64\r\n", "Content-Length: 99999999999\r\n", ":\r\n", "x\r\n"]
-)  # fmt: skip
+    [
+        "",
+        "Content-Type: image/png\r\n",
+        "Content-Type: \xff\r\n",
+        "Content-Type: text/plain; charset=utf-7\r\n",
+        "Content-Transfer-Encoding: base64\r\n",
+        "Content-Length: 99999999999\r\n",
+        ":\r\n",
+        "x\r\n",
+    ]
+)
 FILENAMES = st.sampled_from(
     ["", '; filename="a.png"', '; filename=""', "; filename=../../a", "; filename*=utf-8''%ff",
      '; filename="\0"']
