@@ -12,7 +12,6 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
 from deployments.settings import RESERVED_NAMES, AppArgs
@@ -101,7 +100,7 @@ def _unknown_keys(given: object, model: type[BaseModel], where: str) -> Iterator
         if field is None:
             yield f"{path}: unknown key"
             continue
-        inner = AutoscalingConfig if key == "autoscaling_config" else _model_in(field.annotation)
+        inner = _model_in(field.annotation)
         if inner is None:
             continue
         if not isinstance(value, list):

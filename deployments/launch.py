@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -109,6 +110,7 @@ def serve_run(config: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONUNBUFFERED": "1",
+        **_ray_token(),
         **os.environ,
     }
     child = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - our own interpreter
@@ -116,6 +118,12 @@ def serve_run(config: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield child
     finally:
         _end(child)
+
+
+def _ray_token() -> dict[str, str]:
+    """A token for this Ray alone where there is no home for the one that Ray would keep there."""
+    home = Path("~").expanduser()
+    return {} if os.access(home, os.W_OK) else {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

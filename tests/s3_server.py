@@ -145,7 +145,7 @@ class S3Server:
         command = [binary, "-logtostderr=true", "mini", "-disableHttp"]
         command += [f"-{name}={value}" for name, value in flags.items()]
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - built above
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._serves():
             if self._process.poll() is not None or time.monotonic() > deadline:

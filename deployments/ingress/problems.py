@@ -117,7 +117,7 @@ def sentence(details: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _wrong(detail: Mapping[str, Any]) -> str:
-    field, kind = _field(detail), detail["type"]
+    field, kind = _field(detail) or "the body", detail["type"]
     if kind in _SENTENCES:
         return _SENTENCES[kind].format(field=field)
     if field == "image":
@@ -125,7 +125,7 @@ def _wrong(detail: Mapping[str, Any]) -> str:
     message = str(detail["msg"])
     if message.startswith("String should have "):
         return f"{field} must have {message.removeprefix('String should have ')}"
-    return f"{field or 'the body'} must be {message.removeprefix('Input should be ')}"
+    return f"{field} must be {message.removeprefix('Input should be ')}"
 
 
 _SENTENCES = {

@@ -245,7 +245,7 @@ async def test_leaving_the_events_cancels_what_is_in_flight(world):
                 yield item
 
     world.models = FirstIsFast()
-    async with aclosing(world.run(3).events()) as events:
+    async with asyncio.timeout(20), aclosing(world.run(3, deadline_s=3600).events()) as events:
         first = await anext(events)
         assert world.admission.taken == 2
     assert len(world.models.cancelled) == 2

@@ -55,7 +55,7 @@ def test_kill_minus_nine_leaves_only_whole_objects(root: Path) -> None:
     acknowledged: set[str] = set()
     # Acknowledged writes before each kill, and how long after the last of them it comes.
     for writes, delay_s in zip(range(3, 19, 2), itertools.cycle((0.0, 0.001, 0.004)), strict=False):
-        writer = subprocess.Popen(  # noqa: S603 - runs the text above
+        writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(root)],
             cwd=CHECKOUT,
             stdout=subprocess.PIPE,
