@@ -10,7 +10,7 @@ VENV_PYTHON := .venv/bin/python
 INSTALL := $(PYTHON) -m pip --disable-pip-version-check --python $(VENV_PYTHON) install \
 	-c constraints.txt
 
-.PHONY: run test check clean
+.PHONY: run test check train-demo clean
 
 run: .venv/run-installed
 	@exec $(VENV_PYTHON) -m deployments.launch --config "$(CONFIG)" --port "$(PORT)"
@@ -23,6 +23,15 @@ check: .venv/test-installed
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 	.venv/bin/lint-imports
+
+# Hours on two cores; goes on where it stopped. Needs npm for the panoramas it learns from.
+train-demo: .venv/train-installed .train/package
+	$(VENV_PYTHON) -m training all --assets .train/package --photos deployments/samples/coffee.png \
+		--out .train/work
+
+.train/package:
+	mkdir -p .train
+	cd .train && npm pack @pmndrs/assets@1.7.0 && tar xzf pmndrs-assets-1.7.0.tgz
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else \
@@ -38,5 +47,9 @@ check: .venv/test-installed
 	$(INSTALL) -e '.[test]'
 	@touch .venv/run-installed $@
 
+.venv/train-installed: training/requirements.txt .venv/run-installed
+	$(INSTALL) -r training/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf .venv data
+	rm -rf .venv data .train

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -171,15 +171,18 @@ class Run:
     async def _fan_out(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                kept = group.create_task(self._keep_source())
                 prepared = self._studio.prepare(self._source.photo, self._model.size)
+                kept = group.create_task(self._keep_source(prepared))
                 for index, job in enumerate(self._jobs):
                     group.create_task(self._one(index, job, prepared, kept))
         except* ServiceError as failures:
             raise next(_leaves(failures)) from None
 
-    async def _keep_source(self) -> None:
+    async def _keep_source(self, prepared: Awaitable[PreparedPhoto]) -> None:
         if self._source.kind == "upload":
+            # The models wait for the prepared photo and nobody for the stored one: in this order,
+            # the studio does not encode while it prepares.
+            await prepared
             png = self._studio.encode_source(self._source.photo)
             await self._results.save_source(self._source.key, png)
 
@@ -190,37 +193,44 @@ class Run:
         prepared: Awaitable[PreparedPhoto],
         kept: asyncio.Task[None],
     ) -> None:
-        asked = time.monotonic()
-        try:
-            image = await self._generate(index, job, prepared)
-        except ReplicaLost:
-            logger.warning("the replica that made image %s died; trying once more", job.key)
-            image = await self._generate(index, job, prepared)
-        made = time.monotonic()
-        self._held -= 1
-        self._admission.release(image.engine_s)
-        recipe = self._recipe(job, image)
-        png = self._studio.finish(image, recipe)
-        # An image must not outlive a source that could not be stored.
-        await asyncio.wait([kept])
-        self._saving.append(job.key)
-        await self._results.save(job.key, png, recipe.document())
-        timings = Timings(
-            engine_s=image.engine_s,
-            handle_s=made - asked - image.engine_s,
-            finish_s=time.monotonic() - made,
-        )
-        self._queue.put_nowait(ImageStored(index, job.key, job.seed, image.warnings, timings))
+        async with AsyncExitStack() as calls:
+            asked = time.monotonic()
+            try:
+                image = await self._generate(index, job, prepared, calls)
+            except ReplicaLost:
+                logger.warning("the replica that made image %s died; trying once more", job.key)
+                image = await self._generate(index, job, prepared, calls)
+            made = time.monotonic()
+            self._held -= 1
+            self._admission.release(image.engine_s)
+            recipe = self._recipe(job, image)
+            png = self._studio.finish(image, recipe)
+            # An image must not outlive a source that could not be stored.
+            await asyncio.wait([kept])
+            self._saving.append(job.key)
+            await self._results.save(job.key, png, recipe.document())
+            timings = Timings(
+                engine_s=image.engine_s,
+                handle_s=made - asked - image.engine_s,
+                finish_s=time.monotonic() - made,
+            )
+            self._queue.put_nowait(ImageStored(index, job.key, job.seed, image.warnings, timings))
 
     async def _generate(
-        self, index: int, job: ImageJob, prepared: Awaitable[PreparedPhoto]
+        self,
+        index: int,
+        job: ImageJob,
+        prepared: Awaitable[PreparedPhoto],
+        calls: AsyncExitStack,
     ) -> GeneratedImage:
         items = self._models.generate(self._model.id, job, prepared, progress=self._progress)
-        async with aclosing(items):
-            async for item in items:
-                if isinstance(item, GeneratedImage):
-                    return item
-                self._queue.put_nowait(ImageProgress(index, item.step, item.steps))
+        # Closed by the caller, once there is time: closing cancels, and right after its image a
+        # call is about to end by itself.
+        await calls.enter_async_context(aclosing(items))
+        async for item in items:
+            if isinstance(item, GeneratedImage):
+                return item
+            self._queue.put_nowait(ImageProgress(index, item.step, item.steps))
         raise ReplicaLost(f"model {self._model.id!r} ended without an image")
 
     def _recipe(self, job: ImageJob, image: GeneratedImage) -> Recipe:

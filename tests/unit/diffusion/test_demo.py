@@ -1,0 +1,143 @@
+"""The weights in this package: whole, small, and they follow the prompt and the edges.
+
+Everything is made by the engine's own model with the settings of serve_config.yaml.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from deployments.diffusion.control import canny
+from deployments.diffusion.loading import load_components
+from deployments.diffusion.model import StableDiffusion
+from deployments.diffusion.sources import DEMO_CONTROLNET, DEMO_WEIGHTS, WeightsError
+from deployments.jobs import ImageJob, Pixels, PreparedPhoto
+from deployments.settings import ModelSettings
+
+ROOT = Path(__file__).parents[3]
+ENTRIES = {
+    entry["id"]: entry
+    for entry in yaml.safe_load((ROOT / "serve_config.yaml").read_text(encoding="utf-8"))[
+        "applications"
+    ][0]["args"]["models"]
+}
+GREY = np.full((256, 256, 3), 128, np.uint8)
+
+Draw = Callable[..., Pixels]
+
+
+@pytest.fixture(scope="module")
+def draw() -> Draw:
+    """Make an image of a prompt with the default settings of one of the shipped models."""
+    models: dict[str, tuple[ModelSettings, StableDiffusion]] = {}
+
+    def run(
+        prompt: str, seed: int = 0, model: str = "stable-diffusion", photo: Pixels = GREY
+    ) -> Pixels:
+        if model not in models:
+            settings = ModelSettings.model_validate({**ENTRIES[model], "device": "cpu"})
+            parts = load_components(settings)
+            models[model] = (
+                settings,
+                StableDiffusion(parts, settings.scheduler, canny, settings.control_scale),
+            )
+        settings, diffusion = models[model]
+        job = ImageJob(
+            "0" * 32, prompt, "", seed, settings.steps, settings.guidance_scale, settings.strength
+        )
+        state = diffusion.prepare(job, PreparedPhoto(photo))
+        while state.step < state.steps:
+            diffusion.advance(state, *diffusion.predict([state]))
+        return diffusion.decode(state)
+
+    return run
+
+
+def greenness(pixels: Pixels) -> float:
+    red, green, blue = pixels.reshape(-1, 3).mean(axis=0)
+    return float(green - (red + blue) / 2)
+
+
+def test_it_is_small() -> None:
+    files = [*DEMO_WEIGHTS.rglob("*"), *DEMO_CONTROLNET.rglob("*")]
+    assert sum(file.stat().st_size for file in files if file.is_file()) <= 24_000_000
+
+
+def test_it_has_the_layout_and_half_precision_of_real_weights() -> None:
+    settings = ModelSettings(id="demo", name="Demo", controlnet="demo", device="cpu")
+    parts = load_components(settings)
+    assert type(parts.unet).__name__ == "UNet2DConditionModel"
+    assert type(parts.controlnet).__name__ == "ControlNetModel"
+    assert type(parts.text_encoder).__name__ == "CLIPTextModel"
+    for file in [*DEMO_WEIGHTS.rglob("*.safetensors"), *DEMO_CONTROLNET.rglob("*.safetensors")]:
+        assert {tensor.dtype for tensor in load_file(file).values()} <= {
+            torch.float16,
+            torch.bfloat16,
+            torch.int64,
+        }
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_forest_is_greener_than_a_beach(draw: Draw, seed: int) -> None:
+    forest = draw("Change background to forest", seed)
+    beach = draw("on a tropical beach", seed)
+    assert greenness(forest) > greenness(beach) + 10
+
+
+@pytest.mark.parametrize(("colour", "channel"), [("red", 0), ("green", 1), ("blue", 2)])
+def test_a_named_colour_is_the_strongest(draw: Draw, colour: str, channel: int) -> None:
+    means = draw(f"plain {colour} studio").reshape(-1, 3).mean(axis=0)
+    assert means.argmax() == channel
+
+
+def test_night_is_darker_than_snow(draw: Draw) -> None:
+    assert draw("city at night").mean() + 60 < draw("snowy landscape").mean()
+
+
+def test_seeds_give_different_pictures(draw: Draw) -> None:
+    first, second = (draw("Perfume backdrop", seed).astype(float) for seed in (1, 2))
+    assert np.sqrt(((first - second) ** 2).mean()) > 8
+
+
+def edges_f1(picture: Pixels, wanted: np.ndarray) -> float:
+    """F1 of a picture's edges against wanted ones, two pixels of tolerance each way."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    found = cv2.Canny(grey, 20, 50) > 0
+    near = np.ones((5, 5), np.uint8)
+    precision = (found & (cv2.dilate(wanted.astype(np.uint8), near) > 0)).sum() / max(
+        found.sum(), 1
+    )
+    recall = (wanted & (cv2.dilate(found.astype(np.uint8), near) > 0)).sum() / wanted.sum()
+    return float(2 * precision * recall / max(precision + recall, 1e-6))
+
+
+def test_the_controlnet_follows_the_photos_edges(draw: Draw) -> None:
+    photo = np.full((256, 256, 3), 235, np.uint8)
+    photo[170:] = (120, 90, 60)
+    cv2.ellipse(photo, (128, 170), (70, 18), 0, 0, 360, (200, 60, 60), -1)
+    wanted = canny(photo)[..., 0] > 0
+    prompt = "round podium"
+    with_map = np.mean([edges_f1(draw(prompt, n, "controlnet", photo), wanted) for n in range(3)])
+    without = np.mean([edges_f1(draw(prompt, n, photo=photo), wanted) for n in range(3)])
+    assert with_map > without + 0.1
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing"])
+def test_a_damaged_folder_fails_with_the_files_name(tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "demo"
+    shutil.copytree(DEMO_WEIGHTS, folder)
+    file = next(folder.glob("unet/*.safetensors"))
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:1000])
+    else:
+        file.unlink()
+    settings = ModelSettings(id="demo", name="Demo", weights=str(folder), device="cpu")
+    with pytest.raises(WeightsError, match=r"unet/diffusion_pytorch_model"):
+        load_components(settings)
