@@ -1,0 +1,78 @@
+"""A ControlNet on canny edges, trained from the finished UNet, which stays frozen.
+
+The pictures' edges are found at random thresholds; a part of the maps is wiped in random boxes,
+because a product's edges alone (with nothing around) is what the service will often give it.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import ControlNetModel, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextModel
+
+from training import denoiser, loop, pictures, text
+from training.canvas import Rng
+from training.pictures import Pixels
+
+_CONDITION = (16, 24, 32, 64, 96)  # four halvings: 256 pixels to 16 latents
+
+
+def build(unet: UNet2DConditionModel) -> ControlNetModel:
+    """A ControlNet that starts as a copy of the UNet's first half."""
+    return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=_CONDITION)
+
+
+def edges(rng: Rng, picture: Pixels) -> Pixels:
+    """Canny edges [H, W] of a picture, 0 or 255, at random thresholds, some boxes wiped."""
+    low = float(rng.uniform(8, 45))
+    out = cv2.Canny(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), low, low * rng.uniform(1.8, 3.0))
+    if rng.random() < 0.3:
+        height, width = out.shape
+        for _ in range(int(rng.integers(1, 4))):
+            y, x = int(rng.integers(height)), int(rng.integers(width))
+            out[y : y + int(rng.integers(30, 140)), x : x + int(rng.integers(30, 140))] = 0
+    return np.asarray(out, np.uint8)
+
+
+def train(folder: Path, plan: loop.Plan, batch: int = 32) -> ControlNetModel:
+    """Train on the work folder's pictures, UNet and text encoder; saves folder/controlnet."""
+    torch.manual_seed(plan.seed)
+    chunks, specs = pictures.load(folder / "pictures")
+    tokenizer = text.load_tokenizer(folder / "tokenizer")
+    batches = denoiser.Batches(specs, tokenizer, *denoiser.cache_latents(folder))
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet").to(loop.device())
+    unet.requires_grad_(False)
+    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").to(loop.device())
+    encoder.requires_grad_(False)
+    model = build(unet).to(loop.device())
+    model.requires_grad_(True)
+    size = pictures.CHUNK
+
+    def loss_of(rng: Rng, _: int) -> torch.Tensor:
+        picked = rng.integers(len(specs), size=batch).tolist()
+        maps = [edges(rng, np.asarray(chunks[i // size][i % size])) for i in picked]
+        control = torch.from_numpy(np.stack(maps)).float().div(255).to(loop.device())
+        control = control[:, None].expand(-1, 3, -1, -1)
+        noisy, t, velocity = batches.noised(batches.latents[0][picked].float().to(loop.device()))
+        with loop.half_precision():
+            words = encoder(batches.captions(rng, picked)).last_hidden_state
+            down, middle = model(noisy, t, words, control, return_dict=False)
+            predicted = unet(
+                noisy,
+                t,
+                words,
+                down_block_additional_residuals=down,
+                mid_block_additional_residual=middle,
+                return_dict=False,
+            )[0]
+        return F.mse_loss(predicted.float(), velocity)
+
+    def on_save(_: nn.Module, step: int) -> None:
+        model.save_pretrained(folder / "controlnet")
+
+    loop.train("controlnet", folder, plan, model, loss_of, on_save)
+    return model.eval()

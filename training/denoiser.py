@@ -1,0 +1,152 @@
+"""The text-conditioned UNet and its text encoder, trained together on cached latents.
+
+Predicts v (Salimans & Ho 2022) under Stable Diffusion's noise schedule. Half of the noise has a
+random offset a channel, so that the model does not read a picture's overall colour off the noisy
+input: the photo that image-to-image starts from would tint every backdrop otherwise.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderTiny, DDPMScheduler, UNet2DConditionModel
+from torch import nn
+from tqdm import tqdm
+from transformers import CLIPTokenizer
+
+from training import autoencoder, loop, pictures, text
+from training.canvas import Rng
+from training.captions import Spec, caption, corpus
+
+SCHEDULE = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "v_prediction",
+}
+_UNCONDITIONAL = 0.1
+_OFFSET = 0.2
+_SMALL_PART = 0.35  # of the steps: words, colours and layout are learned at a quarter of the cost
+
+
+def build() -> UNet2DConditionModel:
+    """An untrained UNet of the demo's shape: attention at 8x8 only, where it is cheap."""
+    return UNet2DConditionModel(
+        sample_size=256 // autoencoder.FACTOR,
+        in_channels=autoencoder.CHANNELS,
+        out_channels=autoencoder.CHANNELS,
+        block_out_channels=(64, 128),
+        layers_per_block=1,
+        norm_num_groups=16,
+        cross_attention_dim=text.HIDDEN,
+        attention_head_dim=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+    )
+
+
+class Denoiser(nn.Module):
+    """UNet and text encoder as one module to train."""
+
+    def __init__(self, tokenizer: CLIPTokenizer) -> None:
+        """Build both untrained."""
+        super().__init__()
+        self.unet = build()
+        self.text_encoder = text.build_encoder(tokenizer)
+
+    def forward(self, noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Predict v [B, C, 16, 16] from noisy latents, timesteps [B] and token ids [B, LENGTH]."""
+        words = self.text_encoder(ids).last_hidden_state
+        velocity: torch.Tensor = self.unet(noisy, t, words, return_dict=False)[0]
+        return velocity
+
+
+def cache_latents(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Encode all pictures once, whole and at half their size; kept in folder/latents.pt.
+
+    Returns:
+        float16 [N, C, 16, 16] and [N, C, 8, 8].
+    """
+    path = folder / "latents.pt"
+    if path.exists():
+        whole, half = torch.load(path, weights_only=True)
+        return whole, half
+    vae = AutoencoderTiny.from_pretrained(folder / "vae")
+    found: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
+    for chunk in tqdm(pictures.load(folder / "pictures")[0], desc="latents", unit="chunk"):
+        for first in range(0, len(chunk), 50):
+            large = np.array(chunk[first : first + 50])
+            small = [cv2.resize(i, (128, 128), interpolation=cv2.INTER_AREA) for i in large]
+            found[0].append(autoencoder.encode(vae, large).half())
+            found[1].append(autoencoder.encode(vae, np.stack(small)).half())
+    latents = (torch.cat(found[0]), torch.cat(found[1]))
+    torch.save(latents, path)
+    return latents
+
+
+def learn_tokenizer(folder: Path, specs: list[Spec], seed: int) -> CLIPTokenizer:
+    """The tokenizer of the work folder, learned on first use."""
+    if not (folder / "tokenizer" / "vocab.json").exists():
+        text.learn_vocabulary(corpus(seed, 30_000, specs), folder / "tokenizer")
+    return text.load_tokenizer(folder / "tokenizer")
+
+
+class Batches:
+    """Random latents with fresh captions and fresh noise."""
+
+    def __init__(self, specs: list[Spec], tokenizer: CLIPTokenizer, *latents: torch.Tensor) -> None:
+        """Keep the data; the specs are the latents', in order, at every size given."""
+        self.latents, self.specs, self.tokenizer = latents, specs, tokenizer
+        self.schedule = DDPMScheduler(**SCHEDULE)
+
+    def captions(self, rng: Rng, picked: list[int]) -> torch.Tensor:
+        """Token ids of one caption a picture; some are empty, for guidance."""
+        words = [
+            "" if rng.random() < _UNCONDITIONAL else caption(rng, self.specs[i]) for i in picked
+        ]
+        text.set_merge_dropout(self.tokenizer, 0.1 if rng.random() < 0.3 else None)
+        ids = text.encode(self.tokenizer, words)
+        text.set_merge_dropout(self.tokenizer, None)
+        return ids.to(loop.device())
+
+    def noised(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Noisy latents, their timesteps and the v to predict."""
+        count = len(latents)
+        t = torch.randint(0, 1000, (count,), device=latents.device)
+        noise = torch.randn_like(latents)
+        tinted = (torch.rand(count, 1, 1, 1, device=latents.device) < 0.5) * _OFFSET
+        noise = noise + tinted * torch.randn(count, latents.shape[1], 1, 1, device=latents.device)
+        noisy = self.schedule.add_noise(latents, noise, t)
+        return noisy, t, self.schedule.get_velocity(latents, noise, t)
+
+
+def train(folder: Path, plan: loop.Plan, batch: int = 32) -> Denoiser:
+    """Train on the work folder's pictures; saves folder/unet and folder/text_encoder as it goes.
+
+    The first part is trained on pictures of half the size, twice as many a step.
+    """
+    torch.manual_seed(plan.seed)
+    specs = pictures.load(folder / "pictures")[1]
+    tokenizer = learn_tokenizer(folder, specs, plan.seed)
+    batches = Batches(specs, tokenizer, *cache_latents(folder))
+    model = Denoiser(tokenizer).to(loop.device())
+
+    def loss_of(rng: Rng, step: int) -> torch.Tensor:
+        small = step < _SMALL_PART * plan.steps
+        picked = rng.integers(len(specs), size=2 * batch if small else batch).tolist()
+        latents = batches.latents[int(small)][picked].float().to(loop.device())
+        noisy, t, velocity = batches.noised(latents)
+        ids = batches.captions(rng, picked)
+        with loop.half_precision():
+            predicted = model(noisy, t, ids)
+        return F.mse_loss(predicted.float(), velocity)
+
+    def on_save(_: nn.Module, step: int) -> None:
+        model.unet.save_pretrained(folder / "unet")
+        model.text_encoder.save_pretrained(folder / "text_encoder")
+
+    loop.train("denoiser", folder, plan, model, loss_of, on_save)
+    return model.eval()

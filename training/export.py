@@ -1,0 +1,118 @@
+"""Write the demo folder: a standard Stable Diffusion folder, a ControlNet beside it, in float16.
+
+The new folder is complete before it takes the old one's place.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderTiny,
+    ControlNetModel,
+    DPMSolverMultistepScheduler,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextModel
+
+from training import autoencoder, controlnet, denoiser
+from training.captions import Spec
+from training.scenes import NAMES
+
+LIMIT_BYTES = 24_000_000
+
+_INDEX = {
+    "_class_name": "StableDiffusionImg2ImgPipeline",
+    "_diffusers_version": "0.42.1",
+    "feature_extractor": [None, None],
+    "image_encoder": [None, None],
+    "requires_safety_checker": False,
+    "safety_checker": [None, None],
+    "scheduler": ["diffusers", "DPMSolverMultistepScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderTiny"],
+}
+
+
+def untrained(folder: Path) -> None:
+    """Fill a work folder with untrained modules of the right shapes, to test an export with."""
+    torch.manual_seed(0)
+    specs = [Spec(name, "red") for name in NAMES]
+    tokenizer = denoiser.learn_tokenizer(folder, specs, 0)
+    model = denoiser.Denoiser(tokenizer)
+    model.unet.save_pretrained(folder / "unet")
+    model.text_encoder.save_pretrained(folder / "text_encoder")
+    autoencoder.build().save_pretrained(folder / "vae")
+    controlnet.build(model.unet).save_pretrained(folder / "controlnet")
+
+
+def _replace(new: Path, target: Path) -> None:
+    old = target.with_name(target.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def export(folder: Path, out: Path) -> int:
+    """Write out/weights and out/controlnet from a work folder's modules.
+
+    Args:
+        folder: with tokenizer, text_encoder, unet, vae and, where it is trained, controlnet.
+        out: the demo folder.
+
+    Returns:
+        The bytes of all files written.
+
+    Raises:
+        ValueError: the files are larger than the package allows.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    part = out / ".part"
+    shutil.rmtree(part, ignore_errors=True)
+    weights = part / "weights"
+    shutil.copytree(folder / "tokenizer", weights / "tokenizer")
+    half = torch.float16
+    CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=half).save_pretrained(
+        weights / "text_encoder"
+    )
+    UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=half).save_pretrained(
+        weights / "unet"
+    )
+    AutoencoderTiny.from_pretrained(folder / "vae", torch_dtype=half).save_pretrained(
+        weights / "vae"
+    )
+    DPMSolverMultistepScheduler(
+        **denoiser.SCHEDULE,
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        timestep_spacing="trailing",
+        steps_offset=1,
+    ).save_pretrained(weights / "scheduler")
+    (weights / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n")
+    if (folder / "controlnet").exists():
+        ControlNetModel.from_pretrained(folder / "controlnet", torch_dtype=half).save_pretrained(
+            part / "controlnet"
+        )
+    for config in part.rglob("config.json"):
+        found = json.loads(config.read_text())
+        found.pop("_name_or_path", None)
+        if found.get("_class_name") == "AutoencoderTiny":
+            found.pop(
+                "block_out_channels", None
+            )  # set again when it is loaded; diffusers warns of it
+        config.write_text(json.dumps(found, indent=2) + "\n")
+    for file in part.rglob("*.safetensors"):
+        file.chmod(0o644)
+    total = sum(p.stat().st_size for p in part.rglob("*") if p.is_file())
+    if total > LIMIT_BYTES:
+        raise ValueError(f"{total} bytes; at most {LIMIT_BYTES} fit the package")
+    for new in (weights, part / "controlnet"):
+        if new.exists():
+            _replace(new, out / new.name)
+    shutil.rmtree(part)
+    return total
