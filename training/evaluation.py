@@ -69,8 +69,8 @@ class Settings:
     """The model's default settings."""
 
     steps: int = 20
-    guidance: float = 4.0
-    strength: float = 0.9
+    guidance: float = 5.0
+    strength: float = 0.95
 
 
 @dataclass(frozen=True)

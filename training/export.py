@@ -11,7 +11,7 @@ import torch
 from diffusers import (
     AutoencoderTiny,
     ControlNetModel,
-    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
     UNet2DConditionModel,
 )
 from transformers import CLIPTextModel
@@ -29,7 +29,7 @@ _INDEX = {
     "image_encoder": [None, None],
     "requires_safety_checker": False,
     "safety_checker": [None, None],
-    "scheduler": ["diffusers", "DPMSolverMultistepScheduler"],
+    "scheduler": ["diffusers", "EulerAncestralDiscreteScheduler"],
     "text_encoder": ["transformers", "CLIPTextModel"],
     "tokenizer": ["transformers", "CLIPTokenizer"],
     "unet": ["diffusers", "UNet2DConditionModel"],
@@ -86,10 +86,8 @@ def export(folder: Path, out: Path) -> int:
     AutoencoderTiny.from_pretrained(folder / "vae", torch_dtype=half).save_pretrained(
         weights / "vae"
     )
-    DPMSolverMultistepScheduler(
+    EulerAncestralDiscreteScheduler(
         **denoiser.SCHEDULE,
-        algorithm_type="dpmsolver++",
-        solver_order=2,
         timestep_spacing="trailing",
         steps_offset=1,
     ).save_pretrained(weights / "scheduler")
