@@ -34,7 +34,7 @@ DEFAULT_PORT = 8000
 START_TIMEOUT_S = 180.0
 SAMPLE_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 20.0
-PROMPT = "Perfume backdrop"
+PROMPT = "Tropical beach"  # what the demo weights draw best
 
 
 class LaunchError(Exception):
