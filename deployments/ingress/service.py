@@ -180,11 +180,6 @@ class Service:
             raise InvalidRequest(
                 f"steps: model {model.id!r} takes at most {model.max_steps}, not {steps}"
             )
-        if int(steps * strength) < 1:
-            raise InvalidRequest(
-                f"strength: {strength:g} of {steps} steps leaves none to take; "
-                f"at least {1 / steps:g} is needed"
-            )
         first = secrets.randbelow(SEEDS) if order.seed is None else order.seed
         jobs = [
             ImageJob(
@@ -198,4 +193,9 @@ class Service:
             )
             for index in range(order.num_images)
         ]
+        if any(job.denoising_steps < 1 for job in jobs):
+            raise InvalidRequest(
+                f"strength: {strength:g} of {steps} steps leaves none to take; "
+                f"at least {1 / steps:g} is needed"
+            )
         return model, jobs
