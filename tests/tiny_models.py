@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,56 +15,89 @@ from deployments.diffusion.loading import Components
 TOKENS = 16
 """Tokens the tiny text encoder reads; more are cut off."""
 
+Family = Literal["sd", "sdxl"]
 Vae = Literal["kl", "tiny"]
 
 
 def tiny_components(
-    *, controlnet: bool = False, vae: Vae = "kl", dtype: torch.dtype = torch.float32
+    *,
+    family: Family = "sd",
+    inpainting: bool = False,
+    controlnet: bool = False,
+    vae: Vae = "kl",
+    dtype: torch.dtype = torch.float32,
 ) -> Components:
-    """Build modules in memory; equal calls give equal weights.
+    """Build modules in memory; a module has equal weights whatever is built beside it.
 
     Args:
+        family: With one text encoder, or with SDXL's two and the conditions its UNet takes.
+        inpainting: With a UNet of nine channels: latents, mask and masked latents.
         controlnet: With a ControlNet whose residuals are not zero.
         vae: AutoencoderKL, or AutoencoderTiny.
         dtype: What they compute in.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        text_encoder, unet, autoencoder = _text_encoder(), _unet(), _vae(vae)
-        control = _controlnet(unet) if controlnet else None
-    modules = [text_encoder, autoencoder, unet, control]
+    encoders = [_seeded(_text_encoder, transformers.CLIPTextModel)]
+    if family == "sdxl":
+        encoders.append(_seeded(_text_encoder, transformers.CLIPTextModelWithProjection))
+    unet, autoencoder = _seeded(_unet, family, inpainting), _seeded(_vae, family, vae)
+    control = _seeded(_controlnet, family) if controlnet else None
+    modules = [autoencoder, unet, control]
     return Components(
-        _tokenizer(),
+        (_tokenizer(), _tokenizer(padding="!"))[: len(encoders)],
+        tuple(encoder.to(dtype).eval() for encoder in encoders),
         *(None if module is None else module.to(dtype).eval() for module in modules),
-        scheduler_config=_scheduler().config,
+        scheduler_config=_scheduler(family).config,
         device=torch.device("cpu"),
         dtype=dtype,
         origin="tiny",
+        zeros_for_empty_prompt=family == "sdxl",
     )
 
 
-def save_tiny_weights(folder: Path, *, vae: Vae = "kl") -> None:
-    """Write the folder that `StableDiffusionPipeline.save_pretrained` writes."""
-    parts = tiny_components(vae=vae)
-    pipeline = diffusers.StableDiffusionPipeline(
-        vae=parts.vae,
-        text_encoder=parts.text_encoder,
-        tokenizer=parts.tokenizer,
-        unet=parts.unet,
-        scheduler=_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+def save_tiny_weights(
+    folder: Path, *, family: Family = "sd", inpainting: bool = False, vae: Vae = "kl"
+) -> None:
+    """Write the folder that the family's stock pipeline writes with `save_pretrained`."""
+    parts = tiny_components(family=family, inpainting=inpainting, vae=vae)
+    options: dict[str, Any] = {
+        "vae": parts.vae,
+        "text_encoder": parts.text_encoders[0],
+        "tokenizer": parts.tokenizers[0],
+        "unet": parts.unet,
+        "scheduler": _scheduler(family),
+    }
+    if family == "sdxl":
+        second = {"text_encoder_2": parts.text_encoders[1], "tokenizer_2": parts.tokenizers[1]}
+        kind = (
+            diffusers.StableDiffusionXLInpaintPipeline
+            if inpainting
+            else diffusers.StableDiffusionXLPipeline
+        )
+        pipeline = kind(**options, **second)
+    else:
+        kind = (
+            diffusers.StableDiffusionInpaintPipeline
+            if inpainting
+            else diffusers.StableDiffusionPipeline
+        )
+        pipeline = kind(
+            **options, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+        )
     pipeline.save_pretrained(folder)
 
 
-def save_tiny_controlnet(folder: Path) -> None:
+def save_tiny_controlnet(folder: Path, family: Family = "sd") -> None:
     """Write the folder that `ControlNetModel.save_pretrained` writes."""
-    tiny_components(controlnet=True).controlnet.save_pretrained(folder)
+    tiny_components(family=family, controlnet=True).controlnet.save_pretrained(folder)
 
 
-def _tokenizer() -> Any:
+def _seeded(build: Callable[..., Any], *options: Any) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build(*options)
+
+
+def _tokenizer(padding: str = "<|endoftext|>") -> Any:
     # CLIP's alphabet: a printable character for every byte, alone and at the end of a word.
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     alphabet = [chr(byte) for byte in printable] + [
@@ -77,10 +111,12 @@ def _tokenizer() -> Any:
     ]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
     vocabulary = {token: place for place, token in enumerate(tokens)}
-    return transformers.CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=TOKENS)
+    return transformers.CLIPTokenizer(
+        vocab=vocabulary, merges=merges, model_max_length=TOKENS, pad_token=padding
+    )
 
 
-def _text_encoder() -> Any:
+def _text_encoder(kind: Any) -> Any:
     tokenizer = _tokenizer()
     config = transformers.CLIPTextConfig(
         vocab_size=len(tokenizer),
@@ -92,26 +128,42 @@ def _text_encoder() -> Any:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        projection_dim=32,
     )
-    return transformers.CLIPTextModel(config)
+    return kind(config)
 
 
-def _unet() -> Any:
+def _unet(family: Family, inpainting: bool) -> Any:
+    options: dict[str, Any] = {
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+        "cross_attention_dim": 32,
+    }
+    if family == "sdxl":
+        options = {
+            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+            "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+            "cross_attention_dim": 64,
+            "transformer_layers_per_block": (1, 2),
+            "use_linear_projection": True,
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 8,
+            # Six numbers of sizes and crops, and the pooled text.
+            "projection_class_embeddings_input_dim": 6 * 8 + 32,
+        }
     return diffusers.UNet2DConditionModel(
         sample_size=8,
-        in_channels=4,
+        in_channels=9 if inpainting else 4,
         out_channels=4,
         block_out_channels=(16, 32),
         layers_per_block=1,
         norm_num_groups=8,
-        cross_attention_dim=32,
         attention_head_dim=4,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        **options,
     )
 
 
-def _vae(kind: Vae) -> Any:
+def _vae(family: Family, kind: Vae) -> Any:
     if kind == "tiny":
         return diffusers.AutoencoderTiny(
             encoder_block_out_channels=(8, 8, 8, 8),
@@ -126,11 +178,13 @@ def _vae(kind: Vae) -> Any:
         latent_channels=4,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
+        scaling_factor=0.13025 if family == "sdxl" else 0.18215,
     )
 
 
-def _controlnet(unet: Any) -> Any:
-    control = diffusers.ControlNetModel.from_unet(unet)
+def _controlnet(family: Family) -> Any:
+    # Beside an inpainting UNet, too, a ControlNet sees the latents alone.
+    control = diffusers.ControlNetModel.from_unet(_unet(family, inpainting=False))
     # A fresh ControlNet ends in zeros and changes nothing; this one shall.
     ends = [
         *control.controlnet_down_blocks,
@@ -143,13 +197,14 @@ def _controlnet(unet: Any) -> Any:
     return control
 
 
-def _scheduler() -> Any:
-    """Stable Diffusion 1.5's own scheduler configuration."""
-    return diffusers.PNDMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        set_alpha_to_one=False,
-        skip_prk_steps=True,
-        steps_offset=1,
-    )
+def _scheduler(family: Family) -> Any:
+    """The scheduler configuration of Stable Diffusion 1.5, or of SDXL."""
+    training: dict[str, Any] = {
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "steps_offset": 1,
+    }
+    if family == "sdxl":
+        return diffusers.EulerDiscreteScheduler(**training, timestep_spacing="leading")
+    return diffusers.PNDMScheduler(**training, set_alpha_to_one=False, skip_prk_steps=True)

@@ -1,7 +1,7 @@
-"""One replica of one model: the engine behind asynchronous calls, its health and its end.
+"""One replica of one model: the engine behind asynchronous calls, its metrics, health and end.
 
-A plain class that `app.py` wires into Ray Serve. torch is imported in the constructor, so that
-processes which only wire or call a model do not load it.
+A plain class that `app.py` wires into Ray Serve. torch and Ray's metrics are imported in the
+constructors, so that processes which only wire or call a model do not load them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from deployments.logs import join_replica_log
 from deployments.settings import ModelSettings
 
 if TYPE_CHECKING:
-    from deployments.diffusion.engine import Event
+    from deployments.diffusion.submission import Event
+
+_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+_ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ class ModelReplica:
         import torch
         import transformers
 
+        from deployments.diffusion.backends import create_networks
+        from deployments.diffusion.capacity import rows_capacity
         from deployments.diffusion.control import canny
         from deployments.diffusion.engine import Engine
         from deployments.diffusion.loading import load_components
@@ -49,11 +54,14 @@ class ModelReplica:
         torch.set_num_threads(settings.threads or _cores())
         try:
             components = load_components(settings)
+            networks = create_networks(components, settings, release=True)
+            capacity = rows_capacity(components, settings)
         except WeightsError as error:
             logger.error("Model %s cannot start: %s", settings.id, error)
             raise WeightsError(str(error)) from None
-        model = StableDiffusion(components, settings.scheduler, canny, settings.control_scale)
-        self._engine = Engine(model, settings.max_rows, settings.max_waiting)
+        model = StableDiffusion(components, networks, settings.scheduler, canny)
+        metrics = EngineMetrics(settings.id)
+        self._engine = Engine(model, capacity, settings.max_waiting, metrics, components.device)
         logger.info(
             "Model %s runs %s on %s in %s with %d threads.",
             settings.id,
@@ -78,7 +86,8 @@ class ModelReplica:
 
         Raises:
             Overloaded: The replica has no room; carries the measured wait.
-            InvalidRequest: Steps or strength that the model cannot run.
+            InvalidRequest: A setting that the model cannot run.
+            Unavailable: The picture does not fit into the model's memory.
             ReplicaLost: The replica is ending.
             InternalError: The model failed; the replica's log says how.
         """
@@ -105,7 +114,7 @@ class ModelReplica:
             ticket.cancel()
 
     def check_health(self) -> None:
-        """Fail when the engine died, so that Serve replaces this replica."""
+        """Fail when a thread of the engine died, so that Serve replaces this replica."""
         self._engine.check()
 
     def __del__(self) -> None:
@@ -113,6 +122,80 @@ class ModelReplica:
         # Nothing is left to drain then, and the constructor may have failed before the engine.
         if hasattr(self, "_engine"):
             self._engine.close(drain_s=0)
+
+
+class EngineMetrics:
+    """An engine's `Observer` that exports what it hears as Ray metrics, labelled by model.
+
+    Args:
+        model: Catalog id.
+    """
+
+    def __init__(self, model: str) -> None:
+        from ray.util.metrics import Counter, Gauge, Histogram
+
+        labels = ("model",)
+        self._ticks = Counter("backdrop_engine_ticks", "Steps computed.", labels)
+        self._tick_rows = Histogram(
+            "backdrop_engine_tick_rows", "Rows of a step.", list(_ROWS), labels
+        )
+        self._tick_s = Histogram(
+            "backdrop_engine_tick_seconds", "Duration of a step.", list(_SECONDS), labels
+        )
+        self._wait_s = Histogram(
+            "backdrop_engine_admission_wait_seconds",
+            "Time between an image's submission and its first step.",
+            list(_SECONDS),
+            labels,
+        )
+        self._cancel_s = Histogram(
+            "backdrop_engine_cancel_latency_seconds",
+            "Time between an image's cancel and its place being free.",
+            list(_SECONDS),
+            labels,
+        )
+        self._queued = Gauge(
+            "backdrop_engine_queue_images",
+            "Images that wait for their preparation, ready for room in the steps, and in decoding.",
+            (*labels, "stage"),
+        )
+        self._out_of_memory = Counter(
+            "backdrop_engine_out_of_memory", "Computations that did not fit into memory.", labels
+        )
+        for metric in (
+            self._ticks,
+            self._tick_rows,
+            self._tick_s,
+            self._wait_s,
+            self._cancel_s,
+            self._queued,
+            self._out_of_memory,
+        ):
+            metric.set_default_tags({"model": model})
+
+    def ticked(self, rows: int, seconds: float) -> None:
+        """Count a step, its rows and its duration."""
+        self._ticks.inc()
+        self._tick_rows.observe(rows)
+        self._tick_s.observe(seconds)
+
+    def admitted(self, waited_s: float) -> None:
+        """Observe an image's wait for its first step."""
+        self._wait_s.observe(waited_s)
+
+    def cancelled(self, latency_s: float) -> None:
+        """Observe how long a cancelled image kept its place."""
+        self._cancel_s.observe(latency_s)
+
+    def queued(self, preparing: int, ready: int, decoding: int) -> None:
+        """Set the lengths of the queues."""
+        self._queued.set(preparing, {"stage": "preparing"})
+        self._queued.set(ready, {"stage": "ready"})
+        self._queued.set(decoding, {"stage": "decoding"})
+
+    def ran_out_of_memory(self) -> None:
+        """Count it."""
+        self._out_of_memory.inc()
 
 
 def _cores() -> int:

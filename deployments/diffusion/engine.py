@@ -1,6 +1,7 @@
 """Step-level continuous batching: many jobs, one forward pass for each step.
 
-One thread owns the model. A job joins at the next step, leaves when it is done, and is cancelled
+Three stages with a thread each: preparing, stepping and decoding, so that a job's start and end
+hold up nobody's steps. A job joins at the next step, leaves when it is done, and is cancelled
 within one step. Jobs whose pictures have the same size share forward passes; sizes take turns.
 Knows no Ray, HTTP or asyncio. The idea is that of iteration-level scheduling in G.-I. Yu et al.,
 "Orca" (OSDI 2022), applied to denoising steps.
@@ -13,22 +14,26 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 
-from deployments.diffusion.model import Denoising, DiffusionModel, rows_of
+from deployments.diffusion.model import DiffusionModel, rows_of
+from deployments.diffusion.networks import OutOfMemory
+from deployments.diffusion.observer import Observer
+from deployments.diffusion.stages import Stage, Streams
+from deployments.diffusion.submission import Event, Submission, Ticket
+from deployments.diffusion.turns import Turns
 from deployments.errors import InvalidRequest, Overloaded, ReplicaLost, Unavailable
 from deployments.jobs import GeneratedImage, ImageJob, PreparedPhoto, Progress
 
-Event = Progress | GeneratedImage | Exception
-"""What a job tells: its steps, and at last either its image or why there is none."""
+MOST_DECODING = 16
+"""Jobs that wait for the decoder; while there are so many, none joins the steps."""
 
 _RESTART_S = 10.0
 """Retry-After of a replica that is gone: about what starting another one takes."""
 
 _LAST_STEP_S = 30.0
-"""How long `close` waits for the step that runs when the drain time is over."""
+"""How long `close` waits for what its threads are at when the drain time is over."""
 
 _NEWEST_SHARE = 0.2
 """Weight of the newest measurement in the moving average of step times."""
@@ -36,75 +41,44 @@ _NEWEST_SHARE = 0.2
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """A submitted job.
-
-    Attributes:
-        submitted: Monotonic seconds.
-        state: None until its first step.
-        started: Monotonic seconds of its first step.
-        ended: It has had its last event, or was cancelled: nobody waits for it.
-    """
-
-    job: ImageJob
-    photo: PreparedPhoto
-    on_event: Callable[[Event], None]
-    submitted: float = field(default_factory=time.monotonic)
-    state: Denoising | None = None
-    started: float = 0.0
-    ended: bool = False
-
-    @property
-    def rows(self) -> int:
-        return rows_of(self.job)
-
-
-class Ticket:
-    """A submitted job's handle.
-
-    Args:
-        cancel: Takes the job out of the engine.
-    """
-
-    def __init__(self, cancel: Callable[[], None]) -> None:
-        self._cancel = cancel
-
-    def cancel(self) -> None:
-        """Give the job up, from any thread; harmless when it is over.
-
-        A waiting job leaves at once, a running one before the engine's next step. No event
-        follows, save one that was already on its way.
-        """
-        self._cancel()
-
-
 class Engine:
-    """Runs jobs on a model in a thread of its own until it is closed.
+    """Runs jobs on a model in threads of its own until it is closed.
 
     Args:
-        model: Used by the engine's thread only, from now on.
-        max_rows: Rows of all jobs that run at once, at least 2; so also of one forward pass.
+        model: Used by the engine alone from now on, save its `check`.
+        capacity: Height and width of a picture in pixels to the rows of all jobs of that size that
+            run at once, at least 2; so also of one forward pass. Must be quick.
         max_waiting: Jobs that may wait for those; more are refused.
+        observer: Hears of the engine's work.
+        device: Where the model's tensors are.
     """
 
-    def __init__(self, model: DiffusionModel, max_rows: int, max_waiting: int) -> None:
-        if max_rows < 2:
-            raise ValueError("max_rows must be at least 2: a guided job takes two rows")
+    def __init__(
+        self,
+        model: DiffusionModel,
+        capacity: Callable[[int, int], int],
+        max_waiting: int,
+        observer: Observer,
+        device: torch.device = torch.device("cpu"),  # noqa: B008 - immutable
+    ) -> None:
         self._model = model
-        self._max_rows = max_rows
         self._max_waiting = max_waiting
-        # Guards everything below. The thread alone changes _groups, so it reads them without.
+        self._observer = observer
+        self._streams = Streams(device)
+        # Guards everything below, and everything of a submission but its telling.
         self._changed = threading.Condition()
-        self._waiting: deque[_Entry] = deque()
-        self._groups: dict[tuple[int, ...], list[_Entry]] = {}
-        self._served: tuple[int, ...] | None = None
-        self._row_step_s: float | None = None
+        self._turns: Turns[Submission] = Turns(capacity)
+        self._decoding: deque[Submission] = deque()
+        self._row_pixel_s: float | None = None
         self._closing = False
-        self._aborting = False
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
-        self._thread.start()
+        self._stages = (
+            Stage("preparing", self._prepare_next, self._die, self._streams.own()),
+            Stage("stepping", self._step_next, self._die, self._streams.default()),
+            Stage("decoding", self._decode_next, self._die, self._streams.own()),
+        )
+        for stage in self._stages:
+            stage.start()
 
     def submit(
         self, job: ImageJob, photo: PreparedPhoto, on_event: Callable[[Event], None]
@@ -114,21 +88,25 @@ class Engine:
         Args:
             job: What to make.
             photo: What to make it from; the job's size.
-            on_event: Called on the engine's thread, so it must not block: with Progress after
+            on_event: Called on a thread of the engine, so it must not block: with Progress after
                 each step, then once with the image or with the exception that ended the job.
 
         Raises:
+            InvalidRequest: The model cannot run this job.
             Overloaded: No place to wait.
-            ReplicaLost: The engine is closed or its thread died.
+            ReplicaLost: The engine is closed or one of its threads died.
         """
-        entry = _Entry(job, photo, on_event)
+        self._model.check(job, photo)
+        height, width = photo.pixels.shape[:2]
+        entry = Submission((height, width), rows_of(job), job, photo, on_event)
         with self._changed:
             if self._closing or self._stopped:
                 raise ReplicaLost("the model is shutting down", _RESTART_S)
-            if self._queued() >= self._max_waiting:
+            self._turns.submit(entry)
+            if self._turns.queued() > self._max_waiting:
+                self._turns.leave(entry)
                 raise Overloaded("the model has no room for another image", self._estimate(1))
-            self._waiting.append(entry)
-            self._changed.notify_all()
+            self._moved()
         return Ticket(lambda: self._cancel(entry))
 
     def estimate_wait_s(self, images: int) -> float:
@@ -144,161 +122,220 @@ class Engine:
         """Pass if the engine runs.
 
         Raises:
-            Unavailable: It was closed, or its thread died.
+            Unavailable: It was closed, or one of its threads died.
         """
-        if self._stopped or not self._thread.is_alive():
+        if self._stopped or not all(stage.alive for stage in self._stages):
             raise Unavailable("the model's engine does not run", _RESTART_S)
 
     def close(self, drain_s: float) -> None:
-        """Take no more jobs, finish those submitted, and end the thread; again does no harm.
+        """Take no more jobs, finish those submitted, and end the threads; again does no harm.
 
         Args:
             drain_s: Seconds the submitted jobs have, waiting ones too. What is not done by then
-                fails with ReplicaLost at the end of the step that runs.
+                fails with ReplicaLost.
         """
+        until = time.monotonic() + drain_s
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(drain_s)
-        with self._changed:
-            self._aborting = True
-        self._thread.join(_LAST_STEP_S)
-        if self._thread.is_alive():
-            logger.error("The engine's step did not end within %g s of its close.", _LAST_STEP_S)
-
-    def _cancel(self, entry: _Entry) -> None:
-        with self._changed:
-            entry.ended = True
-            if entry in self._waiting:
-                self._waiting.remove(entry)
-
-    def _queued(self) -> int:
-        """Waiting jobs that do not fit beside the running ones."""
-        free = self._max_rows - sum(entry.rows for entry in self._running())
-        for place, entry in enumerate(self._waiting):
-            free -= entry.rows
-            if free < 0:
-                return len(self._waiting) - place
-        return 0
-
-    def _running(self) -> list[_Entry]:
-        return [entry for group in self._groups.values() for entry in group if not entry.ended]
+        for stage in self._stages:
+            stage.join(max(until - time.monotonic(), 0))
+        self._stop("the model is shutting down")
+        until = time.monotonic() + _LAST_STEP_S
+        for stage in self._stages:
+            stage.join(max(until - time.monotonic(), 0))
+            if stage.alive:
+                logger.error("The engine was closed, but its %s goes on.", stage.name)
 
     def _estimate(self, images: int) -> float:
-        too_many = self._queued() + images - self._max_waiting
-        jobs = [entry.job for entry in (*self._running(), *self._waiting)]
-        if too_many <= 0 or self._row_step_s is None or not jobs:
+        too_many = self._turns.queued() + images - self._max_waiting
+        jobs = list(self._turns)
+        if too_many <= 0 or self._row_pixel_s is None or not jobs:
             return 0.0
-        # Images leave at the rate at which their row-steps are done, so that many must leave.
-        row_steps = sum(rows_of(job) * job.denoising_steps for job in jobs) / len(jobs)
-        return too_many * row_steps * self._row_step_s
+        # Images leave at the rate at which their steps are done, so that many must leave.
+        work = sum(
+            one.rows * one.size[0] * one.size[1] * one.job.denoising_steps for one in jobs
+        ) / len(jobs)
+        return too_many * work * self._row_pixel_s
 
-    def _run(self) -> None:
-        reason = "the model is shutting down"
-        try:
-            while self._admit():
-                self._tick()
-        except BaseException:
-            # The thread ends here whatever it was; check() tells, and the replica is replaced.
-            logger.exception("The engine's thread died.")
-            reason = "the model stopped working and is being restarted"
+    def _cancel(self, entry: Submission) -> None:
         with self._changed:
-            self._stopped = True
-            left = [*self._running(), *self._waiting]
-            self._groups.clear()
-            self._waiting.clear()
-        for entry in left:
-            self._end(entry, ReplicaLost(reason, _RESTART_S))
-
-    def _admit(self) -> bool:
-        """Let jobs that ended leave and waiting ones join; sleep while there are none at all.
-
-        Returns:
-            Whether there is a step to run.
-        """
-        with self._changed:
-            for size, group in list(self._groups.items()):
-                group[:] = [entry for entry in group if not entry.ended]
-                if not group:
-                    del self._groups[size]
-            while not self._waiting and not self._groups and not self._closing:
-                self._changed.wait()
-            if self._aborting:
-                return False
-            free = self._max_rows - sum(entry.rows for entry in self._running())
-            while self._waiting and self._waiting[0].rows <= free:
-                entry = self._waiting.popleft()
-                free -= entry.rows
-                self._groups.setdefault(entry.photo.pixels.shape, []).append(entry)
-            # After those that just joined, so that a new size need not wait for a second turn.
-            if self._served in self._groups:
-                self._groups[self._served] = self._groups.pop(self._served)
-            return bool(self._groups)
-
-    def _tick(self) -> None:
-        """Run one step of the group whose last turn is longest ago."""
-        begun = time.monotonic()
-        self._served, group = next(iter(self._groups.items()))
-        batch = [(entry, state) for entry in group if (state := self._state(entry)) is not None]
-        if batch:
-            self._step(batch)
-            taken = (time.monotonic() - begun) / sum(entry.rows for entry, _ in batch)
-            with self._changed:
-                known = taken if self._row_step_s is None else self._row_step_s
-                self._row_step_s = known + _NEWEST_SHARE * (taken - known)
-
-    def _state(self, entry: _Entry) -> Denoising | None:
-        """The job's state, made before its first step; None when it is over."""
-        if entry.ended:
-            return None
-        if entry.state is None:
-            try:
-                entry.state = self._model.prepare(entry.job, entry.photo)
-            except Exception as error:
-                self._fail(entry, error)
-                return None
-            entry.started = time.monotonic()
-        return entry.state
-
-    def _step(self, batch: list[tuple[_Entry, Denoising]]) -> None:
-        try:
-            predictions = self._model.predict([state for _, state in batch])
-        except Exception as error:
-            for entry, _ in batch:
-                self._fail(entry, error)
-            return
-        for (entry, state), prediction in zip(batch, predictions, strict=True):
             if entry.ended:
-                continue
-            try:
-                self._advance(entry, state, prediction)
-            except Exception as error:
-                self._fail(entry, error)
+                return
+            entry.ended = True
+            entry.cancelled = time.monotonic()
+            if self._leave(entry):
+                self._observer.cancelled(time.monotonic() - entry.cancelled)
 
-    def _advance(self, entry: _Entry, state: Denoising, prediction: torch.Tensor) -> None:
-        self._model.advance(state, prediction)
-        self._tell(entry, Progress(state.step, state.steps))
-        if state.step == state.steps and not entry.ended:
-            pixels = self._model.decode(state)
-            queued_s, engine_s = entry.started - entry.submitted, time.monotonic() - entry.submitted
-            made = GeneratedImage(
-                pixels, queued_s, engine_s, weights=self._model.origin, warnings=state.warnings
-            )
-            self._end(entry, made)
+    def _leave(self, entry: Submission) -> bool:
+        """Take a job out; false when that must wait for the end of the present forward."""
+        if entry in self._decoding:
+            self._decoding.remove(entry)
+        left = self._turns.leave(entry)
+        self._moved()
+        return left
 
-    def _fail(self, entry: _Entry, error: Exception) -> None:
+    def _moved(self) -> None:
+        self._observer.queued(*self._turns.lengths(), len(self._decoding))
+        self._changed.notify_all()
+
+    def _fail(self, entry: Submission, error: Exception) -> None:
+        # A device that is broken for good raises here, which ends the thread and so the replica.
+        self._streams.wait(self._streams.mark())
         if not isinstance(error, InvalidRequest):
             logger.error("Job %s failed.", entry.job.key, exc_info=error)
-        self._end(entry, error)
+        if isinstance(error, (OutOfMemory, torch.OutOfMemoryError)):
+            self._observer.ran_out_of_memory()
+            height, width = entry.size
+            reason = f"a picture of {width}x{height} pixels does not fit into the model's memory"
+            error = Unavailable(reason, _RESTART_S)
+        entry.end(error)
+        with self._changed:
+            self._leave(entry)
 
-    def _end(self, entry: _Entry, event: GeneratedImage | Exception) -> None:
-        self._tell(entry, event)
-        entry.ended = True
+    def _die(self) -> None:
+        self._stop("the model stopped working and is being restarted")
 
-    def _tell(self, entry: _Entry, event: Event) -> None:
-        if entry.ended:
-            return
+    def _stop(self, reason: str) -> None:
+        with self._changed:
+            self._stopped = True
+            left = [*self._decoding, *self._turns]
+            self._changed.notify_all()
+        for entry in left:
+            entry.end(ReplicaLost(reason, _RESTART_S))
+
+    def _over(self) -> bool:
+        """Whether the threads are to end."""
+        return self._stopped or (self._closing and not self._decoding and not any(self._turns))
+
+    def _prepare_next(self) -> bool:
+        with self._changed:
+            while (entry := self._turns.next_to_prepare()) is None:
+                if self._over():
+                    return False
+                self._changed.wait()
         try:
-            entry.on_event(event)
-        except Exception:
-            logger.exception("The listener of job %s failed.", entry.job.key)
+            state = self._model.prepare(entry.job, entry.photo)
+            self._streams.hand_to_stepping(state)
+        except Exception as error:
+            self._fail(entry, error)
+            return True
+        with self._changed:
+            if not entry.ended:
+                entry.state = state
+                self._turns.prepared(entry)
+                self._moved()
+        return True
+
+    def _step_next(self) -> bool:
+        with self._changed:
+            while not (batch := self._next_batch()):
+                if self._over():
+                    return False
+                self._changed.wait()
+        begun = time.monotonic()
+        try:
+            predictions = self._model.predict([entry.state for entry in batch])
+        except OutOfMemory as error:
+            self._did_not_fit(batch, error)
+            self._end_forward(batch)
+        except Exception as error:
+            for entry in batch:
+                self._fail(entry, error)
+            self._end_forward(batch)
+        else:
+            predicted = self._streams.mark()
+            for entry, prediction in zip(batch, predictions, strict=True):
+                if not entry.ended:
+                    self._advance(entry, prediction)
+            # The samplers' kernels still run while the next step's are being queued.
+            self._streams.wait(predicted)
+            self._end_forward(batch, time.monotonic() - begun)
+        return True
+
+    def _next_batch(self) -> tuple[Submission, ...]:
+        if self._stopped:
+            return ()
+        if len(self._decoding) < MOST_DECODING:
+            joined = self._turns.join()
+            for entry in joined:
+                entry.started = time.monotonic()
+                self._observer.admitted(entry.started - entry.submitted)
+            if joined:
+                self._moved()
+        return self._turns.begin_forward()
+
+    def _did_not_fit(self, batch: tuple[Submission, ...], error: OutOfMemory) -> None:
+        if len(batch) == 1:
+            self._fail(batch[0], error)
+            return
+        self._observer.ran_out_of_memory()
+        with self._changed:
+            rows = self._turns.shrink()
+        height, width = batch[0].size
+        logger.warning(
+            "%d rows of %dx%d pixels do not fit into memory; from now on a forward has at most %d.",
+            sum(entry.rows for entry in batch),
+            width,
+            height,
+            rows,
+        )
+
+    def _advance(self, entry: Submission, prediction: torch.Tensor) -> None:
+        try:
+            self._model.advance(entry.state, prediction)
+        except Exception as error:
+            self._fail(entry, error)
+        else:
+            entry.tell(Progress(entry.state.step, entry.state.steps))
+
+    def _end_forward(self, batch: tuple[Submission, ...], taken_s: float | None = None) -> None:
+        """Let those that are over leave and those that are done be decoded.
+
+        Args:
+            batch: Whom it was for.
+            taken_s: Seconds it took; None if it was not computed.
+        """
+        rows = sum(entry.rows for entry in batch)
+        height, width = batch[0].size
+        with self._changed:
+            if taken_s is not None:
+                self._observer.ticked(rows, taken_s)
+                newest = taken_s / (rows * height * width)
+                known = newest if self._row_pixel_s is None else self._row_pixel_s
+                self._row_pixel_s = known + _NEWEST_SHARE * (newest - known)
+            for entry in self._turns.end_forward(charge=taken_s is not None):
+                if entry.cancelled:
+                    self._observer.cancelled(time.monotonic() - entry.cancelled)
+            stepped = self._streams.mark()
+            for entry in batch:
+                if not entry.ended and entry.state.step == entry.state.steps:
+                    self._turns.leave(entry)
+                    entry.stepped = stepped
+                    self._decoding.append(entry)
+            self._moved()
+
+    def _decode_next(self) -> bool:
+        with self._changed:
+            while not self._decoding:
+                if self._over():
+                    return False
+                self._changed.wait()
+            entry = self._decoding[0]
+        self._streams.follow(entry.stepped)
+        try:
+            pixels = self._model.decode(entry.state)
+        except Exception as error:
+            self._fail(entry, error)
+            return True
+        made = GeneratedImage(
+            pixels,
+            queued_s=entry.started - entry.submitted,
+            engine_s=time.monotonic() - entry.submitted,
+            weights=self._model.origin,
+            warnings=entry.state.warnings,
+        )
+        entry.end(made)
+        with self._changed:
+            self._leave(entry)
+        return True

@@ -1,21 +1,24 @@
-"""Weights to modules on a device: reads a diffusers folder, checks it, and names what is wrong.
+"""Weights to modules on a device: which ones a model's family needs, from where, and in what type.
 
-Knows nothing of jobs. Only safetensors files are read: a pickle could run code.
+Knows nothing of jobs.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 import transformers
-from safetensors import SafetensorError, safe_open
 
+from deployments.diffusion.adapters import fuse_loras
+from deployments.diffusion.fitness import misfits
+from deployments.diffusion.modules import load_module, load_tokenizer, read_json, stem_of
+from deployments.diffusion.processor import best_dtype
 from deployments.diffusion.sources import (
     DEMO_CONTROLNET,
     DEMO_WEIGHTS,
@@ -23,64 +26,53 @@ from deployments.diffusion.sources import (
     WeightsError,
     find_source,
 )
-from deployments.jobs import SIDE_STEP
 from deployments.settings import ModelSettings
 
-_ACCEPTED: Mapping[str, Mapping[str, Any]] = {
-    "tokenizer": {
-        "CLIPTokenizer": transformers.CLIPTokenizer,
-        "CLIPTokenizerFast": transformers.CLIPTokenizer,
-    },
+_TOKENIZERS = {
+    "CLIPTokenizer": transformers.CLIPTokenizer,
+    "CLIPTokenizerFast": transformers.CLIPTokenizer,
+}
+_AUTOENCODERS = {
+    "AutoencoderKL": diffusers.AutoencoderKL,
+    "AutoencoderTiny": diffusers.AutoencoderTiny,
+}
+_CONTROLNETS = {"ControlNetModel": diffusers.ControlNetModel}
+_SD: Mapping[str, Mapping[str, Any]] = {
+    "tokenizer": _TOKENIZERS,
     "text_encoder": {"CLIPTextModel": transformers.CLIPTextModel},
     "unet": {"UNet2DConditionModel": diffusers.UNet2DConditionModel},
-    "vae": {"AutoencoderKL": diffusers.AutoencoderKL, "AutoencoderTiny": diffusers.AutoencoderTiny},
+    "vae": _AUTOENCODERS,
 }
-"""Classes that each component of model_index.json may have."""
-
-_MODULES = ("text_encoder", "unet", "vae")
-_STEM = "diffusion_pytorch_model"
-_STEMS = {"text_encoder": "model", "unet": _STEM, "vae": _STEM}
-_SETTINGS_FILES = (
-    "model_index.json",
-    "scheduler/*.json",
-    "tokenizer/*.json",
-    "tokenizer/*.txt",
-    *(f"{part}/config.json" for part in _MODULES),
-)
-_UNKNOWN_CONDITIONS = (
-    "addition_embed_type",
-    "class_embed_type",
-    "encoder_hid_dim_type",
-    "num_class_embeds",
-    "time_cond_proj_dim",
-)
-"""Inputs besides picture, time and text that a UNet's configuration can ask for."""
-_SHARED_WITH_CONTROLNET = (
-    "in_channels",
-    "block_out_channels",
-    "layers_per_block",
-    "cross_attention_dim",
-)
+_SDXL = {
+    **_SD,
+    "tokenizer_2": _TOKENIZERS,
+    "text_encoder_2": {"CLIPTextModelWithProjection": transformers.CLIPTextModelWithProjection},
+}
+_FAMILIES = {"sd": _SD, "sdxl": _SDXL}
+"""Components of model_index.json by family, and the classes that each may have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Components:
-    """The modules of one model, on one device, in one dtype.
+    """The modules of one model, on one device.
 
     Attributes:
-        tokenizer: CLIPTokenizer.
-        text_encoder: CLIPTextModel.
-        vae: AutoencoderKL or AutoencoderTiny.
-        unet: UNet2DConditionModel with as many input and output channels as latents have.
+        tokenizers: CLIPTokenizer, one for each text encoder.
+        text_encoders: CLIPTextModel, and of SDXL a CLIPTextModelWithProjection after it.
+        vae: AutoencoderKL or AutoencoderTiny, in `dtype`; SDXL's in float32 where its
+            configuration says that float16 overflows.
+        unet: UNet2DConditionModel.
         controlnet: ControlNetModel that fits the UNet, or None.
         scheduler_config: The weights' own scheduler configuration.
         device: Where the modules are.
         dtype: What they compute in.
         origin: Where the weights came from, for recipes.
+        zeros_for_empty_prompt: An empty negative prompt stands for zeros, not for its encoding.
+        aesthetics: The UNet is told an aesthetic score in place of the target size.
     """
 
-    tokenizer: Any
-    text_encoder: Any
+    tokenizers: tuple[Any, ...]
+    text_encoders: tuple[Any, ...]
     vae: Any
     unet: Any
     controlnet: Any
@@ -88,10 +80,32 @@ class Components:
     device: torch.device
     dtype: torch.dtype
     origin: str
+    zeros_for_empty_prompt: bool = False
+    aesthetics: bool = False
+
+    @property
+    def sdxl(self) -> bool:
+        """Stable Diffusion XL: two text encoders, and a UNet that is told sizes."""
+        return len(self.text_encoders) == 2
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the autoencoder's latents."""
+        return int(self.vae.config.latent_channels)
+
+    @property
+    def inpainting(self) -> bool:
+        """The UNet takes latents, a mask and the masked photo's latents."""
+        return bool(self.unet.config.in_channels == 2 * self.latent_channels + 1)
+
+    @property
+    def shrinks(self) -> int:
+        """Pixels of a side for one of the latents'."""
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
 
 def load_components(settings: ModelSettings) -> Components:
-    """Load a model's weights onto its device.
+    """Load a model's weights onto its device, with its LoRAs fused.
 
     Args:
         settings: What to load and where to.
@@ -101,49 +115,84 @@ def load_components(settings: ModelSettings) -> Components:
             that do not fit the family or each other, no such device, or not enough memory.
     """
     device = _device(settings)
-    if settings.dtype == "auto":
-        dtype = torch.float16 if device.type == "cuda" else torch.float32
-    else:
-        dtype = getattr(torch, settings.dtype)
-    fp16 = dtype == torch.float16
-
-    stems = [f"{part}/{_STEMS[part]}" for part in _MODULES]
+    dtype = _dtype(settings, device)
+    parts = dict(_FAMILIES[settings.family])
+    if settings.vae is not None:
+        del parts["vae"]
+    tokenizers = [part for part in parts if part.startswith("tokenizer")]
+    encoders = [part for part in parts if part.startswith("text_encoder")]
+    networks = [part for part in parts if part not in tokenizers]
     source = find_source(
-        settings.weights, settings.revision, DEMO_WEIGHTS, _SETTINGS_FILES, stems, fp16
+        settings.weights,
+        settings.revision,
+        DEMO_WEIGHTS,
+        [
+            "model_index.json",
+            "scheduler/*.json",
+            *(f"{part}/*.{ending}" for part in tokenizers for ending in ("json", "txt")),
+            *(f"{part}/config.json" for part in networks),
+        ],
+        [stem_of(part) for part in networks],
+        dtype == torch.float16,
     )
-    origin = source.origin
-    loaders = _component_loaders(source)
-    scheduler_config = _read_json(source, "scheduler/scheduler_config.json")
-    tokenizer = _load_tokenizer(source, loaders["tokenizer"])
-    text_encoder, unet, vae = (
-        _load_module(source, part, _STEMS[part], loaders[part], dtype, device) for part in _MODULES
-    )
+    index = read_json(source, "model_index.json")
+    _check_family(settings.family, source, index)
+    for part, accepted in parts.items():
+        found = _kind(index, part)
+        if found not in accepted:
+            raise WeightsError(
+                f"The weights {source.name} have {found} as {part}; "
+                f"family {settings.family} takes {' or '.join(accepted)}."
+            )
+    scheduler_config = read_json(source, "scheduler/scheduler_config.json")
+    loaded: dict[str, Any] = {}
+    for part in [*tokenizers, *encoders, "unet"]:
+        load = parts[part][_kind(index, part)].from_pretrained
+        if part in tokenizers:
+            loaded[part] = load_tokenizer(source, part, load)
+        else:
+            loaded[part] = load_module(source, part, load, dtype, device)
+    origins = [source.origin]
+    if settings.vae is None:
+        vae = _load_vae(settings, source, "vae", _kind(index, "vae"), dtype, device)
+    else:
+        demo = DEMO_WEIGHTS / "vae"
+        vae_source, kind = _find_network(
+            "VAE", settings.vae, settings.vae_revision, demo, _AUTOENCODERS, dtype
+        )
+        vae = _load_vae(settings, vae_source, "", kind, dtype, device)
+        origins.append(f"VAE {vae_source.origin}")
     controlnet = None
     if settings.controlnet is not None:
-        control = find_source(
-            settings.controlnet,
-            settings.controlnet_revision,
-            DEMO_CONTROLNET,
-            ["config.json"],
-            [_STEM],
-            fp16,
+        name, revision = settings.controlnet, settings.controlnet_revision
+        control_source, kind = _find_network(
+            "ControlNet", name, revision, DEMO_CONTROLNET, _CONTROLNETS, dtype
         )
-        found = _read_json(control, "config.json").get("_class_name")
-        if found != "ControlNetModel":
-            raise WeightsError(
-                f"The ControlNet {control.name} is a {found}; a ControlNetModel is needed."
-            )
-        controlnet = _load_module(
-            control, "", _STEM, diffusers.ControlNetModel.from_pretrained, dtype, device
-        )
-        origin = f"{origin} with ControlNet {control.origin}"
+        load = _CONTROLNETS[kind].from_pretrained
+        controlnet = load_module(control_source, "", load, dtype, device, name="ControlNet")
+        origins.append(f"ControlNet {control_source.origin}")
 
     components = Components(
-        tokenizer, text_encoder, vae, unet, controlnet, scheduler_config, device, dtype, origin
+        tuple(loaded[part] for part in tokenizers),
+        tuple(loaded[part] for part in encoders),
+        vae,
+        loaded["unet"],
+        controlnet,
+        scheduler_config,
+        device,
+        dtype,
+        origin=" with ".join(origins),
+        # What the pipelines of this family take where nothing is said.
+        zeros_for_empty_prompt=len(encoders) == 2
+        and bool(index.get("force_zeros_for_empty_prompt", True)),
+        aesthetics=len(encoders) == 2 and bool(index.get("requires_aesthetics_score", False)),
     )
-    for problem in _misfits(components):
+    for problem in misfits(components):
         raise WeightsError(f"The weights of model {settings.id} do not fit: {problem}.")
-    return components
+    if not settings.loras:
+        return components
+    fused = fuse_loras(settings.loras, components.text_encoders, components.unet)
+    return replace(components, origin=" with LoRA ".join([components.origin, *fused]))
 
 
 def _device(settings: ModelSettings) -> torch.device:
@@ -157,144 +206,90 @@ def _device(settings: ModelSettings) -> torch.device:
     return torch.device(settings.device)
 
 
-def _component_loaders(source: Source) -> dict[str, Callable[..., Any]]:
-    """Look the classes of the components up in model_index.json."""
-    index = _read_json(source, "model_index.json")
-    loaders = {}
-    for part, accepted in _ACCEPTED.items():
-        entry = index.get(part)
-        found = str(entry[1]) if isinstance(entry, list) and len(entry) == 2 else "nothing"
-        if found not in accepted:
-            raise WeightsError(
-                f"The weights {source.name} have {found} as {part}; "
-                f"family sd takes {' or '.join(accepted)}."
-            )
-        loaders[part] = accepted[found].from_pretrained
-    return loaders
+def runs_openvino(settings: ModelSettings, device: torch.device) -> bool:
+    """Tell whether OpenVINO shall run the networks, which is then given them in float32.
+
+    Args:
+        settings: `auto` takes it on a CPU where it is installed, unless something is asked for
+            that only torch does.
+        device: Where the model is.
+    """
+    if settings.backend != "auto":
+        return settings.backend == "openvino"
+    asks_for_torch = settings.compile or settings.dtype == "float16"
+    installed = importlib.util.find_spec("openvino") is not None
+    return device.type == "cpu" and installed and not asks_for_torch
 
 
-def _read_json(source: Source, file: str) -> dict[str, Any]:
-    try:
-        document = json.loads((source.folder / file).read_bytes())
-    except FileNotFoundError:
-        raise WeightsError(f"The weights {source.name} have no {file}.") from None
-    except (OSError, ValueError) as error:
+def _dtype(settings: ModelSettings, device: torch.device) -> torch.dtype:
+    if runs_openvino(settings, device):
+        return torch.float32
+    if settings.dtype == "auto":
+        return best_dtype(device)
+    dtype: torch.dtype = getattr(torch, settings.dtype)
+    return dtype
+
+
+def _kind(index: Mapping[str, Any], part: str) -> str:
+    """Class of a component in model_index.json."""
+    entry = index.get(part)
+    return str(entry[1]) if isinstance(entry, list) and len(entry) == 2 else "nothing"
+
+
+def _check_family(family: str, source: Source, index: Mapping[str, Any]) -> None:
+    """Tell the families apart by their text encoders, where there is a UNet of theirs."""
+    if _kind(index, "unet") not in _SD["unet"]:
+        return
+    first, second = (
+        _kind(index, part) not in ("nothing", "None") for part in ("text_encoder", "text_encoder_2")
+    )
+    if second and not first:
         raise WeightsError(
-            f"The file {file} of the weights {source.name} cannot be read: {error}."
-        ) from None
-    if not isinstance(document, dict):
-        raise WeightsError(f"The file {file} of the weights {source.name} is not a JSON object.")
-    return document
+            f"The weights {source.name} are an SDXL refiner, which has text_encoder_2 alone; "
+            "SDXL base or inpainting weights are needed."
+        )
+    if second and family == "sd":
+        raise WeightsError(
+            f"The weights {source.name} have text_encoder_2, as SDXL has, and the model's family "
+            "is sd; set family: sdxl."
+        )
+    if first and not second and family == "sdxl":
+        raise WeightsError(
+            f"The weights {source.name} have no text_encoder_2, which SDXL has; set family: sd."
+        )
 
 
-def _load_tokenizer(
-    source: Source, load: Callable[..., transformers.PreTrainedTokenizerBase]
-) -> transformers.PreTrainedTokenizerBase:
-    folder = source.folder / "tokenizer"
-    # Without its files the class builds an empty vocabulary and says nothing.
-    if not (folder / "tokenizer.json").is_file() and not (folder / "vocab.json").is_file():
-        raise WeightsError(f"The weights {source.name} have no tokenizer/vocab.json.")
-    try:
-        return load(folder, local_files_only=True)
-    except Exception as error:
-        raise _unloadable(source, "tokenizer", error) from error
+def _find_network(
+    what: str,
+    name: str,
+    revision: str | None,
+    demo: Path,
+    accepted: Mapping[str, Any],
+    dtype: torch.dtype,
+) -> tuple[Source, str]:
+    """Find a network that is a folder of its own, and its class."""
+    fp16 = dtype == torch.float16
+    source = find_source(name, revision, demo, ["config.json"], [stem_of("")], fp16)
+    found = str(read_json(source, "config.json").get("_class_name"))
+    if found not in accepted:
+        needed = " or ".join(accepted)
+        article = "an" if needed.startswith("A") else "a"
+        raise WeightsError(f"The {what} {source.name} is a {found}; {article} {needed} is needed.")
+    return source, found
 
 
-def _load_module(
+def _load_vae(
+    settings: ModelSettings,
     source: Source,
     part: str,
-    stem: str,
-    load: Callable[..., tuple[torch.nn.Module, dict[str, Any]]],
+    kind: str,
     dtype: torch.dtype,
     device: torch.device,
-) -> torch.nn.Module:
-    """Load one network from its folder, all of it and nothing else."""
-    folder = source.folder / part
-    _read_json(source, str(Path(part, "config.json")))
-    whole = folder / f"{stem}.safetensors"
-    plain = [whole] if whole.is_file() else sorted(folder.glob(f"{stem}-*-of-*.safetensors"))
-    variants = sorted(folder.glob(f"{stem}.fp16*.safetensors"))
-    fp16 = bool(variants) and (dtype == torch.float16 or not plain)
-    files = variants if fp16 else plain
-    if not files:
-        raise WeightsError(f"The weights {source.name} have no {Path(part, stem)}.safetensors.")
-    for file in files:
-        try:
-            with safe_open(file, framework="pt"):
-                pass
-        except (SafetensorError, OSError) as error:
-            name = file.relative_to(source.folder)
-            raise WeightsError(
-                f"The file {name} of the weights {source.name} is damaged: {error}."
-            ) from None
-    try:
-        module, report = load(
-            folder,
-            dtype=dtype,
-            variant="fp16" if fp16 else None,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-        # Both libraries fill what a file lacks with random numbers and go on.
-        if report["missing_keys"]:
-            first = min(report["missing_keys"])
-            raise WeightsError(
-                f"The weights {source.name} lack {first} of {part or 'the ControlNet'}."
-            )
-        return module.to(device).eval()
-    except WeightsError:
-        raise
-    except Exception as error:
-        raise _unloadable(source, part or "ControlNet", error) from error
-
-
-def _unloadable(source: Source, part: str, error: Exception) -> WeightsError:
-    reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in reason:
-        return WeightsError(
-            f"There is not enough memory to load {part} of the weights {source.name}."
-        )
-    return WeightsError(f"The {part} of the weights {source.name} cannot be loaded: {reason}.")
-
-
-def _misfits(parts: Components) -> Iterator[str]:
-    """Say what the family cannot run, or which two modules do not go together."""
-    unet, vae = parts.unet.config, parts.vae.config
-    if unet.in_channels != unet.out_channels:
-        yield (
-            f"the UNet has {unet.in_channels} input and {unet.out_channels} output channels, "
-            "and family sd takes as many of both"
-        )
-    for key in _UNKNOWN_CONDITIONS:
-        if unet.get(key) is not None:
-            yield f"the UNet needs {key}, which family sd does not give"
-    text, tokenizer = parts.text_encoder.config, parts.tokenizer
-    if tokenizer.model_max_length > text.max_position_embeddings:
-        yield (
-            f"the tokenizer gives up to {tokenizer.model_max_length} tokens, "
-            f"the text encoder reads {text.max_position_embeddings}"
-        )
-    if len(tokenizer) > text.vocab_size:
-        yield f"the tokenizer has {len(tokenizer)} tokens, the text encoder {text.vocab_size}"
-    width = text.hidden_size
-    if unet.cross_attention_dim != width:
-        yield f"the UNet reads text {unet.cross_attention_dim} wide, its encoder writes {width}"
-    if vae.latent_channels != unet.in_channels:
-        yield f"the VAE has {vae.latent_channels} latent channels, the UNet {unet.in_channels}"
-    shrinks = 2 ** (len(vae.block_out_channels) - 1)
-    if SIDE_STEP % shrinks:
-        yield f"the VAE shrinks by {shrinks}, and sides are multiples of {SIDE_STEP}"
-    if parts.controlnet is None:
-        return
-    control = parts.controlnet.config
-    for key in _SHARED_WITH_CONTROLNET:
-        if control.get(key) != unet.get(key):
-            yield f"{key} is {control.get(key)} in the ControlNet and {unet.get(key)} in the UNet"
-    if control.global_pool_conditions:
-        yield "the ControlNet pools its conditions, which family sd does not do"
-    if control.conditioning_channels != 3:
-        yield f"the ControlNet takes {control.conditioning_channels} channels of control map, not 3"
-    control_shrinks = 2 ** (len(control.conditioning_embedding_out_channels) - 1)
-    if control_shrinks != shrinks:
-        yield f"the ControlNet shrinks by {control_shrinks}, the VAE by {shrinks}"
+) -> Any:  # noqa: ANN401 - diffusers is untyped
+    # SDXL's own autoencoder overflows in float16; its class says so unless its configuration does.
+    config = read_json(source, str(Path(part, "config.json")))
+    overflows = config.get("force_upcast", kind == "AutoencoderKL")
+    if settings.family == "sdxl" and dtype == torch.float16 and overflows:
+        dtype = torch.float32
+    load = _AUTOENCODERS[kind].from_pretrained
+    return load_module(source, part, load, dtype, device, name="vae")

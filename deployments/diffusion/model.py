@@ -1,199 +1,168 @@
-"""What the engine drives: Stable Diffusion's image to image, split at its denoising steps.
+"""Stable Diffusion on a photo, split at its denoising steps.
 
-The arithmetic and the order of random draws are those of diffusers'
-StableDiffusionImg2ImgPipeline and StableDiffusionControlNetImg2ImgPipeline, so a seed gives the
-image that the stock pipeline gives. Knows no threads, queues, Ray or HTTP. One thread may use a
-model at a time.
+Image to image, with or without a mask, and inpainting with its own UNets, each with or without a
+ControlNet. The arithmetic and the order of random draws are those of diffusers' pipelines for
+StableDiffusion and StableDiffusionXL, so a seed gives the image that the stock pipeline gives.
+Knows no queues, Ray or HTTP.
 """
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import inspect
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+import math
+from collections.abc import Callable, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 
+from deployments.diffusion.conditioning import Cache, PhotoEncoder, PromptEncoder
+from deployments.diffusion.denoising import Control, Denoising, DiffusionModel, Kept, rows_of
 from deployments.diffusion.loading import Components
+from deployments.diffusion.networks import Networks, Rows
+from deployments.diffusion.sampling import (
+    Sampler,
+    StepTable,
+    StockSampler,
+    TableSampler,
+    on_device,
+    tabulate,
+)
 from deployments.diffusion.schedulers import create_scheduler, most_steps
+from deployments.diffusion.transfer import to_device
 from deployments.errors import InternalError, InvalidRequest
 from deployments.jobs import ImageJob, Pixels, PreparedPhoto
 from deployments.settings import SchedulerName
 
-Value = TypeVar("Value")
+__all__ = ["Denoising", "DiffusionModel", "NotFinite", "StableDiffusion", "rows_of"]
 
-_CACHED_PROMPTS = 64
-_CACHED_PHOTOS = 8
+_CACHED_TABLES = 64
 
 
 class NotFinite(InternalError):
     """The model computed NaN or infinity for a job."""
 
 
-@dataclass(slots=True, eq=False)
-class Denoising:
-    """One job between two of its steps.
-
-    Latents are [1, channels, height / f, width / f], where f is what the autoencoder shrinks by.
-
-    Attributes:
-        scheduler: The job's own sampler; it remembers earlier steps.
-        timesteps: The noise levels of the steps to take, [steps], on the model's device.
-        latents: The picture so far.
-        model_input: The latents as the network wants them for the next step.
-        embeddings: [rows, tokens, width]: the prompt's, after the negative prompt's if guided.
-        control: The control map, [1, 3, height, width], 0 to 1; None without a ControlNet.
-        guidance_scale: Weight of the prompt against the negative prompt.
-        step_options: What the sampler's step takes besides, such as the job's random generator.
-        warnings: Sentences about what of the job the model could not honour.
-        step: Steps done.
-    """
-
-    scheduler: Any
-    timesteps: torch.Tensor
-    latents: torch.Tensor
-    model_input: torch.Tensor
-    embeddings: torch.Tensor
-    control: torch.Tensor | None
-    guidance_scale: float
-    step_options: dict[str, Any]
-    warnings: tuple[str, ...] = ()
-    step: int = 0
-
-    @property
-    def rows(self) -> int:
-        """Rows of a forward pass that this job takes."""
-        return self.embeddings.shape[0]
-
-    @property
-    def steps(self) -> int:
-        """Steps this job takes in all."""
-        return len(self.timesteps)
-
-
-class DiffusionModel(Protocol):
-    """A model whose jobs advance step by step, many jobs of one size in one forward pass."""
-
-    @property
-    def origin(self) -> str:
-        """Where the weights came from, with their revision."""
-        ...
-
-    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:
-        """Make the state before a job's first step; may raise for this job alone."""
-        ...
-
-    def predict(self, batch: Sequence[Denoising]) -> list[torch.Tensor]:
-        """Predict for one step of each, in one forward pass; may raise for all of them."""
-        ...
-
-    def advance(self, denoising: Denoising, prediction: torch.Tensor) -> None:
-        """Take the predicted step; may raise for this job alone."""
-        ...
-
-    def decode(self, denoising: Denoising) -> Pixels:
-        """Turn finished latents into a picture; may raise for this job alone."""
-        ...
-
-
-def rows_of(job: ImageJob) -> int:
-    """Rows of a forward pass that a job takes: two with classifier-free guidance, else one."""
-    return 2 if job.guidance_scale > 1 else 1
-
-
 class StableDiffusion:
-    """Stable Diffusion 1.x and 2.x without inpainting, with or without a ControlNet.
+    """Stable Diffusion 1.x, 2.x and XL.
 
     Args:
         components: The loaded modules.
+        networks: What runs their UNet and ControlNet.
         scheduler: The sampler of every job.
         control_map: uint8 [height, width, 3] to the same: what the ControlNet is shown. Used only
             when the components have a ControlNet.
-        control_scale: How strongly the ControlNet counts, 0 to 2.
+        tables: Sample by coefficient tables, which never wait for the device but round otherwise
+            than the stock pipeline, in place of the stock scheduler; None does so on CUDA only.
     """
 
     def __init__(
         self,
         components: Components,
+        networks: Networks,
         scheduler: SchedulerName,
         control_map: Callable[[Pixels], Pixels],
-        control_scale: float = 1.0,
+        tables: bool | None = None,
     ) -> None:
         self._components = components
+        self._networks = networks
         self._scheduler_name = scheduler
         self._scheduler = create_scheduler(scheduler, components.scheduler_config)
-        self._control_map = control_map
-        self._control_scale = control_scale
-        self._prompts: _Cache[_EncodedPrompt] = _Cache(_CACHED_PROMPTS)
-        self._photos: _Cache[_EncodedPhoto] = _Cache(_CACHED_PHOTOS)
+        self._prompts = PromptEncoder(components)
+        self._photos = PhotoEncoder(components, control_map)
+        self._by_table = components.device.type == "cuda" if tables is None else tables
+        self._tables: Cache[StepTable] = Cache(_CACHED_TABLES)
 
     @property
     def origin(self) -> str:
         """Where the weights came from, with their revision."""
         return self._components.origin
 
+    def check(self, job: ImageJob, photo: PreparedPhoto) -> None:
+        """Refuse what the model cannot run; cheap, and from any thread.
+
+        Raises:
+            InvalidRequest: Naming the field, its value and what is allowed.
+        """
+        limit = most_steps(self._scheduler)
+        if not 1 <= job.steps <= limit:
+            raise InvalidRequest(
+                f"steps: scheduler {self._scheduler_name} takes 1 to {limit}, not {job.steps}"
+            )
+        if job.denoising_steps < 1:
+            raise InvalidRequest(
+                f"strength: {job.strength:g} of {job.steps} steps leaves none to take; "
+                f"it must be at least {math.ceil(1000 / job.steps) / 1000:g}"
+            )
+        for name, side in zip(("height", "width"), photo.pixels.shape[:2], strict=False):
+            if side < self._components.shrinks or side % self._components.shrinks:
+                raise InvalidRequest(
+                    f"{name}: this model takes multiples of {self._components.shrinks} pixels, "
+                    f"not {side}"
+                )
+
     @torch.inference_mode()
     def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:
         """Encode prompt and photo and noise the photo's latents to the first step's level.
 
-        Random numbers come from a generator on the CPU, whatever the device: first the sample of
-        the autoencoder's distribution (if it has one), then the noise.
+        Random numbers come from a generator on the CPU, whatever the device, in the order of the
+        stock pipelines: the sample of the autoencoder's distribution (if it has one, and if it is
+        used), the noise, with a mask the sample for the masked photo, and then the steps' noise.
 
         Args:
-            job: The settings.
-            photo: uint8 [height, width, 3]; both sides are multiples of SIDE_STEP.
-
-        Raises:
-            InvalidRequest: Steps or strength that the sampler cannot run.
+            job: The settings, which passed `check`.
+            photo: The picture, and what of it to paint; a UNet for inpainting paints all of it
+                when there is no mask.
         """
         parts = self._components
-        scheduler: Any = copy.deepcopy(self._scheduler)
-        limit = most_steps(scheduler)
-        if job.steps > limit:
-            raise InvalidRequest(
-                f"steps: scheduler {self._scheduler_name} takes at most {limit}, not {job.steps}"
-            )
-        scheduler.set_timesteps(job.steps, device=parts.device)
-        skipped = (job.steps - job.denoising_steps) * scheduler.order
-        timesteps = scheduler.timesteps[skipped:]
-        if not len(timesteps):
-            raise InvalidRequest(
-                f"strength: {job.strength:g} of {job.steps} steps leaves none to take"
-            )
-        if hasattr(scheduler, "set_begin_index"):
-            scheduler.set_begin_index(skipped)
-
-        texts = {"prompt": job.prompt}
-        if rows_of(job) == 2:
-            texts = {"negative_prompt": job.negative_prompt, **texts}
-        encodings = {field: self._encode_prompt(text) for field, text in texts.items()}
-        warnings = [
-            f"{field} was cut after {one.kept} tokens: the model reads no more"
-            for field, one in encodings.items()
-            if one.cut
-        ]
-        encoded = self._encode_photo(photo.pixels)
-
+        height, width = photo.pixels.shape[:2]
+        conditioning = self._prompts.encode(job, height, width)
+        encoded = self._photos.encode(photo)
         generator = torch.Generator().manual_seed(job.seed)
-        clean = encoded.draw(generator) * parts.vae.config.scaling_factor
-        noise = torch.randn(clean.shape, generator=generator, dtype=clean.dtype).to(clean.device)
-        latents = scheduler.add_noise(clean, noise, timesteps[:1])
-        takes_generator = "generator" in inspect.signature(scheduler.step).parameters
+
+        # With a mask, full strength starts from noise alone; without, the stock pipeline adds
+        # the noise to the picture.
+        masked = parts.inpainting or photo.mask is not None
+        from_noise = masked and job.strength == 1.0
+        clean = None
+        if not (parts.inpainting and from_noise):
+            clean = encoded.draw(generator)
+            # The stock pipelines with masks lay latents out anew; strides choose kernels.
+            clean = clean.contiguous() if masked else clean
+        noise = to_device(
+            torch.randn(encoded.latent_shape, generator=generator, dtype=parts.dtype), parts.device
+        )
+        inpainting = None
+        if parts.inpainting:
+            inpainting = torch.cat([encoded.mask, encoded.draw_masked(generator)], dim=1)
+        elif masked:
+            encoded.skip_draw(generator)
+
+        sampler = self._start_sampler(job, generator, encoded.latent_shape)
+        if clean is None or from_noise:
+            latents = sampler.pure(noise)
+        else:
+            latents = sampler.noised(clean, noise, 0)
+        kept = None
+        if masked and not parts.inpainting and clean is not None:
+            kept = Kept(encoded.mask, clean, noise)
+
+        steps = len(sampler.timesteps)
+        controlled = tuple(
+            step / steps >= job.control_start and (step + 1) / steps <= job.control_end
+            for step in range(steps)
+        )
+        control = None
+        if parts.controlnet is not None and job.control_scale > 0 and any(controlled):
+            control = Control(encoded.control, job.control_scale, controlled)
         return Denoising(
-            scheduler=scheduler,
-            timesteps=timesteps,
+            sampler=sampler,
+            timesteps=to_device(torch.tensor(sampler.timesteps, dtype=torch.float32), parts.device),
             latents=latents,
-            model_input=scheduler.scale_model_input(latents, timesteps[0]),
-            embeddings=torch.cat([one.embedding for one in encodings.values()]),
-            control=encoded.control,
+            conditioning=conditioning,
             guidance_scale=job.guidance_scale,
-            step_options={"generator": generator} if takes_generator else {},
-            warnings=tuple(warnings),
+            inpainting=inpainting,
+            kept=kept,
+            control=control,
         )
 
     @torch.inference_mode()
@@ -205,37 +174,56 @@ class StableDiffusion:
 
         Returns:
             For each job the guided prediction, [1, channels, height / f, width / f].
+
+        Raises:
+            OutOfMemory: It did not fit; nothing was changed, and fewer jobs may fit.
         """
-        parts = self._components
         rows = [one.rows for one in batch]
-        sample = torch.cat([one.model_input.expand(one.rows, -1, -1, -1) for one in batch])
-        # Samplers count in integers or in floats; the networks embed either as float32.
-        timesteps = torch.cat([one.timesteps[one.step].float().expand(one.rows) for one in batch])
-        embeddings = torch.cat([one.embeddings for one in batch])
+        # Repeated, not expanded: concatenation then keeps the strides, and these choose kernels.
+        inputs = [
+            [one.sampler.scaled(one.latents, one.step).to(self._components.dtype)] * one.rows
+            for one in batch
+        ]
+        sample = latents = torch.cat(list(chain.from_iterable(inputs)))
+        inpainting = [
+            row
+            for one in batch
+            if one.inpainting is not None
+            for row in [one.inpainting] * one.rows
+        ]
+        if inpainting:
+            sample = torch.cat([latents, torch.cat(inpainting)], dim=1)
+        conditionings = [one.conditioning for one in batch]
 
-        residuals: dict[str, Any] = {}
-        if parts.controlnet is not None:
-            controls = [
-                one.control.expand(one.rows, -1, -1, -1) for one in batch if one.control is not None
-            ]
-            down, middle = parts.controlnet(
-                sample,
-                timesteps,
-                encoder_hidden_states=embeddings,
-                controlnet_cond=torch.cat(controls),
-                conditioning_scale=self._control_scale,
-                return_dict=False,
+        maps: list[torch.Tensor] = []
+        control_rows: list[int] = []
+        scales: list[float] = []
+        seen: list[torch.Tensor] = []
+        first = 0
+        for one, its_input in zip(batch, inputs, strict=True):
+            if one.control is not None and one.control.steps[one.step]:
+                maps += [one.control.embedded] * one.rows
+                control_rows += range(first, first + one.rows)
+                scales += [one.control.scale] * one.rows
+                seen += its_input
+            first += one.rows
+        predicted = self._networks.predict(
+            Rows(
+                sample=sample,
+                timesteps=torch.cat([one.timesteps[one.step].expand(one.rows) for one in batch]),
+                embeddings=torch.cat([one.embeddings for one in conditionings]),
+                added={
+                    name: torch.cat([one.added[name] for one in conditionings])
+                    for name in conditionings[0].added
+                },
+                control=torch.cat(maps) if maps else None,
+                control_rows=tuple(control_rows),
+                control_scales=tuple(scales),
+                control_sample=torch.cat(seen) if seen else None,
             )
-            residuals = {
-                "down_block_additional_residuals": down,
-                "mid_block_additional_residual": middle,
-            }
-        predicted = parts.unet(
-            sample, timesteps, encoder_hidden_states=embeddings, return_dict=False, **residuals
-        )[0]
-
+        )
         guided = []
-        for one, prediction in zip(batch, predicted.split(rows), strict=True):
+        for one, prediction in zip(batch, torch.split(predicted, rows), strict=True):
             if one.rows == 2:
                 without, with_prompt = prediction.chunk(2)
                 prediction = without + one.guidance_scale * (with_prompt - without)
@@ -244,24 +232,21 @@ class StableDiffusion:
 
     @torch.inference_mode()
     def advance(self, denoising: Denoising, prediction: torch.Tensor) -> None:
-        """Let the job's sampler take the step, and scale its input for the next one.
+        """Let the job's sampler take the step, and put back what is kept of the photo.
 
         Args:
             denoising: The job's state; it is changed.
             prediction: The guided prediction, [1, channels, height / f, width / f].
         """
-        scheduler = denoising.scheduler
-        denoising.latents = scheduler.step(
-            prediction,
-            denoising.timesteps[denoising.step],
-            denoising.latents,
-            **denoising.step_options,
-            return_dict=False,
-        )[0]
+        sampler, kept = denoising.sampler, denoising.kept
+        latents = sampler.take(denoising.latents, prediction, denoising.step)
         denoising.step += 1
-        if denoising.step < denoising.steps:
-            timestep = denoising.timesteps[denoising.step]
-            denoising.model_input = scheduler.scale_model_input(denoising.latents, timestep)
+        if kept is not None:
+            photo = kept.clean
+            if denoising.step < denoising.steps:
+                photo = sampler.noised(kept.clean, kept.noise, denoising.step)
+            latents = (1 - kept.mask) * photo + kept.mask * latents
+        denoising.latents = latents
 
     @torch.inference_mode()
     def decode(self, denoising: Denoising) -> Pixels:
@@ -274,94 +259,32 @@ class StableDiffusion:
         # Some decoders squash infinity into range, so the latents are looked at as well.
         if not denoising.latents.isfinite().all():
             raise NotFinite("the model computed no image for this job: its latents are not finite")
-        decoded = vae.decode(denoising.latents / vae.config.scaling_factor, return_dict=False)[0]
+        latents = denoising.latents.to(vae.dtype) / vae.config.scaling_factor
+        decoded = vae.decode(latents, return_dict=False)[0]
         if not decoded.isfinite().all():
             raise NotFinite("the model computed no image for this job: its decoder overflowed")
         picture = (decoded[0] * 0.5 + 0.5).clamp(0, 1).cpu().permute(1, 2, 0).float().numpy()
         return np.asarray((picture * 255).round(), dtype=np.uint8)
 
-    def _encode_prompt(self, text: str) -> _EncodedPrompt:
-        known = self._prompts.get(text)
-        if known is not None:
-            return known
+    def _start_sampler(
+        self, job: ImageJob, generator: torch.Generator, shape: tuple[int, ...]
+    ) -> Sampler:
         parts = self._components
-        room = parts.tokenizer.model_max_length
-        tokens = parts.tokenizer(
-            text, padding="max_length", max_length=room, truncation=True, return_tensors="pt"
-        )
-        whole = parts.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
-        embedding = parts.text_encoder(tokens.input_ids.to(parts.device))[0]
-        kept = room - parts.tokenizer.num_special_tokens_to_add()
-        return self._prompts.put(text, _EncodedPrompt(embedding, kept, len(whole) > kept))
+        skipped = job.steps - job.denoising_steps
+        if not self._by_table:
+            return StockSampler(self._scheduler, job.steps, skipped, generator)
 
-    def _encode_photo(self, pixels: Pixels) -> _EncodedPhoto:
-        key = (pixels.shape, hashlib.blake2b(pixels.tobytes()).digest())
-        known = self._photos.get(key)
-        if known is not None:
-            return known
-        parts = self._components
-        control = None
-        if parts.controlnet is not None:
-            control = self._tensor(self._control_map(pixels)).to(parts.device, parts.dtype)
-        picture = (2.0 * self._tensor(pixels) - 1.0).to(parts.device, parts.dtype)
-        return self._photos.put(key, _EncodedPhoto(parts.vae.encode(picture), control))
+        def make() -> StepTable:
+            # Half precision would lose what the weighted sums cancel.
+            precision = torch.promote_types(parts.dtype, torch.float32)
+            return on_device(tabulate(self._scheduler, job.steps, skipped), parts.device, precision)
 
-    @staticmethod
-    def _tensor(pixels: Pixels) -> torch.Tensor:
-        """As float32 [1, 3, height, width], 0 to 1."""
-        return torch.from_numpy(pixels.astype(np.float32) / 255.0).permute(2, 0, 1)[None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _EncodedPrompt:
-    """What a text became.
-
-    Attributes:
-        embedding: [1, tokens, width].
-        kept: Tokens of the text that the encoder can read.
-        cut: The text has more of them.
-    """
-
-    embedding: torch.Tensor
-    kept: int
-    cut: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _EncodedPhoto:
-    """What the photo became, before anything random.
-
-    Attributes:
-        encoding: The autoencoder's answer: latents, or a distribution of them.
-        control: The control map, [1, 3, height, width], 0 to 1; None without a ControlNet.
-    """
-
-    encoding: Any
-    control: torch.Tensor | None
-
-    def draw(self, generator: torch.Generator) -> torch.Tensor:
-        """Latents of the photo, unscaled."""
-        if hasattr(self.encoding, "latent_dist"):
-            sample: torch.Tensor = self.encoding.latent_dist.sample(generator)
-            return sample
-        latents: torch.Tensor = self.encoding.latents
-        return latents
-
-
-class _Cache(Generic[Value]):
-    """The most recently used values, so that the images of one request encode once."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: OrderedDict[Hashable, Value] = OrderedDict()
-
-    def get(self, key: Hashable) -> Value | None:
-        if key in self._values:
-            self._values.move_to_end(key)
-        return self._values.get(key)
-
-    def put(self, key: Hashable, value: Value) -> Value:
-        self._values[key] = value
-        if len(self._values) > self._size:
-            self._values.popitem(last=False)
-        return value
+        table = self._tables.get((job.steps, skipped), make)
+        draws = None
+        if table.draws:
+            # All at once: drawn step by step they would hold up the steps of other jobs.
+            noises = [
+                torch.randn(shape, generator=generator, dtype=parts.dtype) for _ in table.timesteps
+            ]
+            draws = to_device(torch.cat(noises), parts.device)
+        return TableSampler(table, draws)

@@ -49,7 +49,7 @@ class Source:
 def find_source(
     name: str,
     revision: str | None,
-    demo: Path,
+    demo: Path | None,
     settings_files: Sequence[str],
     weight_stems: Sequence[str],
     prefer_fp16: bool,
@@ -60,8 +60,8 @@ def find_source(
         name: `demo`, a local folder (it exists, or it starts with `.`, `/` or `~`), or a Hub id
             such as `owner/name`.
         revision: Commit, tag or branch; required for a Hub id, meaningless otherwise.
-        demo: The folder that `demo` stands for.
-        settings_files: Glob patterns of the small files to take from the Hub.
+        demo: The folder that `demo` stands for; None when there is no demo of this kind.
+        settings_files: Glob patterns of the files to take from the Hub under all circumstances.
         weight_stems: Paths of the safetensors files to take, without their endings.
         prefer_fp16: Take the repository's fp16 variant of these where it has one.
 
@@ -69,7 +69,7 @@ def find_source(
         WeightsError: There is no such folder, the name is neither, the revision is missing, or
             the Hub does not give the files.
     """
-    if name == "demo":
+    if name == "demo" and demo is not None:
         if not demo.is_dir():
             raise WeightsError(
                 f"The bundled demo weights ({demo.name}) are missing from this installation."
@@ -81,8 +81,9 @@ def find_source(
     if name.startswith((".", "/", "~")):
         raise WeightsError(f"The weights folder {name} does not exist.")
     if not _HUB_ID.fullmatch(name):
+        no_demo = "" if demo is None else "'demo', nor "
         raise WeightsError(
-            f"The weights {name!r} are neither 'demo', nor a folder that exists, "
+            f"The weights {name!r} are neither {no_demo}a folder that exists, "
             "nor a Hub id like owner/name."
         )
     if revision is None:
@@ -90,13 +91,13 @@ def find_source(
             f"The Hub weights {name} need a revision in the configuration, best a commit."
         )
     missing = list(weight_stems)
-    if prefer_fp16:
+    if prefer_fp16 and missing:
         variants = [f"{stem}{ending}" for stem in weight_stems for ending in _FP16_ENDINGS]
         folder = _download(name, revision, [*settings_files, *variants])
         missing = [
             stem for stem in weight_stems if not any(folder.glob(f"{stem}.fp16*.safetensors"))
         ]
-    if missing:
+    if missing or not weight_stems:
         plain = [f"{stem}{ending}" for stem in missing for ending in _ENDINGS]
         folder = _download(name, revision, [*settings_files, *plain])
     # The client lays a snapshot out in a folder named like the commit the revision stood for.

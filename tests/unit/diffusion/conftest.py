@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from gated import Recorder
 
 from deployments.diffusion.engine import Engine
 from tests.tiny_models import save_tiny_controlnet, save_tiny_weights, tiny_components
@@ -51,8 +52,10 @@ def start_engine() -> Iterator[Callable[..., Engine]]:
     """Starts engines, and stops them after the test."""
     started: list[tuple[Engine, Any]] = []
 
-    def start(model: Any, max_rows: int = 16, max_waiting: int = 16) -> Engine:
-        engine = Engine(model, max_rows, max_waiting)
+    def start(
+        model: Any, max_rows: int = 16, max_waiting: int = 16, observer: Any = None
+    ) -> Engine:
+        engine = Engine(model, lambda height, width: max_rows, max_waiting, observer or Recorder())
         started.append((engine, model))
         return engine
 

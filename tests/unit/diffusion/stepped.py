@@ -13,6 +13,7 @@ import torch
 from deployments.diffusion.control import canny
 from deployments.diffusion.engine import Engine, Event
 from deployments.diffusion.model import Denoising, StableDiffusion
+from deployments.diffusion.networks import TorchNetworks
 from deployments.jobs import GeneratedImage, ImageJob, Pixels, PreparedPhoto, Progress
 
 PATIENCE_S = 60
@@ -46,11 +47,20 @@ class SteppedModel(StableDiffusion):
     """
 
     def __init__(self, components: Any, scheduler: Any = "ddim", **options: Any) -> None:
-        super().__init__(components, scheduler, canny, **options)
+        networks = options.pop("networks", None)
+        networks = networks or TorchNetworks(components.unet, components.controlnet)
+        super().__init__(components, networks, scheduler, canny, **options)
         self.announced: queue.Queue[list[str]] = queue.Queue()
         self.latents: dict[str, torch.Tensor] = {}
         self._allowed = threading.Semaphore(0)
         self._keys: dict[int, str] = {}
+
+    @classmethod
+    def free(cls, components: Any, scheduler: Any, **options: Any) -> SteppedModel:
+        """One that waits for nobody, for tests without an engine."""
+        model = cls(components, scheduler, **options)
+        model.allow(1_000_000)
+        return model
 
     def allow(self, steps: int = 1) -> None:
         self._allowed.release(steps)

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from deployments.diffusion.control import canny
 from deployments.diffusion.loading import load_components
 from deployments.diffusion.model import StableDiffusion
+from deployments.diffusion.networks import TorchNetworks
 from deployments.diffusion.sources import DEMO_CONTROLNET, DEMO_WEIGHTS, WeightsError
 from deployments.jobs import ImageJob, Pixels, PreparedPhoto
 from deployments.settings import ModelSettings
@@ -32,7 +33,9 @@ Draw = Callable[..., Pixels]
 def draw() -> Draw:
     """Make an image of a prompt with the default settings of the first shipped model."""
     settings = ModelSettings.model_validate({**ENTRY, "device": "cpu"})
-    diffusion = StableDiffusion(load_components(settings), settings.scheduler, canny)
+    parts = load_components(settings)
+    networks = TorchNetworks(parts.unet, parts.controlnet)
+    diffusion = StableDiffusion(parts, networks, settings.scheduler, canny)
 
     def run(prompt: str, seed: int = 0) -> Pixels:
         job = ImageJob(
@@ -67,7 +70,7 @@ def test_it_has_the_layout_and_half_precision_of_real_weights() -> None:
     parts = load_components(settings)
     assert type(parts.unet).__name__ == "UNet2DConditionModel"
     assert type(parts.controlnet).__name__ == "ControlNetModel"
-    assert type(parts.text_encoder).__name__ == "CLIPTextModel"
+    assert [type(one).__name__ for one in parts.text_encoders] == ["CLIPTextModel"]
     for file in [*DEMO_WEIGHTS.rglob("*.safetensors"), *DEMO_CONTROLNET.rglob("*.safetensors")]:
         assert {tensor.dtype for tensor in load_file(file).values()} <= {
             torch.float16,

@@ -9,84 +9,87 @@ from typing import Any
 
 import pytest
 import torch
-from stepped import PATIENCE_S, Listener, SteppedModel, a_job, a_photo, submit
+from gated import GatedModel, Recorder
+from stepped import PATIENCE_S, Listener, a_job, a_photo, submit
 
-from deployments.diffusion.model import Denoising, NotFinite
-from deployments.errors import InvalidRequest, ReplicaLost, Unavailable
-from deployments.jobs import ImageJob, PreparedPhoto
+from deployments.diffusion.model import NotFinite
+from deployments.errors import ReplicaLost, Unavailable
+from deployments.jobs import ImageJob, Pixels, PreparedPhoto
 
 
-class FaultyModel(SteppedModel):
-    """Fails where a job's key says so."""
+class FaultyModel(GatedModel):
+    """Fails where a job's key says so: a stage's name, or that stage's name and `dies`."""
 
-    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:
-        if job.key == "prepare":
-            raise RuntimeError("no preparation")
-        return super().prepare(job, photo)
+    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Any:
+        state = super().prepare(job, photo)
+        self._fail("prepare", job.key)
+        return state
 
-    def predict(self, batch: Sequence[Denoising]) -> list[torch.Tensor]:
+    def predict(self, batch: Sequence[Any]) -> list[torch.Tensor]:
         predictions = super().predict(batch)
-        keys = [self.key_of(one) for one in batch]
-        if "predict" in keys:
-            raise RuntimeError("no forward pass")
-        if "die" in keys:
-            raise SystemExit
+        for one in batch:
+            self._fail("predict", one.job.key)
         return predictions
 
-    def advance(self, denoising: Denoising, prediction: torch.Tensor) -> None:
-        key = self.key_of(denoising)
-        if key == "advance":
-            raise RuntimeError("no step")
+    def advance(self, denoising: Any, prediction: torch.Tensor) -> None:
+        self._fail("advance", denoising.job.key)
         super().advance(denoising, prediction)
-        if key in {"nan", "inf"}:
-            denoising.latents = denoising.latents * float(key)
+
+    def decode(self, denoising: Any) -> Pixels:
+        pixels = super().decode(denoising)
+        self._fail("decode", denoising.job.key)
+        return pixels
+
+    @staticmethod
+    def _fail(stage: str, key: str) -> None:
+        if key == stage:
+            raise RuntimeError(f"no {stage}")
+        if key == f"{stage} memory":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if key == f"{stage} dies":
+            raise SystemExit
 
 
 @pytest.fixture
-def model(components: Any) -> FaultyModel:
-    return FaultyModel(components(vae="tiny"))
+def model() -> FaultyModel:
+    return FaultyModel()
 
 
-@pytest.mark.parametrize(
-    ("key", "error", "message"),
-    [
-        ("prepare", RuntimeError, "no preparation"),
-        ("advance", RuntimeError, "no step"),
-        ("nan", NotFinite, "not finite"),
-        ("inf", NotFinite, "not finite"),
-    ],
-)
-def test_a_faulty_job_fails_alone(
-    model: Any, start_engine: Any, key: str, error: Any, message: str
-) -> None:
-    engine = start_engine(model)
+@pytest.fixture
+def told() -> Recorder:
+    return Recorder()
+
+
+@pytest.mark.parametrize("stage", ["prepare", "advance", "decode"])
+def test_a_faulty_job_fails_alone(model: Any, told: Any, start_engine: Any, stage: str):
+    engine = start_engine(model, observer=told)
     good, _ = submit(engine, "good")
     assert model.next_batch() == ["good"]
-    bad, _ = submit(engine, key)
+    bad, _ = submit(engine, stage)
     also_good, _ = submit(engine, "also good")
     model.allow(1000)
-    with pytest.raises(error, match=message):
+    with pytest.raises(RuntimeError, match=f"no {stage}"):
         raise bad.error()
     good.image()
     also_good.image()
     assert len(bad.ends) == 1
     engine.check()
+    told.until_lengths(0, 0, 0)
 
 
-def test_a_faulty_forward_pass_fails_its_jobs_and_no_others(model: Any, start_engine: Any) -> None:
+def test_a_faulty_forward_pass_fails_its_jobs_and_no_others(model: Any, start_engine: Any):
     engine = start_engine(model)
     wide, _ = submit(engine, "wide", a_photo(width=96))
     assert model.next_batch() == ["wide"]
     bad = [submit(engine, key)[0] for key in ("beside", "predict")]
     model.allow(1000)
-    for heard in bad:
-        assert str(heard.error()) == "no forward pass"
+    assert str(bad[1].error()) == "no predict"
     wide.image()
     submit(engine, "later")[0].image()
     engine.check()
 
 
-def test_a_faulty_listener_hurts_nobody(model: Any, start_engine: Any) -> None:
+def test_a_faulty_listener_hurts_nobody(model: Any, start_engine: Any):
     engine = start_engine(model)
     called = []
 
@@ -103,57 +106,77 @@ def test_a_faulty_listener_hurts_nobody(model: Any, start_engine: Any) -> None:
     engine.check()
 
 
-def test_a_decoder_that_overflows_fails_its_job(
-    components: Any, start_engine: Any, monkeypatch: Any
-) -> None:
-    parts = components()
-    decode = parts.vae.decode
-
-    def overflow(latents: Any, **options: Any) -> Any:
-        return (decode(latents, **options)[0] * float("inf"),)
-
-    monkeypatch.setattr(parts.vae, "decode", overflow)
-    model = SteppedModel(parts)
+def test_a_forward_that_does_not_fit_is_run_in_smaller_ones(
+    told: Any, start_engine: Any, caplog: Any
+):
+    model = GatedModel(memory=5)
+    engine = start_engine(model, observer=told, max_rows=16)
+    first, _ = submit(engine, "0", steps=4, strength=1.0)
+    assert model.next_batch() == ["0"]
+    heard = [submit(engine, f"{n}", steps=3, strength=1.0)[0] for n in range(1, 8)]
+    told.until_lengths(0, 7, 0)
     model.allow(1000)
-    bad, _ = submit(start_engine(model))
-    with pytest.raises(NotFinite, match="decoder overflowed"):
-        raise bad.error()
+    images = [one.image() for one in (first, *heard)]
+    # Every job took each of its steps once, whatever did not fit.
+    assert {one.pixels[0, 0, 0] for one in images[1:]} == {3}
+    assert images[0].pixels[0, 0, 0] == 4
+    sizes = [len(batch) for batch in model.begun["predict"]]
+    assert sizes[:4] == [1, 8, 4, 2]
+    assert max(sizes[3:]) == 2
+    assert told.out_of_memory == 2
+    assert sum(rows for rows, _ in told.ticks) == 2 * (7 * 3 + 4)
+    assert (
+        "16 rows of 64x64 pixels do not fit into memory; from now on a forward has at most 8."
+        in (caplog.messages)
+    )
+    # Another size is tried at its own capacity, and this one is not tried again.
+    wide = [submit(engine, f"w{n}", a_photo(width=96))[0] for n in range(4)]
+    again = [submit(engine, f"a{n}")[0] for n in range(4)]
+    for one in wide + again:
+        one.image()
+    batches = model.begun["predict"][len(sizes) :]
+    assert max(len(batch) for batch in batches if batch[0].startswith("a")) <= 2
 
 
-@pytest.mark.parametrize(
-    ("scheduler", "changes", "message"),
-    [
-        ("ddim", {"steps": 10, "strength": 0.05}, "strength: 0.05 of 10 steps leaves none"),
-        ("ddim", {"steps": 1001}, "steps: scheduler ddim takes at most 1000, not 1001"),
-        ("lcm", {"steps": 51}, "steps: scheduler lcm takes at most 50, not 51"),
-    ],
-)
-def test_settings_that_cannot_run_are_refused(
-    components: Any, start_engine: Any, scheduler: Any, changes: Any, message: str
-) -> None:
-    bad, _ = submit(start_engine(SteppedModel(components(), scheduler)), **changes)
-    with pytest.raises(InvalidRequest, match=message):
-        raise bad.error()
-
-
-def test_a_prompt_that_is_cut_is_warned_about(components: Any, start_engine: Any) -> None:
-    model = SteppedModel(components())
-    model.allow(1000)
-    engine = start_engine(model)
-    heard, _ = submit(engine, prompt="cup " * 30, negative_prompt="dark " * 30)
-    cut = "was cut after 14 tokens: the model reads no more"
-    assert heard.image().warnings == (f"negative_prompt {cut}", f"prompt {cut}")
-    unguided, _ = submit(engine, guidance_scale=1.0, negative_prompt="dark " * 30)
-    assert unguided.image().warnings == ()
-
-
-def test_a_dead_thread_is_told_and_ends_every_job(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model, max_rows=4)
-    heard = [submit(engine, key)[0] for key in ("die", "beside", "waiting")]
-    engine.check()
-    model.allow(1000)
+def test_one_job_that_does_not_fit_alone_fails_and_says_so(told: Any, start_engine: Any):
+    model = GatedModel(held=(), memory=1)
+    engine = start_engine(model, observer=told)
+    heard = [submit(engine, f"{n}", a_photo(64, 96))[0] for n in range(2)]
     for one in heard:
-        assert isinstance(one.error(), ReplicaLost)
+        error = one.error()
+        assert type(error) is Unavailable
+        assert str(error) == "a picture of 96x64 pixels does not fit into the model's memory"
+    unguided = [submit(engine, f"u{n}", a_photo(64, 96), guidance_scale=1.0)[0] for n in range(3)]
+    for one in unguided:
+        one.image()
+    assert told.out_of_memory >= 2
+    engine.check()
+
+
+@pytest.mark.parametrize("stage", ["prepare", "advance", "decode"])
+def test_running_out_of_memory_elsewhere_is_told_as_well(
+    told: Any, model: Any, start_engine: Any, stage: str
+):
+    engine = start_engine(model, observer=told)
+    heard, _ = submit(engine, f"{stage} memory")
+    model.allow(1000)
+    with pytest.raises(Unavailable, match="does not fit into the model's memory"):
+        raise heard.error()
+    assert told.out_of_memory == 1
+
+
+@pytest.mark.parametrize("stage", ["prepare", "predict", "advance", "decode"])
+def test_a_dead_thread_is_told_and_ends_every_job(start_engine: Any, stage: str):
+    model = FaultyModel(held=("prepare", "predict", "decode"))
+    engine = start_engine(model, max_rows=4)
+    heard = [submit(engine, key)[0] for key in ("good", f"{stage} dies", "beside", "waiting")]
+    engine.check()
+    for held in ("prepare", "predict", "decode"):
+        model.allow(1000, held)
+    for one in heard[1:]:
+        error = one.error()
+        assert isinstance(error, ReplicaLost)
+        assert str(error) == "the model stopped working and is being restarted"
     with pytest.raises(ReplicaLost):
         submit(engine, "late")
     engine.close(drain_s=PATIENCE_S)
@@ -162,7 +185,7 @@ def test_a_dead_thread_is_told_and_ends_every_job(model: Any, start_engine: Any)
     assert all(len(one.ends) == 1 for one in heard)
 
 
-def test_closing_finishes_what_was_submitted(model: Any, start_engine: Any) -> None:
+def test_closing_finishes_what_was_submitted(model: Any, start_engine: Any):
     engine = start_engine(model, max_rows=2)
     heard = [submit(engine, key)[0] for key in "abc"]
     assert model.next_batch() == ["a"]
@@ -179,24 +202,34 @@ def test_closing_finishes_what_was_submitted(model: Any, start_engine: Any) -> N
         engine.check()
 
 
-def test_what_is_left_after_the_drain_time_fails(model: Any, start_engine: Any) -> None:
+def test_what_is_left_after_the_drain_time_fails(start_engine: Any):
+    model = GatedModel(held=("predict", "decode"))
     engine = start_engine(model, max_rows=2)
-    running, waiting = (submit(engine, key)[0] for key in "ab")
-    assert model.next_batch() == ["a"]
+    decoding, _ = submit(engine, "decoding", steps=1, strength=1.0)
+    model.allow()
+    model.begins("decode", 1)
+    running, _ = submit(engine, "running")
+    assert model.begins("predict", 2) == ["running"]
+    waiting, _ = submit(engine, "waiting")
+    ready, _ = submit(engine, "ready", a_photo(width=96))
     closing = threading.Thread(target=engine.close, args=(0,))
     closing.start()
-    _wait_until_refusing(engine)
-    model.allow()
-    for heard in (running, waiting):
+    for heard in (decoding, running, waiting, ready):
         error = heard.error()
         assert isinstance(error, ReplicaLost)
+        assert str(error) == "the model is shutting down"
         assert error.retry_after_s == 10
+    assert closing.is_alive()
+    model.allow()
+    model.allow(1, "decode")
     closing.join(PATIENCE_S)
     assert not closing.is_alive()
-    assert len(running.ends) == len(waiting.ends) == 1
+    for heard in (decoding, running, waiting, ready):
+        assert len(heard.ends) == 1
+    assert model.begun["predict"] == [["decoding"], ["running"]]
 
 
-def test_an_idle_engine_closes(model: Any, start_engine: Any) -> None:
+def test_an_idle_engine_closes(model: Any, start_engine: Any):
     engine = start_engine(model)
     engine.close(drain_s=PATIENCE_S)
     engine.close(drain_s=PATIENCE_S)
@@ -204,7 +237,7 @@ def test_an_idle_engine_closes(model: Any, start_engine: Any) -> None:
         submit(engine)
 
 
-def test_its_errors_cross_processes() -> None:
+def test_its_errors_cross_processes():
     error = pickle.loads(pickle.dumps(NotFinite("the model computed no image")))  # noqa: S301 - ours
     assert (type(error), str(error)) == (NotFinite, "the model computed no image")
 

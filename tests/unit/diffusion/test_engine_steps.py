@@ -5,24 +5,36 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import pytest
-from stepped import Listener, SteppedModel, a_job, a_photo, submit
+from gated import GatedModel, Recorder
+from stepped import Listener, a_job, a_photo, submit
 
-from deployments.diffusion.engine import Engine
-from deployments.errors import Overloaded
+from deployments.errors import InvalidRequest, Overloaded
 from deployments.jobs import Progress
 
 
 @pytest.fixture
-def model(components: Any) -> SteppedModel:
-    return SteppedModel(components())
+def model() -> GatedModel:
+    return GatedModel()
 
 
-def test_a_job_joins_at_the_next_step_and_leaves_when_done(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model)
+@pytest.fixture
+def told() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def start(start_engine: Any, model: Any, told: Any) -> Any:
+    return lambda **options: start_engine(model, observer=told, **options)
+
+
+def test_a_job_joins_at_the_next_step_and_leaves_when_done(model: Any, told: Any, start: Any):
+    engine = start()
     submit(engine, "a", steps=4, strength=1.0)
     assert model.next_batch() == ["a"]
     submit(engine, "b", steps=2, strength=1.0)
+    told.until_lengths(0, 1, 0)
     model.allow()
     assert model.next_batch() == ["a", "b"]
     model.allow()
@@ -31,59 +43,68 @@ def test_a_job_joins_at_the_next_step_and_leaves_when_done(model: Any, start_eng
     assert model.next_batch() == ["a"]
 
 
-def test_progress_comes_after_each_step_and_then_the_image(model: Any, start_engine: Any) -> None:
-    heard, _ = submit(start_engine(model), steps=6, strength=0.5)
+def test_progress_comes_after_each_step_and_then_the_image(model: Any, start: Any):
+    heard, _ = submit(start(), steps=6, strength=0.5, seed=7)
     model.allow(1000)
     image = heard.image()
     assert heard.progress == [Progress(1, 3), Progress(2, 3), Progress(3, 3)]
     assert heard.events[-1] is image
-    assert image.pixels.shape == (64, 64, 3)
-    assert image.pixels.dtype == "uint8"
-    assert image.weights == "tiny"
+    assert np.array_equal(image.pixels, np.full((64, 64, 3), 3 * 7))
+    assert image.weights == "counting"
     assert 0 < image.queued_s < image.engine_s
 
 
-def test_a_running_job_is_cancelled_within_one_step(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model)
+def test_a_running_job_is_cancelled_within_one_step(model: Any, told: Any, start: Any):
+    engine = start()
     submit(engine, "a")
     assert model.next_batch() == ["a"]
     heard, ticket = submit(engine, "b")
+    told.until_lengths(0, 1, 0)
     model.allow()
     assert model.next_batch() == ["a", "b"]
     ticket.cancel()
+    assert told.latencies == []
     model.allow()
     assert model.next_batch() == ["a"]
     assert heard.events == []
+    assert len(told.latencies) == 1
+    assert told.latencies[0] > 0
     ticket.cancel()
+    assert len(told.latencies) == 1
 
 
-def test_a_cancelled_job_gives_its_rows_to_the_next(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model, max_rows=2)
+def test_a_cancelled_job_gives_its_rows_to_the_next(model: Any, told: Any, start: Any):
+    engine = start(max_rows=2)
     _, ticket = submit(engine, "a")
     submit(engine, "b")
     assert model.next_batch() == ["a"]
+    told.until_lengths(0, 1, 0)
     ticket.cancel()
     model.allow()
     assert model.next_batch() == ["b"]
 
 
-def test_a_cancelled_job_of_another_size_gives_its_rows_too(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model, max_rows=4)
-    submit(engine, "a")
+def test_a_cancelled_job_of_another_size_gives_its_rows_at_once(model: Any, told: Any, start: Any):
+    engine = start(max_rows=2)
+    submit(engine, "a", steps=1, strength=1.0)
     assert model.next_batch() == ["a"]
-    _, ticket = submit(engine, "wide", a_photo(width=96))
+    _, wide = submit(engine, "wide", a_photo(width=96))
+    submit(engine, "after", a_photo(width=96))
     submit(engine, "b")
+    told.until_lengths(1, 2, 0)
     model.allow()
     assert model.next_batch() == ["wide"]
     model.allow()
-    assert model.next_batch() == ["a"]
-    ticket.cancel()
+    assert model.next_batch() == ["b"]
+    wide.cancel()
+    assert len(told.latencies) == 1
+    told.until_lengths(0, 1, 0)
     model.allow()
-    assert model.next_batch() == ["a", "b"]
+    assert model.next_batch() == ["after"]
 
 
-def test_a_cancelled_waiting_job_gives_its_place_at_once(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model, max_rows=2, max_waiting=1)
+def test_a_cancelled_waiting_job_gives_its_place_at_once(model: Any, start: Any):
+    engine = start(max_rows=2, max_waiting=1)
     submit(engine, "a")
     assert model.next_batch() == ["a"]
     heard, ticket = submit(engine, "b")
@@ -96,8 +117,8 @@ def test_a_cancelled_waiting_job_gives_its_place_at_once(model: Any, start_engin
     assert heard.events == []
 
 
-def test_cancelling_from_a_listener_ends_the_job_there(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model)
+def test_cancelling_from_a_listener_ends_the_job_there(model: Any, told: Any, start: Any):
+    engine = start()
     heard = Listener()
     tickets: list[Any] = []
 
@@ -108,53 +129,140 @@ def test_cancelling_from_a_listener_ends_the_job_there(model: Any, start_engine:
     tickets.append(engine.submit(a_job("a"), a_photo(), cancel_at_first_step))
     assert model.next_batch() == ["a"]
     submit(engine, "b")
+    told.until_lengths(0, 1, 0)
     model.allow()
     assert model.next_batch() == ["b"]
     assert heard.events == [Progress(1, 4)]
 
 
-def test_sizes_take_turns(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model)
+def test_sizes_take_turns_by_cost(model: Any, told: Any, start: Any):
+    engine = start()
     submit(engine, "a")
     assert model.next_batch() == ["a"]
-    submit(engine, "wide", a_photo(width=96))
-    submit(engine, "high", a_photo(height=96))
+    submit(engine, "large", a_photo(128, 128), steps=2)
     submit(engine, "b")
+    submit(engine, "small", a_photo(64, 32), guidance_scale=1.0)
+    told.until_lengths(0, 3, 0)
     order = []
-    for _ in range(6):
+    for _ in range(7):
         model.allow()
         order.append(model.next_batch())
-    assert order == [["wide"], ["high"], ["a", "b"]] * 2
+    # Rows times pixels of a turn: 4 x 4096, 2 x 16384, 1 x 2048; the first had one of 2 x 4096.
+    assert order == [["large"], ["small"], ["small"], ["small"], ["small"], ["a", "b"], ["a", "b"]]
 
 
-def test_rows_are_capped_and_admission_is_first_come(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model, max_rows=5)
+def test_rows_are_capped_and_admission_is_first_come(model: Any, told: Any, start: Any):
+    engine = start(max_rows=5)
     submit(engine, "a", steps=1, strength=1.0)
     assert model.next_batch() == ["a"]
     submit(engine, "b")
     submit(engine, "c")
     submit(engine, "unguided", guidance_scale=1.0)
     submit(engine, "last", guidance_scale=0.0)
+    told.until_lengths(1, 3, 0)
     model.allow()
     assert model.next_batch() == ["b", "c", "unguided"]
 
 
-def test_a_job_that_does_not_fit_is_not_overtaken(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model, max_rows=3)
+def test_a_full_size_holds_up_no_other(model: Any, told: Any, start: Any):
+    engine = start(max_rows=2)
     submit(engine, "a", steps=3, strength=1.0)
     assert model.next_batch() == ["a"]
-    submit(engine, "guided")
-    submit(engine, "unguided", guidance_scale=1.0)
+    submit(engine, "b")
+    submit(engine, "c")
+    submit(engine, "wide", a_photo(width=96))
+    told.until_lengths(1, 2, 0)
     model.allow()
-    assert model.next_batch() == ["a"]
-    model.allow()
-    assert model.next_batch() == ["a"]
-    model.allow()
-    assert model.next_batch() == ["guided", "unguided"]
+    assert model.next_batch() == ["wide"]
 
 
-def test_room_counts_what_fits_beside_the_running_jobs(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model, max_rows=4, max_waiting=2)
+def test_a_preparation_holds_up_no_steps(told: Any, start_engine: Any):
+    model = GatedModel(held=("prepare",))
+    engine = start_engine(model, observer=told)
+    running, _ = submit(engine, "running", steps=50, strength=1.0)
+    model.allow(1, "prepare")
+    submit(engine, "slow")
+    assert model.begins("prepare", 2) == "slow"
+    running.image()
+    model.allow(1, "prepare")
+
+
+def test_a_decoding_holds_up_no_steps_and_a_cancelled_one_leaves_at_once(
+    told: Any, start_engine: Any
+):
+    model = GatedModel(held=("decode",))
+    engine = start_engine(model, observer=told)
+    first, _ = submit(engine, "first", steps=1, strength=1.0)
+    assert model.begins("decode", 1) == "first"
+    second, ticket = submit(engine, "second", steps=50, strength=1.0)
+    third, _ = submit(engine, "third", steps=60, strength=1.0)
+    told.until_lengths(0, 0, 3)
+    assert len(second.progress) == 50
+    ticket.cancel()
+    assert told.lengths == (0, 0, 2)
+    assert len(told.latencies) == 1
+    model.allow(2, "decode")
+    first.image()
+    third.image()
+    assert model.begun["decode"] == ["first", "third"]
+    assert second.ends == []
+
+
+def test_a_job_cancelled_while_it_is_prepared_or_decoded_is_never_heard_of(
+    told: Any, start_engine: Any
+):
+    model = GatedModel(held=("prepare", "decode"))
+    engine = start_engine(model, observer=told, max_rows=2)
+    early, its = submit(engine, "early")
+    assert model.begins("prepare", 1) == "early"
+    its.cancel()
+    assert told.lengths == (0, 0, 0)
+    late, its = submit(engine, "late")
+    model.allow(2, "prepare")
+    assert model.begins("decode", 1) == "late"
+    its.cancel()
+    after, _ = submit(engine, "after")
+    model.allow(1, "prepare")
+    model.allow(2, "decode")
+    after.image()
+    assert early.events == []
+    assert late.ends == []
+    assert len(told.latencies) == 2
+    assert [batch for batch in model.begun["predict"] if batch == ["early"]] == []
+
+
+def test_a_full_decoder_holds_up_joining_and_no_steps(told: Any, start_engine: Any):
+    model = GatedModel(held=("decode",))
+    engine = start_engine(model, observer=told, max_rows=2, max_waiting=100)
+    wide, _ = submit(engine, "wide", a_photo(width=96), steps=1000, strength=1.0)
+    heard = [submit(engine, f"{n}", steps=1, strength=1.0)[0] for n in range(20)]
+    # One waits for each of the sixteen places, and two could join but do not.
+    told.until(lambda recorder: recorder.lengths[2] == 16)
+    told.until(lambda recorder: len(recorder.waits) == 17)
+    wide_steps = len(wide.progress)
+    told.until(lambda recorder: len(wide.progress) > wide_steps)
+    assert told.lengths[0] + told.lengths[1] == 4
+    assert len(told.waits) == 17
+    model.allow(1000, "decode")
+    for one in [*heard, wide]:
+        one.image()
+    assert told.most[2] <= 17
+
+
+def test_one_forward_is_prepared_ahead(model: Any, told: Any, start: Any):
+    engine = start(max_rows=4)
+    for key in "abcdefgh":
+        submit(engine, key)
+    assert model.next_batch()
+    told.until(lambda recorder: recorder.lengths[1] == 2)
+    model.allow()
+    assert len(model.next_batch()) == 2
+    told.until_lengths(4, 2, 0)
+    assert model.begun["prepare"] == list("abcd")
+
+
+def test_room_counts_what_fits_beside_the_running_jobs(model: Any, start: Any):
+    engine = start(max_rows=4, max_waiting=2)
     heard = [submit(engine, key)[0] for key in "abcd"]
     with pytest.raises(Overloaded) as refused:
         submit(engine, "e")
@@ -164,8 +272,21 @@ def test_room_counts_what_fits_beside_the_running_jobs(model: Any, start_engine:
         one.image()
 
 
-def test_the_wait_is_estimated_from_measured_steps(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model, max_rows=2, max_waiting=1)
+def test_a_size_with_room_is_not_refused_for_another_s_queue(model: Any, start: Any):
+    engine = start(max_rows=2, max_waiting=1)
+    for key in "ab":
+        submit(engine, key)
+    with pytest.raises(Overloaded):
+        submit(engine, "c")
+    heard, _ = submit(engine, "wide", a_photo(width=96))
+    with pytest.raises(Overloaded):
+        submit(engine, "wider", a_photo(width=96))
+    model.allow(1000)
+    heard.image()
+
+
+def test_the_wait_is_estimated_from_measured_steps(model: Any, told: Any, start: Any):
+    engine = start(max_rows=2, max_waiting=1)
     submit(engine, "a")
     assert model.next_batch() == ["a"]
     model.allow()
@@ -178,49 +299,57 @@ def test_the_wait_is_estimated_from_measured_steps(model: Any, start_engine: Any
     with pytest.raises(Overloaded) as refused:
         submit(engine, "c")
     assert refused.value.retry_after_s == pytest.approx(one)
+    # Four steps of two rows each, at what such a step was measured to take.
+    ((rows, seconds),) = told.ticks
+    assert rows == 2
+    assert one == pytest.approx(4 * seconds)
 
 
-def test_an_engine_needs_rows_for_a_guided_job(model: Any) -> None:
-    with pytest.raises(ValueError, match="max_rows must be at least 2"):
-        Engine(model, 1, 1)
+def test_the_wait_grows_with_the_pictures(model: Any, start: Any):
+    engine = start(max_rows=2, max_waiting=2)
+    submit(engine, "a")
+    assert model.next_batch() == ["a"]
+    model.allow()
+    assert model.next_batch() == ["a"]
+    submit(engine, "b")
+    assert engine.estimate_wait_s(1) == 0
+    small = engine.estimate_wait_s(2)
+    submit(engine, "large", a_photo(128, 128))
+    submit(engine, "larger", a_photo(128, 128))
+    # One has no place now as well, and two jobs of the four have four times the work.
+    assert engine.estimate_wait_s(1) == pytest.approx(2.5 * small)
 
 
-def test_the_images_of_one_request_encode_once(
-    components: Any, start_engine: Any, monkeypatch: Any
-) -> None:
-    parts = components(controlnet=True)
-    encoded: list[str] = []
-    for name, owner, method in (
-        ("photo", parts.vae, "encode"),
-        ("prompt", parts.text_encoder, "forward"),
-    ):
-        original = getattr(owner, method)
+def test_what_the_model_cannot_run_is_refused_at_once(model: Any, start: Any):
+    engine = start()
+    with pytest.raises(InvalidRequest, match="leaves no step"):
+        submit(engine, strength=0.01)
+    assert model.begun == {}
 
-        def counted(
-            *args: Any, _name: str = name, _original: Any = original, **options: Any
-        ) -> Any:
-            encoded.append(_name)
-            return _original(*args, **options)
 
-        monkeypatch.setattr(owner, method, counted)
-    model = SteppedModel(parts)
+def test_steps_waits_and_queues_are_observed(model: Any, told: Any, start: Any):
+    engine = start(max_rows=2)
+    heard = [submit(engine, key)[0] for key in "ab"]
+    assert model.next_batch() == ["a"]
+    told.until_lengths(0, 1, 0)
     model.allow(1000)
-    engine = start_engine(model)
-    listeners = [submit(engine, f"{seed}", seed=seed)[0] for seed in range(4)]
-    pixels = [heard.image().pixels.tobytes() for heard in listeners]
-    assert len(set(pixels)) == 4
-    assert sorted(encoded) == ["photo", "prompt", "prompt"]
-    submit(engine, "other", a_photo(seed=9))[0].image()
-    assert sorted(encoded) == ["photo", "photo", "prompt", "prompt"]
+    for one in heard:
+        one.image()
+    told.until_lengths(0, 0, 0)
+    assert [rows for rows, _ in told.ticks] == [2] * 8
+    assert len(told.waits) == 2
+    first, second = (one.image() for one in heard)
+    assert told.waits == pytest.approx([first.queued_s, second.queued_s])
+    assert told.latencies == []
 
 
-def test_every_job_ends_once_under_a_storm_of_cancels(model: Any, start_engine: Any) -> None:
-    engine = start_engine(model, max_rows=6, max_waiting=100)
-    model.allow(10_000)
+def test_every_job_ends_once_under_a_storm_of_cancels(told: Any, start_engine: Any):
+    model = GatedModel(held=(), memory=4)
+    engine = start_engine(model, observer=told, max_rows=6, max_waiting=1000)
     rng = random.Random(0)  # noqa: S311 - no secret
-    photos = [a_photo(), a_photo(width=96), a_photo(height=96)]
+    photos = [a_photo(width=64 + 16 * place) for place in range(6)]
     jobs = []
-    for number in range(60):
+    for number in range(300):
         heard, ticket = submit(
             engine,
             f"{number}",
@@ -232,7 +361,7 @@ def test_every_job_ends_once_under_a_storm_of_cancels(model: Any, start_engine: 
         jobs.append((heard, ticket))
         if rng.random() < 0.4:
             rng.choice(jobs)[1].cancel()
-    cancelled = [heard for heard, ticket in jobs if not heard.ends and rng.random() < 0.3]
+    cancelled = [heard for heard, _ in jobs if not heard.ends and rng.random() < 0.3]
     for heard, ticket in jobs:
         if heard in cancelled:
             ticket.cancel()
@@ -240,4 +369,6 @@ def test_every_job_ends_once_under_a_storm_of_cancels(model: Any, start_engine: 
     for heard, _ in jobs:
         assert len(heard.ends) <= 1
         assert all(not isinstance(end, Exception) for end in heard.ends)
-    assert sum(len(heard.ends) for heard, _ in jobs) >= 10
+        assert heard.ends == heard.events[-1:] or not heard.ends
+    assert sum(len(heard.ends) for heard, _ in jobs) + len(told.latencies) == 300
+    assert told.lengths == (0, 0, 0)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.util.metrics import Metric
 from stepped import PATIENCE_S, SteppedModel, a_job, a_photo
 
+from deployments.diffusion import backends
 from deployments.diffusion import model as model_module
-from deployments.diffusion.deployment import ModelReplica
+from deployments.diffusion.deployment import EngineMetrics, ModelReplica
 from deployments.diffusion.sources import WeightsError
 from deployments.errors import InternalError, InvalidRequest, Overloaded, ReplicaLost, Unavailable
 from deployments.jobs import GeneratedImage, Progress
@@ -36,8 +38,8 @@ def start(
     models: list[SteppedModel] = []
     replicas: list[ModelReplica] = []
 
-    def stepped(components: Any, scheduler: Any, _: Any, control_scale: float) -> SteppedModel:
-        models.append(SteppedModel(components, scheduler, control_scale=control_scale))
+    def stepped(components: Any, networks: Any, scheduler: Any, _: Any) -> SteppedModel:
+        models.append(SteppedModel(components, scheduler, networks=networks))
         return models[-1]
 
     def start(**changes: Any) -> tuple[ModelReplica, SteppedModel]:
@@ -53,9 +55,8 @@ def start(
 
 
 def _settings(weights: object, **changes: Any) -> ModelSettings:
-    return ModelSettings(
-        id="cups", name="Cups", weights=str(weights), device="cpu", threads=1, **changes
-    )
+    fixed = {"device": "cpu", "backend": "torch", "dtype": "float32", "threads": 1}
+    return ModelSettings(id="cups", name="Cups", weights=str(weights), **(fixed | changes))
 
 
 async def next_batch(model: SteppedModel) -> list[str]:
@@ -170,6 +171,73 @@ def test_a_model_that_cannot_load_says_why_in_one_sentence(
     assert f"Model cups cannot start: {sentence}" in caplog.messages
 
 
-def test_wiring_does_not_import_torch() -> None:
-    code = "import deployments.diffusion.deployment, sys; sys.exit('torch' in sys.modules)"
+def test_networks_that_cannot_be_made_are_told_the_same_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise WeightsError("These networks cannot be made.")
+
+    monkeypatch.setattr(backends, "create_networks", refuse)
+    with pytest.raises(WeightsError, match="cannot be made"):
+        ModelReplica(_settings(folder))
+    assert "Model cups cannot start: These networks cannot be made." in caplog.messages
+
+
+async def test_a_real_replica_makes_an_image_and_counts_its_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded: list[tuple[str, float, dict[str, str]]] = []
+
+    def record(self: Any, value: float, tags: Any = None) -> None:
+        recorded.append((self.info["name"], value, self._get_final_tags(tags)))
+
+    # Ray has no way to read what was recorded but its exporter, which a unit test does not start.
+    monkeypatch.setattr(Metric, "_record", record)
+    replica = ModelReplica(_settings(folder))
+    try:
+        job = a_job(steps=6, strength=0.5)
+        *progress, image = [item async for item in replica.generate(job, a_photo(), True)]
+        assert len(progress) == 3
+        assert isinstance(image, GeneratedImage)
+    finally:
+        replica.__del__()
+    values = {name: [value for its, value, _ in recorded if its == name] for name, *_ in recorded}
+    assert values["backdrop_engine_ticks"] == [1, 1, 1]
+    assert values["backdrop_engine_tick_rows"] == [2, 2, 2]
+    assert len(values["backdrop_engine_tick_seconds"]) == 3
+    assert values["backdrop_engine_admission_wait_seconds"] == [image.queued_s]
+    assert {tags["model"] for _, _, tags in recorded} == {"cups"}
+    stages = {tags["stage"] for _, _, tags in recorded if "stage" in tags}
+    assert stages == {"preparing", "ready", "decoding"}
+    last = [(tags["stage"], value) for _, value, tags in recorded if "stage" in tags][-3:]
+    assert last == [("preparing", 0), ("ready", 0), ("decoding", 0)]
+
+
+def test_cancels_and_memory_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded: list[tuple[str, float]] = []
+    monkeypatch.setattr(
+        Metric,
+        "_record",
+        lambda self, value, tags=None: recorded.append((self.info["name"], value)),
+    )
+    metrics = EngineMetrics("cups")
+    metrics.cancelled(0.5)
+    metrics.ran_out_of_memory()
+    assert recorded == [
+        ("backdrop_engine_cancel_latency_seconds", 0.5),
+        ("backdrop_engine_out_of_memory", 1),
+    ]
+
+
+def test_metrics_need_no_running_ray() -> None:
+    metrics = EngineMetrics("cups")
+    metrics.ticked(2, 0.5)
+    metrics.queued(1, 2, 3)
+
+
+def test_wiring_imports_neither_torch_nor_ray() -> None:
+    code = (
+        "import deployments.diffusion.deployment, sys; "
+        "sys.exit('torch' in sys.modules or 'ray' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_S)

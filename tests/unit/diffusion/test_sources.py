@@ -15,6 +15,7 @@ from weights_cases import refusal, settings
 
 from deployments.diffusion import loading, sources
 from deployments.diffusion.loading import load_components
+from deployments.settings import LoraSettings
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -100,6 +101,21 @@ def test_a_cached_hub_id_loads_offline(revision: str, dtype: str) -> None:
 
 
 @pytest.mark.usefixtures("hub_cache")
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_file_of_a_cached_hub_id(dtype: str) -> None:
+    lora = LoraSettings(weights="cups/model", revision="v1", file="unet/lora.safetensors")
+    # It is found, and refused for what it is.
+    assert refusal("cups/model", revision="v1", dtype=dtype, loras=(lora,)) == (
+        "The LoRA cups/model has no unet/lora.safetensors."
+    )
+    lora = lora.model_copy(update={"revision": "v2"})
+    assert refusal("cups/model", revision="v1", loras=(lora,)) == (
+        "The Hub weights cups/model at revision v2 are not in the local cache, "
+        "and the Hub cannot be reached."
+    )
+
+
+@pytest.mark.usefixtures("hub_cache")
 def test_a_revision_that_is_not_cached() -> None:
     assert refusal("cups/model", revision="v2") == (
         "The Hub weights cups/model at revision v2 are not in the local cache, "
@@ -180,6 +196,36 @@ def test_only_the_files_that_are_needed_are_downloaded(
     assert "unet/diffusion_pytorch_model.fp16.safetensors" in variants
     assert "unet/diffusion_pytorch_model.safetensors" in plain
     assert "vae/diffusion_pytorch_model.safetensors" not in plain
+
+
+def test_only_the_adapter_s_file_is_downloaded(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def download(name: str, revision: str, allow_patterns: list[str]) -> str:
+        asked.append(allow_patterns)
+        return str(weights)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    lora = LoraSettings(weights="owner/name", revision="v1", file="[a]/b.safetensors")
+    refusal(weights, dtype="float16", loras=(lora,))
+    assert asked == [["[[]a]/b.safetensors"]]
+
+
+def test_the_own_autoencoder_is_not_downloaded_beside_another(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def download(name: str, revision: str, allow_patterns: list[str]) -> str:
+        asked.append(allow_patterns)
+        return str(weights)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    load_components(settings("owner/name", revision="v1", vae=str(weights / "vae")))
+    [patterns] = asked
+    assert not any(pattern.startswith("vae") for pattern in patterns)
 
 
 def test_a_hub_id_that_is_also_a_folder_is_the_folder(

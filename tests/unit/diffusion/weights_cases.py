@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from deployments.diffusion.loading import load_components
+from deployments.diffusion.loading import Components, load_components
 from deployments.diffusion.sources import WeightsError
 from deployments.settings import ModelSettings
 
@@ -37,3 +38,19 @@ def refusal(*args: Any, **changes: Any) -> str:
     assert "\n" not in sentence
     assert str(pickle.loads(pickle.dumps(caught.value))) == sentence  # noqa: S301 - ours
     return sentence
+
+
+def assert_same_weights(loaded: Components, built: Components) -> None:
+    """Every network has the same tensors, and every tokenizer the same tokens."""
+    pairs = list(zip(loaded.text_encoders, built.text_encoders, strict=True))
+    pairs += [(getattr(loaded, part), getattr(built, part)) for part in ("unet", "vae")]
+    if built.controlnet is not None:
+        pairs.append((loaded.controlnet, built.controlnet))
+    for network, original in pairs:
+        found, expected = network.state_dict(), original.state_dict()
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+        assert not network.training
+    for tokenizer, original in zip(loaded.tokenizers, built.tokenizers, strict=True):
+        tokens = [one("a forest", padding="max_length").input_ids for one in (tokenizer, original)]
+        assert tokens[0] == tokens[1]

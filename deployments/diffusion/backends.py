@@ -1,0 +1,98 @@
+"""Chooses what runs a model's UNet and ControlNet: OpenVINO, torch, or torch's compiler.
+
+Knows no jobs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+
+import torch
+
+from deployments.diffusion.compiled_networks import CompiledNetworks
+from deployments.diffusion.loading import Components
+from deployments.diffusion.networks import Networks, TorchNetworks
+from deployments.diffusion.processor import native_bf16
+from deployments.diffusion.sources import WeightsError
+from deployments.settings import ModelSettings
+
+logger = logging.getLogger(__name__)
+
+
+def create_networks(
+    components: Components, settings: ModelSettings, *, release: bool = False
+) -> Networks:
+    """Make the networks that a model's settings ask for, and log which.
+
+    OpenVINO computes in bfloat16 if `dtype` says so, or is `auto` and the processor has
+    instructions for it; else in float32. It takes the number of threads that torch has.
+
+    Args:
+        components: The loaded model. On CUDA the networks' memory layout is changed in place.
+        settings: Its backend, dtype, and whether to compile.
+        release: Nothing else runs `components.unet` and `components.controlnet` (but its
+            `controlnet_cond_embedding`), so their weights may be given free.
+
+    Raises:
+        WeightsError: The backend is not installed, not for this device or not for these settings,
+            or cannot run these weights; one sentence says so.
+    """
+    installed = importlib.util.find_spec("openvino") is not None
+    on_cpu = components.device.type == "cpu"
+    wanted = settings.backend == "openvino"
+    if wanted and not on_cpu:
+        raise WeightsError(
+            f"Model {settings.id} has backend openvino, which runs on a CPU only, and its device "
+            f"is {components.device.type}; set device to cpu, or backend to torch."
+        )
+    if wanted and not installed:
+        raise WeightsError(
+            f"Model {settings.id} has backend openvino, and the package openvino is not installed."
+        )
+    if wanted and settings.compile:
+        raise WeightsError(
+            f"Model {settings.id} has backend openvino and compile, which is for backend torch."
+        )
+    if wanted and settings.dtype == "float16":
+        raise WeightsError(
+            f"Model {settings.id} has dtype float16, in which backend openvino computes on no "
+            "CPU; set dtype to auto, bfloat16 or float32."
+        )
+    reason = "as configured"
+    if settings.backend == "auto":
+        if not on_cpu:
+            reason = "the device is not a CPU"
+        elif not installed:
+            reason = "the package openvino is not installed"
+        elif settings.compile:
+            reason = "compile asks for torch"
+        elif settings.dtype == "float16":
+            reason = "dtype is float16"
+        else:
+            wanted, reason = True, "the device is a CPU"
+    if wanted:
+        bf16 = settings.dtype == "bfloat16" or (settings.dtype == "auto" and native_bf16())
+        _log(settings, f"OpenVINO in {'bfloat16' if bf16 else 'float32'}", reason)
+        # It is absent on processors that no wheel of it is for.
+        from deployments.diffusion.openvino_networks import OpenVINONetworks
+
+        return OpenVINONetworks(
+            components, bf16=bf16, threads=torch.get_num_threads(), release=release
+        )
+    modules = (components.unet, components.controlnet)
+    if not on_cpu:
+        # Tensor cores take convolutions' channels last; the other order is turned for each.
+        for module in modules:
+            if module is not None:
+                module.to(memory_format=torch.channels_last)
+    dtype = str(components.dtype).removeprefix("torch.")
+    if settings.compile:
+        _log(settings, f"torch, compiled, in {dtype}", reason)
+        return CompiledNetworks(*modules, graphs=components.device.type == "cuda")
+    _log(settings, f"torch in {dtype}", reason)
+    return TorchNetworks(*modules)
+
+
+def _log(settings: ModelSettings, what: str, reason: str) -> None:
+    logger.info("Model %s runs its networks with %s: %s.", settings.id, what, reason)

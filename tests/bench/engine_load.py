@@ -1,0 +1,355 @@
+"""Step batching against request batching: latency under load, on the same weights and threads.
+
+usage: python -m tests.bench.engine_load [--seconds 20] [--json FILE]
+
+Step batching is our engine. Request batching takes waiting jobs of equal settings, as many as fit
+into one forward, and runs them to their end before the next, as a server around a stock pipeline
+does. Jobs arrive at random, at a share of what our engine does when it never waits: once with one
+setting, once with 64. The pictures are small, so that the demo weights on a CPU behave as large
+ones on a GPU do: a forward of many rows costs less than many forwards. What request batching cannot
+keep up with piles up for as long as jobs arrive, so its waits grow with `--seconds`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import random
+import statistics
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from deployments.diffusion.control import canny
+from deployments.diffusion.engine import Engine
+from deployments.diffusion.loading import load_components
+from deployments.diffusion.model import StableDiffusion, rows_of
+from deployments.diffusion.networks import Rows, TorchNetworks
+from deployments.jobs import ImageJob, PreparedPhoto, Progress
+from deployments.settings import ModelSettings
+from tests.bench.service import progress
+
+ROWS = 16
+LOADS = (0.6, 0.8, 0.95)
+SETTINGS = tuple(
+    {"steps": steps, "guidance_scale": guidance, "strength": strength, "size": size}
+    for steps, guidance, strength, size in product(
+        (8, 12, 16, 20), (3.0, 4.0, 5.0, 7.5), (0.7, 0.95), ((64, 64), (64, 96))
+    )
+)
+LARGE = 512
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A job, and its time in seconds from the start; jobs of one setting have equal ones."""
+
+    at: float
+    setting: int
+    job: ImageJob
+    photo: PreparedPhoto
+
+
+class Server(Protocol):
+    """Something that makes images."""
+
+    def submit(self, arrival: Arrival, ended: Callable[[], None]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Heard:
+    """What the engine tells, kept; waits and cancels as shares of the step they fell into."""
+
+    def __init__(self) -> None:
+        self.ticks: list[float] = []
+        self.waits: list[float] = []
+        self.cancels: list[float] = []
+
+    def ticked(self, rows: int, seconds: float) -> None:
+        self.ticks.append(seconds)
+
+    def admitted(self, waited_s: float) -> None:
+        if self.ticks:
+            self.waits.append(waited_s / self.ticks[-1])
+
+    def cancelled(self, latency_s: float) -> None:
+        self.cancels.append(latency_s / self.ticks[-1])
+
+    def queued(self, preparing: int, ready: int, decoding: int) -> None: ...
+
+    def ran_out_of_memory(self) -> None: ...
+
+
+class StepBatching:
+    """Our engine."""
+
+    def __init__(self, model: StableDiffusion) -> None:
+        self._engine = Engine(model, lambda height, width: ROWS, 100_000, Heard())
+
+    def submit(self, arrival: Arrival, ended: Callable[[], None]) -> None:
+        def hear(event: object) -> None:
+            if isinstance(event, Exception):
+                raise event
+            if not isinstance(event, Progress):
+                ended()
+
+        self._engine.submit(arrival.job, arrival.photo, hear)
+
+    def close(self) -> None:
+        self._engine.close(drain_s=60)
+
+
+class RequestBatching:
+    """Batches of equal settings, each run to its end."""
+
+    def __init__(self, model: StableDiffusion) -> None:
+        self._model = model
+        self._arrived: queue.SimpleQueue[tuple[Arrival, Callable[[], None]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def submit(self, arrival: Arrival, ended: Callable[[], None]) -> None:
+        self._arrived.put((arrival, ended))
+
+    def close(self) -> None:
+        self._arrived.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        waiting: list[tuple[Arrival, Callable[[], None]]] = []
+        while True:
+            while not waiting or not self._arrived.empty():
+                one = self._arrived.get()
+                if one is None:
+                    return
+                waiting.append(one)
+            head = waiting[0][0]
+            equal = [one for one in waiting if one[0].setting == head.setting]
+            batch = equal[: ROWS // rows_of(head.job)]
+            waiting = [one for one in waiting if one not in batch]
+            states = [self._model.prepare(one.job, one.photo) for one, _ in batch]
+            for _ in range(states[0].steps):
+                predictions = self._model.predict(states)
+                for state, prediction in zip(states, predictions, strict=True):
+                    self._model.advance(state, prediction)
+            for state in states:
+                self._model.decode(state)
+            for _, ended in batch:
+                ended()
+
+
+def arrivals(
+    count: int, rate: float, settings: Sequence[dict[str, Any]], seed: int
+) -> list[Arrival]:
+    """Poisson arrivals, each with a photo of its own; a rate of 0 puts all at the start."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    noise = np.random.default_rng(seed)
+    at, made = 0.0, []
+    for number in range(count):
+        setting = rng.randrange(len(settings))
+        chosen = dict(settings[setting])
+        height, width = chosen.pop("size")
+        pixels = noise.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        job = ImageJob(str(number), "forest", "", seed=number, **chosen)
+        made.append(Arrival(at, setting, job, PreparedPhoto(pixels)))
+        at += rng.expovariate(rate) if rate else 0.0
+    return made
+
+
+def replay(server: Server, jobs: Sequence[Arrival]) -> dict[str, float]:
+    """Let the jobs arrive: seconds from arrival to image, and images per second."""
+    ends: dict[int, float] = {}
+    all_ended = threading.Event()
+    begun = time.monotonic()
+
+    def ended(place: int) -> None:
+        ends[place] = time.monotonic() - begun
+        if len(ends) == len(jobs):
+            all_ended.set()
+
+    try:
+        for place, one in enumerate(jobs):
+            time.sleep(max(one.at - (time.monotonic() - begun), 0))
+            server.submit(one, lambda place=place: ended(place))  # type: ignore[misc]
+        all_ended.wait()
+    finally:
+        server.close()
+    waits = sorted(ends[place] - one.at for place, one in enumerate(jobs))
+    return {
+        "p50_s": statistics.median(waits),
+        "p95_s": waits[int(0.95 * (len(waits) - 1))],
+        "images_per_s": len(jobs) / max(ends.values()),
+    }
+
+
+def load_report(model: StableDiffusion, seconds: float) -> list[dict[str, Any]]:
+    """Both ways of batching, side by side at each load."""
+    rows = []
+    for name, settings, lasting in (
+        ("one setting", SETTINGS[20:21], seconds / 2),
+        ("64 settings", SETTINGS, seconds),
+    ):
+        replay(StepBatching(model), arrivals(16, 0, settings, seed=1))  # warms up
+        rates: dict[str, list[float]] = {"step": [], "request": []}
+        for turn in range(3):
+            everything = arrivals(100, 0, settings, seed=2 + turn)
+            for way, kind in (("step", StepBatching), ("request", RequestBatching)):
+                if way == "step" or name == "one setting":
+                    rates[way].append(replay(kind(model), everything)["images_per_s"])
+        capacity = statistics.median(rates["step"])
+        progress(f"{name}: {capacity:.1f} images a second when nothing waits for arrivals")
+        if rates["request"]:
+            request = statistics.median(rates["request"])
+            rows.append({"settings": name, "load": "all at once", "step": capacity,
+                         "request": request, "throughput ratio": capacity / request})  # fmt: skip
+        for load in LOADS:
+            rate = load * capacity
+            jobs = arrivals(round(rate * lasting), rate, settings, seed=9)
+            step, request_way = (
+                replay(StepBatching(model), jobs),
+                replay(RequestBatching(model), jobs),
+            )
+            rows.append({
+                "settings": name,
+                "load": load,
+                "step": step,
+                "request": request_way,
+                "p95 ratio": request_way["p95_s"] / step["p95_s"],
+                "throughput ratio": step["images_per_s"] / request_way["images_per_s"],
+            })  # fmt: skip
+            progress(f"{name} at {load:.0%} of it: done")
+    return rows
+
+
+def latencies(model: StableDiffusion, probes: int = 40) -> dict[str, float]:
+    """From submission to the first step, and from cancel to a free place, in steps' durations."""
+    heard = Heard()
+    engine = Engine(model, lambda height, width: ROWS, 1000, heard)
+    rng = random.Random(5)  # noqa: S311 - no secret
+    (first,) = arrivals(1, 0, [SETTINGS[0]], seed=3)
+    long = replace(first.job, steps=1000, strength=1.0)
+    running = [engine.submit(long, first.photo, lambda event: None) for _ in range(4)]
+    time.sleep(1)
+    heard.waits.clear()
+    try:
+        for _ in range(probes):
+            joined = threading.Event()
+            probe = engine.submit(long, first.photo, lambda event, joined=joined: joined.set())
+            joined.wait()
+            time.sleep(rng.uniform(0.05, 0.1))
+            probe.cancel()
+            time.sleep(rng.uniform(0.05, 0.1))
+        waits, cancels = sorted(heard.waits), sorted(heard.cancels)
+    finally:
+        for ticket in running:
+            ticket.cancel()
+        engine.close(drain_s=60)
+    return {
+        "step_s": statistics.median(heard.ticks),
+        "admission p50, in steps": statistics.median(waits),
+        "admission p95, in steps": waits[int(0.95 * (len(waits) - 1))],
+        "cancel p50, in steps": statistics.median(cancels),
+        "cancel p95, in steps": cancels[int(0.95 * (len(cancels) - 1))],
+    }
+
+
+class Timed:
+    """Networks and an autoencoder whose time is added up."""
+
+    def __init__(self, components: Any) -> None:
+        self.seconds = 0.0
+        self._networks = TorchNetworks(components.unet, components.controlnet)
+        self._vae = components.vae
+        self._encode, self._decode = components.vae.encode, components.vae.decode
+
+    def predict(self, rows: Rows) -> torch.Tensor:
+        return self._time(self._networks.predict)(rows)
+
+    def __enter__(self) -> Timed:
+        self._vae.encode, self._vae.decode = self._time(self._encode), self._time(self._decode)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._vae.encode, self._vae.decode = self._encode, self._decode
+
+    def _time(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **options: Any) -> Any:
+            begun = time.monotonic()
+            try:
+                return call(*args, **options)
+            finally:
+                self.seconds += time.monotonic() - begun
+
+        return timed
+
+
+def share_outside(components: Any, side: int) -> dict[str, Any]:
+    """What of an image's time is spent outside the networks and the autoencoder, one job alone."""
+    setting = {"steps": 10, "guidance_scale": 5.0, "strength": 0.95, "size": (side, side)}
+    shares = []
+    for seed in range(3):
+        with Timed(components) as timed:
+            model = StableDiffusion(components, timed, "euler_a", canny)
+            (job,) = arrivals(1, 0, [setting], seed=seed)
+            whole = replay(StepBatching(model), [job])["p50_s"]
+        shares.append(1 - timed.seconds / whole)
+    channels, latent = components.latent_channels, side // components.shrinks
+    return {
+        "pixels": f"{side}x{side}",
+        "latents": f"{channels}x{latent}x{latent}",
+        "share outside": statistics.median(shares),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20, help="that arrivals go on for")
+    parser.add_argument("--json", type=Path, default=None)
+    options = parser.parse_args()
+    # Small tensors are slower on several threads, and ours need cores beside each other.
+    torch.set_num_threads(1)
+    settings = ModelSettings(id="load", name="Load", device="cpu", backend="torch", dtype="float32")
+    components = load_components(settings)
+    networks = TorchNetworks(components.unet, None)
+    model = StableDiffusion(components, networks, "euler_a", canny)
+    report = {
+        "share": share_outside(components, LARGE),
+        "latency": latencies(model),
+        "load": load_report(model, options.seconds),
+    }
+    show(report)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1))
+
+
+def show(report: dict[str, Any]) -> None:
+    """Print what the JSON holds."""
+    print(f"{'':<25} | {'step batching':^24} | {'request batching':^24} | {'ratio':^12}")
+    print(f"{'settings':<13}{'load':>12} |" + 2 * f"{'p50 s':>9}{'p95 s':>9}{'img/s':>7} |"
+          + f"{'p95':>6}{'img/s':>7}")  # fmt: skip
+    for row in report["load"]:
+        if row["load"] == "all at once":
+            print(f"{row['settings']:<13}{row['load']:>12} |{row['step']:>25.1f} |"
+                  f"{row['request']:>25.1f} |{row['throughput ratio']:>13.2f}")  # fmt: skip
+            continue
+        line = f"{row['settings']:<13}{row['load']:>12.0%} |"
+        for way in (row["step"], row["request"]):
+            line += f"{way['p50_s']:>9.2f}{way['p95_s']:>9.2f}{way['images_per_s']:>7.1f} |"
+        print(line + f"{row['p95 ratio']:>6.1f}{row['throughput ratio']:>7.2f}")
+    for name, value in {**report["latency"], **report["share"]}.items():
+        print(f"{name:<28}{value if isinstance(value, str) else round(value, 4)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""What the model refuses, what it computes once, and what a step never waits for."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stepped import SteppedModel, a_job, a_photo
+from stock import a_mask
+
+from deployments.errors import InvalidRequest
+from deployments.jobs import PreparedPhoto
+
+
+def masked_photo(seed: int = 0) -> PreparedPhoto:
+    photo = a_photo(32, 32, seed=seed)
+    return dataclasses.replace(photo, mask=a_mask(32, 32))
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "changes", "said"),
+    [
+        ("ddim", {"steps": 1001}, "steps: scheduler ddim takes 1 to 1000, not 1001"),
+        ("lcm", {"steps": 51}, "steps: scheduler lcm takes 1 to 50, not 51"),
+        ("ddim", {"steps": 0}, "steps: scheduler ddim takes 1 to 1000, not 0"),
+        (
+            "pndm",
+            {"steps": 3, "strength": 0.3},
+            "strength: 0.3 of 3 steps leaves none to take; it must be at least 0.334",
+        ),
+    ],
+)
+def test_a_job_that_cannot_run_is_refused(
+    components: Any, scheduler: Any, changes: Any, said: str
+) -> None:
+    model = SteppedModel.free(components(), scheduler)
+    with pytest.raises(InvalidRequest) as caught:
+        model.check(a_job(**changes), a_photo())
+    assert str(caught.value) == said
+
+
+def test_the_strength_a_refusal_names_is_enough(components: Any) -> None:
+    model = SteppedModel.free(components(), "ddim")
+    model.check(a_job(steps=3, strength=0.334), a_photo())
+
+
+@pytest.mark.parametrize(("height", "width", "field"), [(64, 60, "width"), (4, 64, "height")])
+def test_a_size_that_the_autoencoder_cannot_take_is_refused(
+    components: Any, height: int, width: int, field: str
+) -> None:
+    photo = PreparedPhoto(np.zeros((height, width, 3), dtype=np.uint8))
+    model = SteppedModel.free(components(), "ddim")
+    with pytest.raises(InvalidRequest, match=f"{field}: .*multiples of 8 pixels"):
+        model.check(a_job(), photo)
+
+
+@pytest.mark.parametrize("inpainting", [False, True])
+def test_images_of_one_photo_and_prompt_encode_once(components: Any, inpainting: bool) -> None:
+    parts = components(controlnet=True, inpainting=inpainting)
+    counted: dict[str, int] = {"texts": 0, "pictures": 0, "maps": 0}
+
+    def count(name: str) -> Any:
+        def hook(*_: Any) -> None:
+            counted[name] += 1
+
+        return hook
+
+    hooks = [
+        parts.text_encoders[0].register_forward_hook(count("texts")),
+        parts.vae.encoder.register_forward_hook(count("pictures")),
+        parts.controlnet.controlnet_cond_embedding.register_forward_hook(count("maps")),
+    ]
+    model = SteppedModel.free(parts, "ddim")
+    for seed in range(3):
+        model.prepare(a_job(seed=seed), masked_photo())
+    for hook in hooks:
+        hook.remove()
+    assert counted == {"texts": 2, "pictures": 2 if inpainting else 1, "maps": 1}
+
+
+def test_another_mask_is_another_photo(components: Any) -> None:
+    model = SteppedModel.free(components(inpainting=True), "ddim")
+    photo = a_photo(32, 32)
+    masks = [None, a_mask(32, 32), a_mask(32, 32).T.copy()]
+    seen = []
+    for mask in masks:
+        inpainting = model.prepare(a_job(), dataclasses.replace(photo, mask=mask)).inpainting
+        assert inpainting is not None
+        seen.append(inpainting[:, 0])
+    assert (seen[0] == 1).all()
+    assert not torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[1], seen[2])
+
+
+def test_photos_and_prompts_are_not_kept_for_ever(components: Any) -> None:
+    parts = components()
+    model = SteppedModel.free(parts, "ddim")
+    seen = []
+    hook = parts.vae.encoder.register_forward_hook(lambda *_: seen.append(1))
+    for _ in range(2):
+        for seed in range(9):
+            model.prepare(a_job(), a_photo(32, 32, seed=seed))
+    hook.remove()
+    assert len(seen) == 18
+
+
+def test_what_is_kept_of_the_photo_ends_as_the_photos_latents(components: Any) -> None:
+    model = SteppedModel.free(components(), "dpmpp_2m")
+    state = model.prepare(a_job(strength=1.0), masked_photo())
+    assert state.kept is not None
+    while state.step < state.steps:
+        model.advance(state, *model.predict([state]))
+    keep = (state.kept.mask == 0).expand_as(state.latents)
+    assert keep.any()
+    assert torch.equal(state.latents[keep], state.kept.clean[keep])
+    assert not torch.equal(state.latents[~keep], state.kept.clean[~keep])
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({}, [True] * 8),
+        ({"control_scale": 0.0}, []),
+        ({"control_start": 0.25}, [False] * 2 + [True] * 6),
+        ({"control_end": 0.5}, [True] * 4 + [False] * 4),
+        ({"control_start": 0.45, "control_end": 0.5}, []),
+    ],
+)
+def test_a_controlnet_counts_in_its_span(components: Any, changes: Any, steps: Any) -> None:
+    model = SteppedModel.free(components(controlnet=True), "ddim")
+    state = model.prepare(a_job(steps=8, strength=1.0, **changes), a_photo(32, 32))
+    assert list(state.control.steps if state.control else []) == steps
+
+
+@pytest.mark.parametrize("family", ["sd", "sdxl"])
+@pytest.mark.parametrize("inpainting", [False, True])
+def test_a_step_reads_nothing_back_from_the_device(
+    components: Any, family: str, inpainting: bool
+) -> None:
+    # The meta device has shapes and no numbers: reading one raises, as waiting would on a GPU.
+    parts = components(family=family, inpainting=inpainting, controlnet=True, dtype=torch.float16)
+    meta = torch.device("meta")
+    moved = dataclasses.replace(
+        parts,
+        **{name: copy.deepcopy(getattr(parts, name)).to(meta) for name in ("vae", "unet")},
+        controlnet=copy.deepcopy(parts.controlnet).to(meta),
+        text_encoders=tuple(copy.deepcopy(one).to(meta) for one in parts.text_encoders),
+        device=meta,
+    )
+    model = SteppedModel.free(moved, "euler_a", tables=True)
+    jobs = [
+        (a_job("a", guidance_scale=1.0, control_scale=0.0), masked_photo()),
+        (a_job("b", strength=1.0, steps=4), masked_photo()),
+        (a_job("c", control_end=0.5, steps=6), a_photo(32, 32)),
+    ]
+    states = [model.prepare(job, photo) for job, photo in jobs]
+    while states:
+        for state, prediction in zip(states, model.predict(states), strict=True):
+            model.advance(state, prediction)
+            assert state.latents.dtype == torch.float32
+        states = [state for state in states if state.step < state.steps]
