@@ -5,59 +5,168 @@ A plain class, made a Serve deployment elsewhere; it knows no models, storage or
 
 from __future__ import annotations
 
-from anyio import CapacityLimiter, to_thread
+from dataclasses import replace
+from io import BytesIO
 
-from deployments.jobs import GeneratedImage, Photo, PreparedPhoto, Recipe
+import numpy as np
+from anyio import CapacityLimiter, to_thread
+from PIL import Image
+
+from deployments.errors import InvalidRequest, ProductNotFound
+from deployments.jobs import (
+    FinishedImage,
+    GeneratedImage,
+    Mask,
+    Photo,
+    PreparedPhoto,
+    Product,
+    Recipe,
+)
+from deployments.settings import StudioSettings
+from deployments.studio import segmentation
+from deployments.studio.compositing import compose, limit
 from deployments.studio.encoding import encode_png
+from deployments.studio.fidelity import measure
 from deployments.studio.fitting import fit
+from deployments.studio.framing import frame
+from deployments.studio.segmentation import ProductFinder
 
 
 class Studio:
-    """Prepares photos for models and finishes what they make.
+    """Finds products, prepares photos for models and finishes what they make.
 
     Args:
+        settings: How products are kept and composed.
         threads: Calls worked on at once, at least 1; others wait their turn.
+        finder: Finds products; by default the bundled network, loaded here.
+
+    Raises:
+        WeightsDamaged: The bundled network is not what it should be.
     """
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(
+        self,
+        settings: StudioSettings = StudioSettings(),  # noqa: B008 - frozen
+        threads: int = 2,
+        finder: ProductFinder | None = None,
+    ) -> None:
+        self._settings = settings
         self._limiter = CapacityLimiter(threads)
+        self._finder = ProductFinder() if finder is None else finder
 
-    async def prepare(self, photo: Photo, size: int) -> PreparedPhoto:
-        """Fit a photo to the size a model works at.
+    async def find_product(self, photo: Photo, mask: Mask | None) -> Product:
+        """Cut the product out of a photo.
 
         Args:
             photo: Of any size from 1 x 1.
+            mask: uint8 [height, width], the caller's: 255 marks the product; None to look for it
+                in the photo's transparency and then in its pixels.
+
+        Returns:
+            The product at the resolution of results: the photo's, or smaller where that is over
+            `max_output_side`.
+
+        Raises:
+            ProductNotFound: There is none, and no mask.
+            InvalidRequest: The mask cannot mark a product of this photo.
+        """
+
+        def find() -> Product:
+            try:
+                if mask is not None:
+                    segmentation.check_given(mask, photo)
+                found = segmentation.find_product(photo, mask, self._finder)
+            except segmentation.MaskRefused as error:
+                raise InvalidRequest(f"product_mask: {error}") from None
+            except segmentation.ProductNotFound as error:
+                raise ProductNotFound(
+                    f"no product was found: {error}; mark it with product_mask in POST "
+                    "/api/generate, or send preserve_product=false"
+                ) from None
+            return limit(found, self._settings.max_output_side)
+
+        return await to_thread.run_sync(find, limiter=self._limiter)
+
+    async def restore_product(self, png: bytes) -> Product:
+        """Read a product that `encode_source` wrote.
+
+        Args:
+            png: One of our own files, an RGBA PNG.
+
+        Returns:
+            The product, bit for bit where it is not clear.
+        """
+
+        def restore() -> Product:
+            with Image.open(BytesIO(png), formats=("PNG",)) as image:
+                layers = np.asarray(image)
+            return Product(np.ascontiguousarray(layers[..., :3]), layers[..., 3].copy())
+
+        return await to_thread.run_sync(restore, limiter=self._limiter)
+
+    async def prepare(self, photo: Photo, product: Product | None, size: int) -> PreparedPhoto:
+        """Fit a photo to the size a model works at, and mark what it may paint.
+
+        Args:
+            photo: Of any size from 1 x 1.
+            product: What the model shall keep; None lets it paint everywhere.
             size: The model's nominal side in pixels.
 
         Returns:
-            uint8 [height, width, 3], about `size` times `size` in area, aspect kept.
+            uint8 [height, width, 3], about `size` times `size` in area, aspect kept; with a mask
+            where there is a product.
         """
-        return await to_thread.run_sync(fit, photo, size, limiter=self._limiter)
+        if product is None:
+            return await to_thread.run_sync(fit, photo, size, limiter=self._limiter)
+        return await to_thread.run_sync(frame, photo, product, size, limiter=self._limiter)
 
-    async def finish(self, image: GeneratedImage, recipe: Recipe) -> bytes:
-        """Encode a result.
+    async def finish(
+        self, image: GeneratedImage, recipe: Recipe, product: Product | None
+    ) -> FinishedImage:
+        """Put the product's own pixels over what a model made, and encode the result.
 
         Args:
             image: What the model made.
             recipe: How; its public part goes into the file.
+            product: What is kept; None leaves the image as it is, at the working size.
 
         Returns:
-            A PNG file.
+            A PNG file, and how true it is to the product.
         """
-        return await to_thread.run_sync(
-            encode_png, image.pixels, recipe.public(), limiter=self._limiter
-        )
 
-    async def encode_source(self, photo: Photo) -> bytes:
-        """Encode a photo at its own resolution, to be stored as the source of results.
+        def finish() -> FinishedImage:
+            if product is None:
+                return FinishedImage(encode_png(image.pixels, recipe.public()), None)
+            pixels = compose(
+                image.pixels,
+                product,
+                max_output_side=self._settings.max_output_side,
+                contact_shadow=self._settings.contact_shadow,
+            )
+            fidelity = measure(pixels, product, self._finder)
+            told = replace(recipe, fidelity=fidelity).public()
+            return FinishedImage(encode_png(pixels, told), fidelity)
+
+        return await to_thread.run_sync(finish, limiter=self._limiter)
+
+    async def encode_source(self, source: Photo | Product) -> bytes:
+        """Encode what images are made from, to be stored beside them.
 
         Args:
-            photo: A clean picture.
+            source: A photo, or the product cut out of one.
 
         Returns:
-            A PNG file without metadata.
+            A PNG file without metadata: RGB of a photo, RGBA of a product.
         """
-        return await to_thread.run_sync(encode_png, photo.pixels, {}, limiter=self._limiter)
+
+        def encode() -> bytes:
+            if isinstance(source, Photo):
+                return encode_png(source.pixels, {})
+            # What is clear has no colour worth keeping, and black compresses best.
+            visible = np.where(source.alpha[..., None] > 0, source.pixels, np.uint8(0))
+            return encode_png(np.dstack([visible, source.alpha]), {})
+
+        return await to_thread.run_sync(encode, limiter=self._limiter)
 
     async def check_health(self) -> None:
         """Pass: a studio that answers works, since it holds nothing that can fail."""

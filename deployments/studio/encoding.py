@@ -23,7 +23,7 @@ def encode_png(pixels: Pixels, text: Mapping[str, str]) -> bytes:
     cannot hold, become U+FFFD.
 
     Args:
-        pixels: uint8 [height, width, 3], sRGB.
+        pixels: uint8 [height, width, 3], sRGB; or [height, width, 4] with straight alpha.
         text: Name, of 1 to 70 ASCII characters, to value. The keyword in the file is the name
             after `backdrop:`. Empty for a file without metadata.
 

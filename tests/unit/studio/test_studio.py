@@ -1,20 +1,26 @@
-"""The studio's calls: what they answer, and that they leave the event loop free."""
+"""The studio's calls, with the real finder: their answers, and that the event loop stays free."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from deployments.jobs import GeneratedImage, Photo, PreparedPhoto, Recipe
-from deployments.studio import deployment
+from deployments.errors import InvalidRequest, ProductNotFound
+from deployments.jobs import Fidelity, GeneratedImage, Photo, PreparedPhoto, Product, Recipe
+from deployments.settings import StudioSettings
+from deployments.studio import deployment, segmentation
 from deployments.studio.deployment import Studio
+from deployments.studio.fitting import fit
+from deployments.studio.segmentation import ProductFinder
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
 
@@ -25,6 +31,8 @@ RECIPE = Recipe(
     source="upload",
     source_key="SOURCE-KEY",
     photo_key="PHOTO-KEY",
+    mask_key="MASK-KEY",
+    fidelity=None,
     version="1.0",
     created="2026-01-01T00:00:00Z",
     prompt="Forêt 🌲",
@@ -33,62 +41,175 @@ RECIPE = Recipe(
     steps=20,
     guidance_scale=7.5,
     strength=0.8,
+    control_scale=1.0,
+    control_start=0.0,
+    control_end=1.0,
 )
 
 GENERATED = GeneratedImage(PIXELS, queued_s=0.1, engine_s=1.5, weights="/srv/weights")
 
+SAMPLE = Path(deployment.__file__).parents[1] / "samples/coffee.png"
+COFFEE = Photo(np.asarray(Image.open(SAMPLE).convert("RGB")))
+FLAT = Photo(np.full((60, 80, 3), 180, np.uint8))
+
+finder = ProductFinder()
+
+
+def studio(**settings: object) -> Studio:
+    return Studio(StudioSettings.model_validate(settings), finder=finder)
+
+
+def background(size: int) -> GeneratedImage:
+    """What a model may have made of the sample at a working size."""
+    height, width, _ = fit(COFFEE, size).pixels.shape
+    pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+    return GeneratedImage(pixels, queued_s=0.1, engine_s=1.5, weights="w")
+
+
+async def test_the_product_of_the_sample_is_found_and_kept() -> None:
+    made = studio()
+    product = await made.find_product(COFFEE, None)
+    opaque = product.alpha == 255
+    assert 0.1 < opaque.mean() < 0.9
+    assert np.array_equal(product.pixels[opaque], COFFEE.pixels[opaque])
+    prepared = await made.prepare(COFFEE, product, 128)
+    assert np.array_equal(prepared.pixels, fit(COFFEE, 128).pixels)
+    assert 0 < (prepared.mask == 0).mean() < opaque.mean()
+    finished = await made.finish(background(128), RECIPE, product)
+    with Image.open(BytesIO(finished.png), formats=("PNG",)) as image:
+        result = np.asarray(image)
+        told = json.loads(image.info["backdrop:fidelity"])
+    assert result.shape == COFFEE.pixels.shape
+    assert np.array_equal(result[opaque], COFFEE.pixels[opaque])
+    assert not np.array_equal(result[product.alpha == 0], COFFEE.pixels[product.alpha == 0])
+    assert finished.fidelity.pixels == 1
+    assert told == {"pixels": 1, "shape": finished.fidelity.shape}
+
+
+async def test_a_product_is_no_larger_than_results_are() -> None:
+    made = studio(max_output_side=150)
+    product = await made.find_product(COFFEE, None)
+    assert product.alpha.shape == (100, 150)
+    assert product.pixels.shape == (100, 150, 3)
+    finished = await made.finish(background(64), RECIPE, product)
+    with Image.open(BytesIO(finished.png)) as image:
+        assert image.size == (150, 100)
+    assert finished.fidelity.pixels == 1
+
+
+async def test_a_contact_shadow_is_drawn_as_configured() -> None:
+    product = await studio().find_product(COFFEE, None)
+    files = [
+        (await studio(contact_shadow=strength).finish(background(64), RECIPE, product)).png
+        for strength in (0, 0, 0.5)
+    ]
+    assert files[0] == files[1] != files[2]
+
+
+async def test_a_mask_is_kept_instead_of_what_is_found() -> None:
+    mask = np.zeros(COFFEE.pixels.shape[:2], np.uint8)
+    mask[20:100, 20:100] = 255
+    product = await studio().find_product(COFFEE, mask)
+    assert (product.alpha[30:90, 30:90] == 255).all()
+    assert (product.alpha[120:, 120:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        (
+            np.zeros((80, 60), np.uint8),
+            "product_mask: the mask is 60 x 80 pixels, the photo 80 x 60",
+        ),
+        (np.zeros((60, 80), np.uint8), "product_mask: the mask marks nothing"),
+        (np.full((60, 80), 255, np.uint8), "product_mask: the mask marks everything"),
+    ],
+    ids=["size", "empty", "full"],
+)
+async def test_a_mask_that_marks_no_product_is_refused(mask: np.ndarray, sentence: str) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        await studio().find_product(FLAT, mask)
+
+
+async def test_what_shows_no_product_is_said() -> None:
+    with pytest.raises(ProductNotFound, match=r"no product was found.*product_mask"):
+        await studio().find_product(FLAT, None)
+
+
+async def test_a_product_is_restored_bit_for_bit() -> None:
+    alpha = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40).astype(np.uint8)
+    png = await studio().encode_source(Product(PIXELS, alpha))
+    restored = await studio().restore_product(png)
+    assert np.array_equal(restored.alpha, alpha)
+    assert np.array_equal(restored.pixels[alpha > 0], PIXELS[alpha > 0])
+    assert restored.pixels.flags.c_contiguous
+
+
+async def test_nothing_is_composed_where_no_product_is_kept() -> None:
+    finished = await studio().finish(GENERATED, RECIPE, None)
+    assert finished.fidelity is None
+    with Image.open(BytesIO(finished.png)) as image:
+        assert np.array_equal(np.asarray(image), PIXELS)
+
 
 async def test_prepare_fits_the_photo() -> None:
-    prepared = await Studio().prepare(Photo(PIXELS), 128)
+    prepared = await studio().prepare(Photo(PIXELS), None, 128)
     assert isinstance(prepared, PreparedPhoto)
     assert prepared.pixels.shape == (96, 160, 3)
+    assert prepared.mask is None
 
 
 async def test_finish_writes_the_public_part_of_the_recipe() -> None:
-    data = await Studio().finish(GENERATED, RECIPE)
+    data = (await studio().finish(GENERATED, RECIPE, None)).png
     with Image.open(BytesIO(data), formats=("PNG",)) as image:
         assert np.array_equal(np.asarray(image), PIXELS)
         assert image.info["backdrop:prompt"] == "Forêt 🌲"
         assert image.info["backdrop:seed"] == "7"
         assert set(image.info) == {f"backdrop:{name}" for name in RECIPE.public()}
-    for private in (RECIPE.weights, RECIPE.source_key, RECIPE.photo_key):
+    for private in (RECIPE.weights, RECIPE.source_key, RECIPE.photo_key, "MASK-KEY"):
         assert private.encode() not in data
 
 
 async def test_encode_source_writes_the_photo_and_nothing_else() -> None:
-    data = await Studio().encode_source(Photo(PIXELS))
+    data = await studio().encode_source(Photo(PIXELS))
     with Image.open(BytesIO(data), formats=("PNG",)) as image:
         assert np.array_equal(np.asarray(image), PIXELS)
         assert image.info == {}
 
 
 @pytest.mark.parametrize(("call", "work"), [
-    (lambda studio: studio.prepare(Photo(PIXELS), 64), "fit"),
-    (lambda studio: studio.finish(GENERATED, RECIPE), "encode_png"),
+    (lambda studio: studio.find_product(Photo(PIXELS), None), "limit"),
+    (lambda studio: studio.restore_product(b""), "Product"),
+    (lambda studio: studio.prepare(Photo(PIXELS), None, 64), "fit"),
+    (lambda studio: studio.prepare(Photo(PIXELS), Product(PIXELS, PIXELS[..., 0]), 64), "frame"),
+    (lambda studio: studio.finish(GENERATED, RECIPE, None), "encode_png"),
+    (lambda studio: studio.finish(GENERATED, RECIPE, Product(PIXELS, PIXELS[..., 0])), "measure"),
     (lambda studio: studio.encode_source(Photo(PIXELS)), "encode_png"),
-], ids=["prepare", "finish", "encode_source"])  # fmt: skip
+], ids=["find", "restore", "fit", "frame", "encode", "compose", "source"])  # fmt: skip
 async def test_no_more_calls_than_threads_and_the_loop_stays_free(
     monkeypatch: pytest.MonkeyPatch, call, work: str
 ) -> None:
     started, release, running, most = threading.Semaphore(0), threading.Event(), [], []
 
-    def slow(*_: object) -> str:
+    def slow(*_: object, **__: object) -> object:
         running.append(1)
         most.append(len(running))
         started.release()
         # Were this the event loop's thread, nobody could release it.
         assert release.wait(30)
         running.pop()
-        return "done"
+        return Fidelity(1, 1) if work == "measure" else "done"
 
     monkeypatch.setattr(deployment, work, slow)
-    studio = Studio(threads=2)
-    calls = [asyncio.create_task(call(studio)) for _ in range(5)]
+    monkeypatch.setattr(segmentation, "find_product", lambda *_: Product(PIXELS, PIXELS[..., 0]))
+    monkeypatch.setattr(Image, "open", lambda *_, **__: Image.new("RGBA", (4, 4)))
+    made = Studio(threads=2, finder=finder)
+    calls = [asyncio.create_task(call(made)) for _ in range(5)]
     for _ in range(2):
         assert await asyncio.to_thread(started.acquire, timeout=30)
     assert not started.acquire(blocking=False)
     release.set()
-    assert await asyncio.gather(*calls) == ["done"] * 5
+    assert len(await asyncio.gather(*calls)) == 5
     assert max(most) == 2
 
 

@@ -1,0 +1,200 @@
+"""Turns a rough mask into alpha that follows the real edge, and takes the old background out of it.
+
+Knows no models: NumPy and OpenCV only.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from deployments.jobs import Mask, Photo, Pixels, Product
+
+Floats = npt.NDArray[np.float32]
+
+_GUIDE_SIDE = 640
+_SOFT_RADIUS = 4
+_RIDGE = 2e-4
+"""Variance that counts as little contrast, of 3.6 in 255: as much as JPEG makes of nothing."""
+_FOREGROUND_SIDE = 1024
+_FADED = 16
+"""Below this alpha, 8 bits hold too little of a colour to take the white out of it."""
+
+
+def cut_out(photo: Photo, alpha: Mask) -> Product:
+    """Cut a product out with a mask that is already fine.
+
+    Args:
+        photo: A clean picture; where it was transparent, the white it lies on is taken out too.
+        alpha: uint8 [height, width] at the photo's size: 255 inside the product, 0 outside.
+
+    Returns:
+        The product: where the photo is opaque and alpha 255, the photo's pixels bit for bit.
+        Its alpha is nowhere over the photo's.
+    """
+    if photo.alpha is None:
+        return Product(estimate_foreground(photo.pixels, alpha), alpha)
+    alpha = np.minimum(alpha, photo.alpha)
+    pixels, rest = photo.pixels.copy(), alpha.copy()
+    clear = np.nonzero(photo.alpha < 255)
+    share = np.maximum(photo.alpha[clear], 1).astype(np.float32)[:, None] / 255
+    unmixed = (pixels[clear] - (1 - share) * 255) / share
+    pixels[clear] = np.rint(unmixed).clip(0, 255).astype(np.uint8)
+    # What transparency accounts for is unmixed by now: only the rest of alpha is still mixed.
+    mixed = np.rint(alpha[clear] / share[:, 0]).clip(0, 255).astype(np.uint8)
+    rest[clear] = np.where(photo.alpha[clear] < _FADED, np.uint8(0), mixed)
+    return Product(estimate_foreground(pixels, rest), alpha)
+
+
+def refine(pixels: Pixels, coarse: Mask, reach: int) -> Mask:
+    """Fit a rough mask to the picture's edges, with two guided filters.
+
+    The first snaps the outline to edges within reach; the second makes it soft where the picture
+    is, at full resolution. He et al., "Guided Image Filtering", 2013; He and Sun, "Fast Guided
+    Filter", 2015.
+
+    Args:
+        pixels: uint8 [height, width, 3], sRGB.
+        coarse: uint8 [height, width]: 128 and over is the product, roughly.
+        reach: How many pixels off the outline may be, at least 1.
+
+    Returns:
+        Alpha, uint8 [height, width]: 255 inside, 0 outside; between only within 4 pixels of the
+        outline, more in pictures over 640. Where both sides look alike the outline is smooth.
+    """
+    height, width = coarse.shape
+    scale = min(1.0, _GUIDE_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    guide = _unit(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+    rough = _unit(cv2.resize(coarse, size, interpolation=cv2.INTER_AREA))
+    radius = max(1, round(reach * scale))
+    slopes, offset, _ = _guided(guide, rough, max(2, radius))
+    snapped = cv2.medianBlur(((slopes * guide).sum(axis=2) + offset > 0.5).astype(np.uint8), 3)
+    slopes, offset, told = _guided(guide, np.asarray(snapped, np.float32), _SOFT_RADIUS)
+    inwards = np.asarray(cv2.distanceTransform(snapped, cv2.DIST_L2, 5), np.float32)
+    outwards = np.asarray(cv2.distanceTransform(1 - snapped, cv2.DIST_L2, 5), np.float32)
+    depth = np.asarray(cv2.GaussianBlur(inwards - outwards, (0, 0), 1), np.float32)
+    soft = (np.abs(depth) < _SOFT_RADIUS).astype(np.uint8)
+    alpha = (coarse >= 128).astype(np.uint8) * np.uint8(255)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    near = cv2.morphologyEx((rough > 0.5).astype(np.uint8), cv2.MORPH_GRADIENT, disc)
+    settled = cv2.resize(near, (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    placed = cv2.resize(snapped * np.uint8(255), (width, height), interpolation=cv2.INTER_LINEAR)
+    alpha[settled] = (placed[settled] >= 128).astype(np.uint8) * np.uint8(255)
+    band = np.nonzero(cv2.resize(soft, (width, height), interpolation=cv2.INTER_NEAREST))
+    model = _sample(np.dstack([slopes, offset, told, depth]), band, (height, width))
+    values = (model[:, :3] * pixels[band]).sum(axis=1) / 255 + model[:, 3]
+    # The filter's mean leaves a trace of everything nearby: cut both ends off.
+    values = ((values - 0.1) / 0.8).clip(0, 1)
+    # Where both sides look alike, what colours say is noise: take a smooth outline instead.
+    trust = ((model[:, 4] - 0.3) / 0.4).clip(0, 1)
+    outline = (0.5 + model[:, 5]).clip(0, 1)
+    values = outline + trust * (values - outline)
+    alpha[band] = np.rint(values * 255).astype(np.uint8)
+    return alpha
+
+
+def _unit(values: npt.NDArray[np.generic]) -> Floats:
+    """0 to 255 as 0 to 1."""
+    return np.asarray(values, np.float32) / np.float32(255)
+
+
+def estimate_foreground(pixels: Pixels, alpha: Mask) -> Pixels:
+    """Estimate the colours of a product without what is behind it.
+
+    Args:
+        pixels: uint8 [height, width, 3], sRGB: the product mixed with its background.
+        alpha: uint8 [height, width]: how much of each pixel is the product.
+
+    Returns:
+        uint8 [height, width, 3]: the pixels bit for bit where alpha is 255; the product's colours
+        where it is less, continued outwards where it is 0.
+    """
+    height, width = alpha.shape
+    scale = min(1.0, _FOREGROUND_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    front = _extend(pixels, alpha == 255, size)
+    back = _extend(pixels, alpha == 0, size)
+    result = cv2.resize(np.rint(front).clip(0, 255).astype(np.uint8), (width, height))
+    band = np.nonzero((alpha > 0) & (alpha < 255))
+    weight = alpha[band].astype(np.float32)[:, None] / 255
+    near = _sample(front, band, (height, width))
+    far = _sample(back, band, (height, width))
+    rest = pixels[band] - weight * near - (1 - weight) * far
+    result[band] = np.rint(near + weight * rest).clip(0, 255).astype(np.uint8)
+    opaque = alpha == 255
+    result[opaque] = pixels[opaque]
+    return np.asarray(result, np.uint8)
+
+
+def _extend(pixels: Pixels, known: npt.NDArray[np.bool_], size: tuple[int, int]) -> Floats:
+    """Continue the known colours over the whole picture, at a smaller size, by pull and push.
+
+    Gortler et al., "The Lumigraph", 1996.
+    """
+    held = cv2.bitwise_and(pixels, pixels, mask=known.astype(np.uint8))
+    colours = np.asarray(cv2.resize(held, size, interpolation=cv2.INTER_AREA), np.float32)
+    share = known.astype(np.uint8) * np.uint8(255)
+    levels = [(colours, _unit(cv2.resize(share, size, interpolation=cv2.INTER_AREA)))]
+    while max(levels[-1][1].shape) > 1:
+        colours, weight = levels[-1]
+        half = (max(1, (weight.shape[1] + 1) // 2), max(1, (weight.shape[0] + 1) // 2))
+        colours = np.asarray(cv2.resize(colours, half, interpolation=cv2.INTER_AREA), np.float32)
+        weight = np.asarray(cv2.resize(weight, half, interpolation=cv2.INTER_AREA), np.float32)
+        levels.append((colours.reshape(*weight.shape, 3), weight))
+    colours, weight = levels.pop()
+    filled = colours / np.maximum(weight, np.float32(1e-6))[..., None]
+    for colours, weight in reversed(levels):
+        coarser = cv2.resize(filled, (weight.shape[1], weight.shape[0]))
+        filled = colours + (1 - weight)[..., None] * np.asarray(coarser).reshape(colours.shape)
+    return np.asarray(filled, np.float32)
+
+
+def _sample(values: Floats, at: tuple[npt.NDArray[np.intp], ...], shape: tuple[int, int]) -> Floats:
+    """Bilinear samples of a smaller picture at rows and columns of one of a larger shape."""
+    rows, columns = at
+    y = ((rows + 0.5) * (values.shape[0] / shape[0]) - 0.5).clip(0, values.shape[0] - 1)
+    x = ((columns + 0.5) * (values.shape[1] / shape[1]) - 0.5).clip(0, values.shape[1] - 1)
+    top, left = y.astype(np.intp), x.astype(np.intp)
+    bottom = np.minimum(top + 1, values.shape[0] - 1)
+    right = np.minimum(left + 1, values.shape[1] - 1)
+    down = (y - top).astype(np.float32)[:, None]
+    over = (x - left).astype(np.float32)[:, None]
+    upper = values[top, left] * (1 - over) + values[top, right] * over
+    lower = values[bottom, left] * (1 - over) + values[bottom, right] * over
+    return np.asarray(upper * (1 - down) + lower * down, np.float32)
+
+
+def _guided(guide: Floats, target: Floats, radius: int) -> tuple[Floats, Floats, Floats]:
+    """A colour guided filter's model of a target of 0 to 1.
+
+    The filtered target is the sum of slopes [height, width, 3] times guide, plus offset. The third
+    is the share of the target's variance that the model explains, 0 to 1.
+    """
+    window = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(values: Floats) -> Floats:
+        return np.asarray(cv2.blur(values, window, borderType=cv2.BORDER_REFLECT_101), np.float32)
+
+    guide_mean, target_mean = mean(guide), mean(target)
+    cross = mean(guide * target[..., None]) - guide_mean * target_mean[..., None]
+    squares = mean(guide * guide) - guide_mean * guide_mean + np.float32(_RIDGE)
+    red, green, blue = (np.ascontiguousarray(squares[..., c]) for c in range(3))
+    rg = mean(guide[..., 0] * guide[..., 1]) - guide_mean[..., 0] * guide_mean[..., 1]
+    rb = mean(guide[..., 0] * guide[..., 2]) - guide_mean[..., 0] * guide_mean[..., 2]
+    gb = mean(guide[..., 1] * guide[..., 2]) - guide_mean[..., 1] * guide_mean[..., 2]
+    # Cofactors of the symmetric 3 x 3 covariance.
+    c00, c01, c02 = green * blue - gb * gb, rb * gb - rg * blue, rg * gb - rb * green
+    c11, c12, c22 = red * blue - rb * rb, rg * rb - red * gb, red * green - rg * rg
+    scale = 1 / (red * c00 + rg * c01 + rb * c02)
+    x, y, z = cross[..., 0], cross[..., 1], cross[..., 2]
+    slopes = np.dstack([
+        (c00 * x + c01 * y + c02 * z) * scale,
+        (c01 * x + c11 * y + c12 * z) * scale,
+        (c02 * x + c12 * y + c22 * z) * scale,
+    ])  # fmt: skip
+    offset = target_mean - (slopes * guide_mean).sum(axis=2)
+    variance = mean(target * target) - target_mean * target_mean
+    explained = (slopes * cross).sum(axis=2) / np.maximum(variance, np.float32(1e-3))
+    return mean(slopes), mean(offset), mean(explained)

@@ -1,0 +1,197 @@
+"""Finds the product of a photo: the caller's mask, the upload's transparency, or U2-Net-p.
+
+Knows no models of diffusion, no files but its weights, and no HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from deployments.jobs import Mask, Photo, Pixels, Product
+from deployments.studio.matting import cut_out, refine
+
+WEIGHTS = Path(__file__).parent / "weights" / "u2netp.onnx"
+"""The bundled U2-Net-p; `README.md` beside it names its source and licence."""
+
+_SHA256 = "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"
+_SIDE = 320
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+
+_SUSPECTED = 40
+_NEAR_SHARE = 0.5
+_LEAST_SHARE = 0.002
+_MOST_SHARE = 0.95
+_REACH_CELLS = 3
+"""How far off the network's outline may be, in cells of its grid."""
+
+
+class WeightsDamaged(Exception):
+    """The weights are missing or are not the file this code was made for."""
+
+
+class ProductNotFound(Exception):
+    """A photo shows nothing that could be its product."""
+
+
+class MaskRefused(Exception):
+    """A caller's mask cannot mark a product; the message is a sentence that says why."""
+
+
+class ProductFinder:
+    """U2-Net-p, which marks what stands out in a photo; safe to call from several threads.
+
+    Qin et al., "U2-Net: Going Deeper with Nested U-Structure for Salient Object Detection", 2020.
+
+    Args:
+        weights: The ONNX file.
+        threads: Threads one call computes with, at least 1.
+
+    Raises:
+        WeightsDamaged: The file is missing, or its SHA-256 is not the known one.
+    """
+
+    def __init__(self, weights: Path = WEIGHTS, threads: int = 2) -> None:
+        try:
+            model = weights.read_bytes()
+        except OSError as error:
+            raise WeightsDamaged(f"cannot read the weights {weights}: {error}") from error
+        if hashlib.sha256(model).hexdigest() != _SHA256:
+            raise WeightsDamaged(f"the weights {weights} are damaged: their SHA-256 differs")
+        # ONNX Runtime reports to its maker from its import on; only this stops it.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # The arena would keep 170 MB more between calls, and is hardly faster.
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+        self._fused = self._session.get_outputs()[0].name
+
+    def coarse(self, pixels: Pixels) -> Mask:
+        """Mark what stands out.
+
+        A small product is looked at again from nearer, which finds its thin parts.
+
+        Args:
+            pixels: uint8 [height, width, 3], sRGB, of any size from 1 x 1.
+
+        Returns:
+            uint8 [height, width]: 255 where the network is sure of the product, 0 where it is
+            sure of the rest; about as sharp as a 320 x 320 picture.
+        """
+        marked = self._look(pixels)
+        rows = np.flatnonzero((marked >= _SUSPECTED).any(axis=1))
+        columns = np.flatnonzero((marked >= _SUSPECTED).any(axis=0))
+        if rows.size == 0:
+            return marked
+        margin = round(0.25 * max(np.ptp(rows), np.ptp(columns)))
+        box = (
+            slice(max(0, rows[0] - margin), rows[-1] + margin + 1),
+            slice(max(0, columns[0] - margin), columns[-1] + margin + 1),
+        )
+        near = pixels[box]
+        if near.size > _NEAR_SHARE * pixels.size:
+            return marked
+        marked = np.zeros_like(marked)
+        marked[box] = self._look(near)
+        return marked
+
+    def _look(self, pixels: Pixels) -> Mask:
+        small = Image.fromarray(pixels).resize(
+            (_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0
+        )
+        values = np.asarray(small, np.float32)
+        values = (values / max(values.max(), 1.0) - _MEAN) / _DEVIATION
+        feed = {self._input: np.ascontiguousarray(values.transpose(2, 0, 1)[None])}
+        (output,) = self._session.run([self._fused], feed)
+        marked = Image.fromarray(np.rint(output[0, 0] * 255).clip(0, 255).astype(np.uint8))
+        size = (pixels.shape[1], pixels.shape[0])
+        return np.asarray(marked.resize(size, Image.Resampling.BICUBIC))
+
+
+def check_given(mask: Mask, photo: Photo) -> None:
+    """Refuse a caller's mask that cannot mark a product of this photo.
+
+    Args:
+        mask: uint8 [height, width]: 255 marks the product that is kept.
+        photo: The photo it was sent with.
+
+    Raises:
+        MaskRefused: Its size is not the photo's, it marks nothing, or it marks everything.
+    """
+    height, width = photo.pixels.shape[:2]
+    if mask.shape != (height, width):
+        raise MaskRefused(
+            f"the mask is {mask.shape[1]} x {mask.shape[0]} pixels, the photo {width} x {height}"
+        )
+    if not (mask >= 128).any():
+        raise MaskRefused("the mask marks nothing: white marks the product that is kept")
+    if (mask >= 128).all():
+        raise MaskRefused("the mask marks everything: nothing is left to change")
+
+
+def find_product(photo: Photo, given: Mask | None, finder: ProductFinder) -> Product:
+    """Cut the product out of a photo.
+
+    The caller's mask counts before the upload's transparency, and that before the finder.
+
+    Args:
+        photo: A clean picture.
+        given: uint8 [height, width] at the photo's size, which `check_given` accepts: 255 marks
+            the product, values between are a soft edge; None when the caller sent none.
+        finder: Asked only when neither mask nor transparency says what the product is.
+
+    Returns:
+        The product at the photo's size.
+
+    Raises:
+        MaskRefused: Nothing is left of the caller's mask once it is fitted to the photo's edges.
+        ProductNotFound: The finder marks almost nothing, or almost everything.
+    """
+    if given is not None:
+        # A drawn outline is off by more pixels in a larger picture.
+        alpha = refine(photo.pixels, given, reach=max(1, round(max(given.shape) / 400)))
+        if not (alpha == 255).any():
+            raise MaskRefused("the mask marks too little: not one pixel is wholly the product's")
+        return cut_out(photo, alpha)
+    if photo.alpha is not None and _is_cut_out(photo.alpha):
+        return cut_out(photo, photo.alpha)
+    coarse = _without_specks(finder.coarse(photo.pixels))
+    reach = max(2, round(_REACH_CELLS * max(coarse.shape) / _SIDE))
+    alpha = refine(photo.pixels, coarse, reach)
+    share = np.count_nonzero(alpha >= 128) / alpha.size
+    if share < _LEAST_SHARE:
+        raise ProductNotFound("nothing in the photo stands out")
+    if share > _MOST_SHARE:
+        raise ProductNotFound(f"what stands out is {share:.0%} of the photo, all but its edges")
+    return cut_out(photo, alpha)
+
+
+def _without_specks(marked: Mask) -> Mask:
+    """Drop what is not 0.5 % of the largest connected part."""
+    _, parts, facts, _ = cv2.connectedComponentsWithStats((marked >= 128).astype(np.uint8))
+    areas = facts[:, cv2.CC_STAT_AREA]
+    kept = areas >= 0.005 * areas[1:].max(initial=0)
+    kept[0] = True
+    return np.where(kept[parts], marked, np.uint8(0))
+
+
+def _is_cut_out(alpha: Mask) -> bool:
+    """Whether transparency marks a product: most of the border is clear, a core is opaque."""
+    border = np.concatenate([alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]])
+    clear, opaque = float((border <= 8).mean()), float((alpha >= 250).mean())
+    return clear >= 0.5 and _LEAST_SHARE <= opaque <= _MOST_SHARE
