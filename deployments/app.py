@@ -5,14 +5,25 @@ The only place that makes deployments of the plain classes. What stands here are
 """
 
 # No postponed annotations here: Serve reads the builder's to validate the arguments.
+from types import MappingProxyType
+
 from ray import serve
 from ray.serve import Application
 
 from deployments.diffusion.deployment import ModelReplica
 from deployments.ingress.deployment import Ingress
-from deployments.settings import AppArgs
+from deployments.settings import MOST_ROWS, AppArgs
 from deployments.studio.deployment import Studio
 from storage.deployment import Storage
+
+ALLOCATOR = MappingProxyType({
+    "MALLOC_MMAP_THRESHOLD_": "8589934592",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+})  # fmt: skip
+"""Environment of the model replicas: glibc keeps memory between steps, saving page faults.
+
+A configuration's `ray_actor_options` replace a deployment's whole, so they name these again.
+"""
 
 
 def build(args: AppArgs) -> Application:
@@ -24,13 +35,14 @@ def build(args: AppArgs) -> Application:
     storage = serve.deployment(name="storage", max_ongoing_requests=64)(Storage).bind(
         args.storage.store, args.storage.retention_s, args.storage.sweep_interval_s
     )
-    studio = serve.deployment(name="studio", max_ongoing_requests=64)(Studio).bind()
+    studio = serve.deployment(name="studio", max_ongoing_requests=64)(Studio).bind(args.studio)
     models = {
         model.id: serve.deployment(
             name=model.id,
-            max_ongoing_requests=model.max_waiting + model.max_rows,
+            max_ongoing_requests=model.max_waiting + (model.max_rows or MOST_ROWS),
             # Serve stops a replica after this, and an image must not die of a rolling update.
             graceful_shutdown_timeout_s=args.ingress.deadline_s,
+            ray_actor_options={"runtime_env": {"env_vars": dict(ALLOCATOR)}},
         )(ModelReplica).bind(model)
         for model in args.models
     }

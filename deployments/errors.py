@@ -52,6 +52,12 @@ class InvalidImage(InvalidRequest):
     code = "invalid_image"
 
 
+class ProductNotFound(InvalidRequest):
+    """The product shall be kept, and none was found."""
+
+    code = "product_not_found"
+
+
 class ForeignImage(InvalidRequest):
     """An image_url that is not one of this service's results."""
 

@@ -6,6 +6,7 @@ once, at the edge, and are trusted from there on.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
@@ -16,6 +17,9 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint8]
 """RGB pixels: uint8 [height, width, 3], sRGB, 0 to 255."""
 
+Mask = npt.NDArray[np.uint8]
+"""One channel: uint8 [height, width], 0 to 255; what 255 means stands where it is used."""
+
 SIDE_STEP = 16
 """Both sides of a working size are multiples of this: autoencoders shrink by up to as much."""
 
@@ -25,10 +29,39 @@ class Photo:
     """A clean picture: an upload after decoding, or one of our own results.
 
     Attributes:
-        pixels: uint8 [height, width, 3], sRGB; transparency is already flattened.
+        pixels: uint8 [height, width, 3], sRGB; transparency is already flattened over white.
+        alpha: uint8 [height, width], 255 where the picture was opaque; None when all of it was.
     """
 
     pixels: Pixels
+    alpha: Mask | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """The product of a photo, cut out at the photo's own resolution.
+
+    Attributes:
+        pixels: uint8 [height, width, 3]: the photo's own where alpha is 255; where it is less, the
+            product's colour without what was behind it.
+        alpha: uint8 [height, width]: 255 where the product covers all, 0 where it is not.
+    """
+
+    pixels: Pixels
+    alpha: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How true a result is to the product.
+
+    Attributes:
+        pixels: Share of the product's opaque pixels that are the photo's within 1/255, 0 to 1.
+        shape: Intersection over union of the product found again in the result and its mask.
+    """
+
+    pixels: float
+    shape: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,9 +70,12 @@ class PreparedPhoto:
 
     Attributes:
         pixels: uint8 [height, width, 3] at the working size; both sides are multiples of SIDE_STEP.
+        mask: uint8 [height, width]: 255 where the model shall paint, 0 where it shall keep the
+            photo; None lets it paint everywhere.
     """
 
     pixels: Pixels
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +90,10 @@ class ImageJob:
         steps: Scheduler steps of a full run; strength decides how many of them are taken.
         guidance_scale: Classifier-free guidance; 1 or less means none.
         strength: How far from the photo to start, above 0 to 1.
+        control_scale: How strongly a ControlNet counts, 0 to 2; 0 leaves it out, and a model
+            without one has no use for it.
+        control_start: Share of the denoising steps after which the ControlNet begins, 0 to 1.
+        control_end: Share of the denoising steps after which it ends, over control_start to 1.
     """
 
     key: str
@@ -63,6 +103,9 @@ class ImageJob:
     steps: int
     guidance_scale: float
     strength: float
+    control_scale: float = 1.0
+    control_start: float = 0.0
+    control_end: float = 1.0
 
     @property
     def denoising_steps(self) -> int:
@@ -103,6 +146,19 @@ class GeneratedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishedImage:
+    """An image as it is stored.
+
+    Attributes:
+        png: The file.
+        fidelity: How true it is to the product; None where none was kept.
+    """
+
+    png: bytes
+    fidelity: Fidelity | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredImage:
     """A stored result.
 
@@ -128,6 +184,9 @@ class Recipe:
         source: What the image was made from: an upload or one of our results.
         source_key: The object key of that source.
         photo_key: The object key of the upload at the root of the conversation.
+        mask_key: The object key of the product of that upload, or of a later result in which one
+            was found; None where there is none.
+        fidelity: How true the result is to that product; None where it was not kept.
         version: Version of this package.
         created: ISO 8601 time in UTC.
         prompt: As in `ImageJob`, like the fields below.
@@ -136,6 +195,9 @@ class Recipe:
         steps: See above.
         guidance_scale: See above.
         strength: See above.
+        control_scale: See above.
+        control_start: See above.
+        control_end: See above.
     """
 
     model: str
@@ -144,6 +206,8 @@ class Recipe:
     source: Literal["upload", "result"]
     source_key: str
     photo_key: str
+    mask_key: str | None
+    fidelity: Fidelity | None
     version: str
     created: str
     prompt: str
@@ -152,12 +216,18 @@ class Recipe:
     steps: int
     guidance_scale: float
     strength: float
+    control_scale: float
+    control_start: float
+    control_end: float
 
-    def document(self) -> dict[str, str | int | float]:
+    def document(self) -> dict[str, object]:
         """Every field, for the JSON stored beside the image."""
         return asdict(self)
 
     def public(self) -> dict[str, str]:
-        """The part anyone who holds the image may read, for its text chunks."""
-        private = {"weights", "source", "source_key", "photo_key"}
-        return {name: str(value) for name, value in self.document().items() if name not in private}
+        """The part anyone who holds the image may read, for its text chunks; fidelity as JSON."""
+        shown = self.document()
+        for private in ("weights", "source", "source_key", "photo_key", "mask_key"):
+            del shown[private]
+        shown["fidelity"] = json.dumps(shown["fidelity"])
+        return {name: str(value) for name, value in shown.items()}

@@ -21,10 +21,32 @@ RESERVED_NAMES = frozenset({"ingress", "studio", "storage"})
 """Deployment names of the frame, which no model may take."""
 
 
+MOST_ROWS = 256
+"""The most rows of one forward pass."""
+
+
 class Settings(BaseModel):
     """Base of all settings: frozen, and a misspelled key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class LoraSettings(Settings):
+    """A low-rank adapter that is fused into a model's weights.
+
+    Attributes:
+        weights: A local folder or a Hub id.
+        revision: Commit, tag or branch of a Hub id; required for one.
+        file: The safetensors file in it.
+        scale: How strongly it counts.
+    """
+
+    weights: Annotated[str, StringConstraints(min_length=1)]
+    revision: str | None = None
+    file: Annotated[str, StringConstraints(pattern=r"^[^/].*\.safetensors$")] = (
+        "pytorch_lora_weights.safetensors"
+    )
+    scale: float = Field(1.0, ge=-4, le=4)
 
 
 class ModelSettings(Settings):
@@ -33,14 +55,21 @@ class ModelSettings(Settings):
     Attributes:
         id: What requests name, and the name of the Serve deployment.
         name: What a person reads in a list of models.
-        family: Which kind of network the weights are.
+        family: Which kind of network the weights are: `sd` for Stable Diffusion 1.x and 2.x,
+            `sdxl` for Stable Diffusion XL; inpainting UNets are told by their nine channels.
         weights: `demo` for the weights in this package, a local diffusers folder, or a Hub id.
         revision: Commit, tag or branch of a Hub id; required for one, so that it cannot change
             underneath.
+        vae: Another autoencoder's weights, named like `weights`, a tiny one for example; None takes
+            the weights' own.
+        vae_revision: Its revision, as above.
+        loras: Low-rank adapters fused into the weights at load, in order.
         controlnet: A ControlNet's weights, named like `weights`; None for plain img2img.
         controlnet_revision: Its revision, as above.
         control_map: What the ControlNet is shown.
         control_scale: How strongly its residuals count, 0 to 2.
+        control_start: Share of the denoising steps after which it begins.
+        control_end: Share of the denoising steps after which it ends.
         scheduler: The sampler.
         size: Working size: images are denoised at about size x size pixels, aspect kept.
         steps: Default number of scheduler steps.
@@ -49,20 +78,30 @@ class ModelSettings(Settings):
         strength: Default distance from the photo, above 0 to 1.
         device: `auto` takes CUDA when there is one.
         dtype: `auto` is float16 on CUDA and float32 elsewhere.
-        threads: torch threads of a replica; None for one per core.
-        max_rows: UNet rows in one forward; a guided image takes two.
+        backend: What runs UNet and ControlNet. `auto` takes OpenVINO on a CPU where it is
+            installed, and torch elsewhere.
+        compile: Compile UNet and ControlNet with torch for fixed numbers of rows; slow to start,
+            faster after; on CUDA it captures graphs.
+        threads: Threads of a replica's computations; None for one per core.
+        max_rows: UNet rows in one forward of a picture of size x size, fewer for larger ones; a
+            guided image takes two. None measures on CUDA what memory holds, and is 16 elsewhere.
         max_waiting: Images a replica holds that wait for their first step; more are refused.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    family: Literal["sd"] = "sd"
+    family: Literal["sd", "sdxl"] = "sd"
     weights: Annotated[str, StringConstraints(min_length=1)] = "demo"
     revision: str | None = None
+    vae: Annotated[str, StringConstraints(min_length=1)] | None = None
+    vae_revision: str | None = None
+    loras: tuple[LoraSettings, ...] = ()
     controlnet: str | None = None
     controlnet_revision: str | None = None
     control_map: Literal["canny"] = "canny"
     control_scale: float = Field(1.0, ge=0, le=2)
+    control_start: float = Field(0.0, ge=0, lt=1)
+    control_end: float = Field(1.0, gt=0, le=1)
     scheduler: SchedulerName = "dpmpp_2m"
     size: int = Field(512, ge=64, le=2048, multiple_of=16)
     steps: int = Field(20, ge=1, le=200)
@@ -71,8 +110,10 @@ class ModelSettings(Settings):
     strength: float = Field(0.8, gt=0, le=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    backend: Literal["auto", "torch", "openvino"] = "auto"
+    compile: bool = False
     threads: int | None = Field(None, ge=1)
-    max_rows: int = Field(16, ge=2, le=256)
+    max_rows: int | None = Field(None, ge=2, le=MOST_ROWS)
     max_waiting: int = Field(64, ge=1, le=10_000)
 
     @model_validator(mode="after")
@@ -82,6 +123,11 @@ class ModelSettings(Settings):
         if self.steps > self.max_steps:
             raise ValueError(
                 f"steps {self.steps} of model {self.id!r} is over its max_steps {self.max_steps}"
+            )
+        if self.control_start >= self.control_end:
+            raise ValueError(
+                f"control_start {self.control_start:g} of model {self.id!r} is not under its "
+                f"control_end {self.control_end:g}"
             )
         return self
 
@@ -164,6 +210,21 @@ class StorageSettings(Settings):
     sweep_interval_s: float = Field(600.0, gt=0)
 
 
+class StudioSettings(Settings):
+    """How products are found, kept and composed.
+
+    Attributes:
+        max_output_side: The longer side of a composed result, in pixels; larger photos are made
+            smaller.
+        contact_shadow: How dark the soft shadow under a product is, 0 to 1; 0 draws none.
+        shape_floor: A result whose `shape` fidelity is below this is made once more, 0 to 1.
+    """
+
+    max_output_side: int = Field(1536, ge=64, le=8192)
+    contact_shadow: float = Field(0.0, ge=0, le=1)
+    shape_floor: float = Field(0.8, ge=0, le=1)
+
+
 DEFAULT_MODELS = (
     ModelSettings(id="stable-diffusion", name="Stable Diffusion"),
     ModelSettings(id="controlnet", name="ControlNet", controlnet="demo"),
@@ -176,11 +237,13 @@ class AppArgs(Settings):
     Attributes:
         models: The catalog, in the order `/api/models` lists it.
         ingress: The HTTP surface.
+        studio: How products are found, kept and composed.
         storage: Where results go.
     """
 
     models: Annotated[tuple[ModelSettings, ...], Field(min_length=1)] = DEFAULT_MODELS
     ingress: IngressSettings = IngressSettings()
+    studio: StudioSettings = StudioSettings()
     storage: StorageSettings = StorageSettings()
 
     @model_validator(mode="after")

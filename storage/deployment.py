@@ -1,4 +1,4 @@
-"""The storage replica: `Records` for callers of an event loop, and the retention sweep.
+"""The storage replica: `Records` and `Lineage` for an event loop, and the retention sweep.
 
 A plain class that Ray Serve can run; it is wired elsewhere and needs no Ray
 itself. Knows nothing of HTTP or of the other deployments.
@@ -7,15 +7,17 @@ itself. Knows nothing of HTTP or of the other deployments.
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from storage.errors import StorageError, StorageUnavailable
+from storage.lineage import Lineage
 from storage.records import Records
+from storage.retention import sweep
 from storage.settings import StoreSettings, open_store
-from storage.store import StoredObject
+from storage.store import ImageStore, StoredObject
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -27,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Storage:
-    """Saves and loads results. Methods are those of `Records`, awaitable.
+    """Saves and loads results and sources: `Records` and `Lineage`, awaitable.
 
     At most 16 operations run at once and the event loop is never blocked. How many
     more may wait is bounded by the deployment's `max_ongoing_requests`.
@@ -40,8 +42,8 @@ class Storage:
 
         Args:
             settings: Which store, and where.
-            retention_s: Results and sources older than this many seconds are removed;
-                None keeps them for ever.
+            retention_s: Results older than this many seconds are removed, and the sources
+                that no other result needs; None keeps them for ever.
             sweep_interval_s: Seconds between two removals.
 
         Raises:
@@ -55,10 +57,11 @@ class Storage:
         store = open_store(settings)
         store.check()
         self._records = Records(store)
+        self._lineage = Lineage(store)
         if retention_s is not None:
             self._sweeper = threading.Thread(
                 target=_sweep_until,
-                args=(self._stop, self._records, timedelta(seconds=retention_s), sweep_interval_s),
+                args=(self._stop, store, timedelta(seconds=retention_s), sweep_interval_s),
                 name="storage-sweep",
                 daemon=True,
             )
@@ -76,17 +79,32 @@ class Storage:
         """Load a result's recipe; see `Records.load_recipe`."""
         return await self._run(self._records.load_recipe, key)
 
+    async def delete(self, key: str, sources: Sequence[str]) -> None:
+        """Remove a result; see `Records.delete`."""
+        await self._run(self._records.delete, key, sources)
+
+    async def refer(self, source: str, results: Sequence[str]) -> None:
+        """Mark that results need a source; see `Lineage.refer`."""
+        # Side by side: a variation waits for them before it reads anything.
+        await asyncio.gather(
+            *(self._run(self._lineage.refer, source, [result]) for result in results)
+        )
+
     async def save_source(self, key: str, png: bytes) -> None:
-        """Store a source photograph; see `Records.save_source`."""
-        await self._run(self._records.save_source, key, png)
+        """Store a source photograph; see `Lineage.save_source`."""
+        await self._run(self._lineage.save_source, key, png)
 
     async def load_source(self, key: str) -> StoredObject:
-        """Load a source photograph; see `Records.load_source`."""
-        return await self._run(self._records.load_source, key)
+        """Load a source photograph; see `Lineage.load_source`."""
+        return await self._run(self._lineage.load_source, key)
 
-    async def delete(self, key: str) -> None:
-        """Remove a result; see `Records.delete`."""
-        await self._run(self._records.delete, key)
+    async def save_mask(self, key: str, png: bytes) -> None:
+        """Store a source's product; see `Lineage.save_mask`."""
+        await self._run(self._lineage.save_mask, key, png)
+
+    async def load_mask(self, key: str) -> bytes:
+        """Load a source's product; see `Lineage.load_mask`."""
+        return await self._run(self._lineage.load_mask, key)
 
     async def check_health(self) -> None:
         """Check this replica, and on purpose not its store.
@@ -115,12 +133,12 @@ class Storage:
 
 
 def _sweep_until(
-    stop: threading.Event, records: Records, retention: timedelta, interval_s: float
+    stop: threading.Event, store: ImageStore, retention: timedelta, interval_s: float
 ) -> None:
     # A function without the replica: a thread that held it would keep it alive for ever.
     while True:
         try:
-            removed = records.sweep(retention, datetime.now(UTC))
+            removed = sweep(store, retention, datetime.now(UTC))
         except StorageError as error:
             _logger.warning("The retention sweep failed and will be repeated: %s", error)
         else:

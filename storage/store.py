@@ -2,8 +2,9 @@
 
 Knows no implementation. An object's name is `folder/key.suffix`: a folder of
 lower-case letters, a key of 128 bits as 32 lower-case hex digits, and a suffix
-that fixes the content type. Nothing else is a name, so no name can leave the
-folder or the bucket it is looked up in.
+that fixes the content type. An object that relates two others has both their
+keys in its name, one after the other. Nothing else is a name, so no name can
+leave the folder or the bucket it is looked up in.
 """
 
 import hashlib
@@ -16,8 +17,8 @@ from typing import Protocol
 
 from storage.errors import InvalidObjectName, StorageUnavailable
 
-_NAME = re.compile(r"[a-z]{1,32}/[0-9a-f]{32}\.(?:png|json)")
-_PREFIX = re.compile(r"(?:[a-z]{1,32}/)?")
+_NAME = re.compile(r"[a-z]{1,32}/(?:[0-9a-f]{32}){1,2}\.(?:png|json)")
+_PREFIX = re.compile(r"(?:[a-z]{1,32}/(?:[0-9a-f]{32})?)?")
 _CONTENT_TYPES = {"png": "image/png", "json": "application/json"}
 
 
@@ -107,13 +108,14 @@ class ImageStore(Protocol):
         Whatever else lies in the store is left out.
 
         Args:
-            prefix: A folder with its slash, such as `generated/`; empty lists all.
+            prefix: A folder with its slash, such as `generated/`, and, to list only
+                what begins with it, a key; empty lists all.
 
         Returns:
             An iterator that may fetch as it goes, so it may raise too.
 
         Raises:
-            InvalidObjectName: The prefix is neither empty nor a folder.
+            InvalidObjectName: The prefix is none of these.
         """
 
     def check(self) -> None:
@@ -136,10 +138,10 @@ def check_name(name: str) -> None:
 
 
 def check_prefix(prefix: str) -> None:
-    """Accept a listing's prefix: empty, or one folder with its slash.
+    """Accept a listing's prefix: empty, or one folder with its slash and perhaps a key.
 
     Raises:
-        InvalidObjectName: It is neither.
+        InvalidObjectName: It is none of these.
     """
     if not _PREFIX.fullmatch(prefix):
         raise InvalidObjectName(prefix)

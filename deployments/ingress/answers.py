@@ -8,8 +8,9 @@ from contextlib import aclosing
 from sse_starlette import JSONServerSentEvent
 
 from deployments.ingress import problems
-from deployments.ingress.run import ImageProgress, ImageStored, Run
-from deployments.ingress.schemas import ImageEvent, ImagesAnswer, ProgressEvent
+from deployments.ingress.events import ImageProgress, ImageStored
+from deployments.ingress.run import Run
+from deployments.ingress.schemas import FidelityEntry, ImageEvent, ImagesAnswer, ProgressEvent
 from deployments.ingress.service import Order
 from deployments.ingress.urls import ResultUrls
 
@@ -37,6 +38,7 @@ class Answers:
             model_used=order.model,
             prompt_used=order.prompt,
             seeds=[image.seed for image in images],
+            fidelity=[_fidelity(image) for image in images],
             warnings=list(dict.fromkeys(text for image in images for text in image.warnings)),
         )
 
@@ -70,8 +72,14 @@ class Answers:
 
     def _image(self, image: ImageStored, base: str) -> JSONServerSentEvent:
         url = self._urls.url(image.key, base)
-        event = ImageEvent(index=image.index, url=url, seed=image.seed)
+        event = ImageEvent(index=image.index, url=url, seed=image.seed, fidelity=_fidelity(image))
         return JSONServerSentEvent(event.model_dump(), event="image")
+
+
+def _fidelity(image: ImageStored) -> FidelityEntry | None:
+    if image.fidelity is None:
+        return None
+    return FidelityEntry(pixels=image.fidelity.pixels, shape=image.fidelity.shape)
 
 
 def _progress(progress: ImageProgress) -> JSONServerSentEvent:

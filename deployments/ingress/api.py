@@ -52,7 +52,7 @@ def create_api(
         settings: Limits, CORS and the public base URL.
         version: Version of this package, shown in the OpenAPI document.
         retention_s: Seconds a result is kept, which bounds how long it may be cached.
-        keys: Keys that calls under /api/ must carry; None lets everybody in.
+        keys: Keys that calls under /api/, and removals, must carry; None lets everybody in.
         sends_request_id: Put the request id into the answer's headers; off where the server in
             front does so.
     """
@@ -77,11 +77,14 @@ def create_api(
         """Generate product-image variations from a photo and a prompt."""
         await _refuse_repeated_fields(request)
         order = form.order()
-        service.check(order)
+        marks = form.product_mask
+        service.check(order, masked=marks is not None)
         upload = await form.image.read()
+        marked = None if marks is None else await marks.read()
         begun = time.monotonic()
         photo = await service.decode(upload)
-        run = service.generate(order, photo, progress=_wants_events(request))
+        mask = None if marked is None else await service.decode_mask(marked)
+        run = service.generate(order, photo, mask, progress=_wants_events(request))
         return await answer(request, response, order, run, begun)
 
     @app.post("/api/variation", **openapi.images_route())
@@ -90,7 +93,7 @@ def create_api(
         begun = time.monotonic()
         order = body.order()
         key = urls.key_of(body.image_url, _base(request))
-        run = await service.vary(order, key, progress=_wants_events(request))
+        run = service.vary(order, key, progress=_wants_events(request))
         return await answer(request, response, order, run, begun)
 
     @app.get("/api/models", **openapi.models_route())
@@ -112,6 +115,15 @@ def create_api(
         stored = await service.load_image(key)
         return image_response(stored, request.headers, retention_s)
 
+    @app.delete("/generated/{key}.png", **openapi.removal_route())
+    async def delete(
+        key: Annotated[str, Path(json_schema_extra={"pattern": f"^{KEY_PATTERN}$"})],
+    ) -> None:
+        """Delete a generated image, and the photo it was made from where no other needs it."""
+        if not is_key(key):
+            raise ImageNotFound("the image does not exist")
+        await service.delete(key)
+
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return openapi.docs_page(app)
@@ -124,6 +136,8 @@ def create_api(
         request: Request, response: Response, order: Order, run: Run, begun: float
     ) -> Any:  # noqa: ANN401 - as above
         base = _base(request)
+        # Whatever is wrong with what was sent has a status of its own, also in a stream.
+        await run.opened()
         if _wants_events(request):
             events = answers.events(order, run, base, request.state.request_id)
             return EventSourceResponse(events, ping=PING_S, headers={"Cache-Control": "no-store"})
@@ -169,7 +183,7 @@ def _allow_pages(app: FastAPI, cors: CorsSettings) -> None:
         CORSMiddleware,
         allow_origins=list(cors.origins),
         allow_origin_regex=_LOCALHOST if cors.localhost else None,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
         expose_headers=["X-Request-Id", "Retry-After"],
     )

@@ -1,20 +1,24 @@
 """What the use cases need of the other deployments, as plain async calls.
 
 `ingress.deployment` implements these over Serve handles; tests implement them in memory. An
-awaitable that one call returns may be handed to another without being awaited: its value then
-travels between the deployments and not through this process.
+awaitable that one call returns may be handed to another without being awaited, or besides: its
+value then travels between the deployments and not through this process.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from deployments.jobs import (
+    FinishedImage,
     GeneratedImage,
     ImageJob,
+    Mask,
     Photo,
     PreparedPhoto,
+    Product,
     Progress,
     Recipe,
     StoredImage,
@@ -24,16 +28,28 @@ from deployments.jobs import (
 class Studio(Protocol):
     """Pixel work."""
 
-    def prepare(self, photo: Photo, size: int) -> Awaitable[PreparedPhoto]:
+    def find_product(self, photo: Photo, mask: Mask | None) -> Awaitable[Product]:
+        """Cut the product out of a photo, or raise ProductNotFound."""
+        ...
+
+    def restore_product(self, png: Awaitable[bytes]) -> Awaitable[Product]:
+        """Read a product that was stored."""
+        ...
+
+    def prepare(
+        self, photo: Photo, product: Awaitable[Product] | None, size: int
+    ) -> Awaitable[PreparedPhoto]:
         """Fit a photo to a working size of about size x size pixels."""
         ...
 
-    def finish(self, image: GeneratedImage, recipe: Recipe) -> Awaitable[bytes]:
-        """Encode a result as PNG with the recipe's public part."""
+    def finish(
+        self, image: GeneratedImage, recipe: Recipe, product: Awaitable[Product] | None
+    ) -> Awaitable[FinishedImage]:
+        """Put the product over a result and encode it as PNG with the recipe's public part."""
         ...
 
-    def encode_source(self, photo: Photo) -> Awaitable[bytes]:
-        """Encode a photo as PNG without metadata."""
+    def encode_source(self, source: Photo | Awaitable[Product]) -> Awaitable[bytes]:
+        """Encode a photo or a product as PNG without metadata."""
         ...
 
 
@@ -48,16 +64,10 @@ class Models(Protocol):
 
 
 class Results(Protocol):
-    """Stored results and the photos they were made from."""
+    """Stored results."""
 
-    async def save(
-        self, key: str, png: Awaitable[bytes], recipe: Mapping[str, str | int | float]
-    ) -> None:
+    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
         """Store an image and its recipe under one key."""
-        ...
-
-    async def save_source(self, key: str, png: Awaitable[bytes]) -> None:
-        """Store a photo that images are made from."""
         ...
 
     async def load_image(self, key: str) -> StoredImage:
@@ -68,6 +78,46 @@ class Results(Protocol):
         """Read a recipe, or raise ImageNotFound."""
         ...
 
-    async def delete(self, key: str) -> None:
-        """Remove an image and its recipe, if they exist."""
+    async def delete(self, key: str, sources: Sequence[str]) -> None:
+        """Remove an image and its recipe, and those sources that no other result needs."""
         ...
+
+
+class Sources(Protocol):
+    """The stored photos that results are made from, and the products cut out of them."""
+
+    async def refer(self, source: str, results: Sequence[str]) -> None:
+        """Mark that results, some still to come, need a source.
+
+        Comes before the source is stored, and before the result that it was found through is read.
+        """
+        ...
+
+    async def save_photo(self, key: str, png: Awaitable[bytes]) -> None:
+        """Store a photo."""
+        ...
+
+    async def save_product(self, key: str, png: Awaitable[bytes]) -> None:
+        """Store the product of a photo."""
+        ...
+
+    def load_product(self, key: str) -> Awaitable[bytes]:
+        """Read the product of a photo, or raise ImageNotFound."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """Everything behind the ingress.
+
+    Attributes:
+        studio: Pixel work.
+        models: The model deployments.
+        results: Stored results.
+        sources: What they were made from.
+    """
+
+    studio: Studio
+    models: Models
+    results: Results
+    sources: Sources

@@ -26,7 +26,7 @@ class RequestContext:
         app: What it wraps.
         max_body_bytes: A longer Content-Length is refused before the body is read.
         body_types: The media type of the body that a POST to a path must have.
-        keys: Keys that calls under /api/ must carry; None lets everybody in.
+        keys: Keys that calls under /api/, and removals, must carry; None lets everybody in.
         sends_request_id: Put the id into the answer's headers.
     """
 
@@ -74,7 +74,7 @@ class RequestContext:
                 await problems.response(shown, request_id)(scope, receive, send_framed)
 
     def _check(self, method: str, path: str, headers: Headers) -> None:
-        if self._keys is not None and path.startswith("/api/"):
+        if self._keys is not None and (path.startswith("/api/") or method == "DELETE"):
             _authorize(self._keys, headers)
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._max_body_bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from ray.serve.exceptions import (
     RayServeException,
 )
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
+from ray.serve.metrics import Histogram
 
 from deployments.errors import (
     ImageNotFound,
@@ -35,14 +36,18 @@ from deployments.errors import (
     Unavailable,
 )
 from deployments.ingress.api import create_api
+from deployments.ingress.backends import Backends
 from deployments.ingress.keys import KEYS_VARIABLE, KeyRing
 from deployments.ingress.problems import UNEXPECTED
 from deployments.ingress.service import Service
 from deployments.jobs import (
+    FinishedImage,
     GeneratedImage,
     ImageJob,
+    Mask,
     Photo,
     PreparedPhoto,
+    Product,
     Progress,
     Recipe,
     StoredImage,
@@ -50,6 +55,7 @@ from deployments.jobs import (
 from deployments.logs import join_replica_log
 from deployments.settings import AppArgs
 from storage.errors import CorruptObject, ObjectNotFound, StorageError
+from storage.names import MASKS
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +65,9 @@ RETRY_AFTER_S = 5.0
 T = TypeVar("T")
 PROBE_S = 5.0
 """Seconds without a first answer after which a deployment is asked whether it can answer at all."""
+
+FIDELITY_BOUNDARIES = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99, 0.999]
+"""Upper bounds of the histograms' buckets; what is above the last is as good as perfect."""
 
 Handle = DeploymentHandle[Any]
 
@@ -85,9 +94,13 @@ class Ingress:
         self._service = Service(
             catalog=args.models,
             settings=args.ingress,
-            studio=_Studio(studio),
-            models=_Models(models),
-            results=_Results(storage),
+            backends=Backends(
+                studio=_Studio(studio),
+                models=_Models(models),
+                results=_Results(storage),
+                sources=_Sources(storage),
+            ),
+            shape_floor=args.studio.shape_floor,
             version=self._version,
         )
 
@@ -172,15 +185,39 @@ def _references(args: Iterable[object]) -> list[Any]:
 class _Studio:
     def __init__(self, handle: Handle) -> None:
         self._studio = _Callee(handle, "the studio")
+        self._fidelity = {
+            name: Histogram(
+                f"backdrop_fidelity_{name}",
+                f"The {name} fidelity of images that keep their product, 0 to 1.",
+                boundaries=FIDELITY_BOUNDARIES,
+                tag_keys=("model",),
+            )
+            for name in ("pixels", "shape")
+        }
 
-    def prepare(self, photo: Photo, size: int) -> Awaitable[PreparedPhoto]:
-        return self._studio.call("prepare", photo, size)
+    def find_product(self, photo: Photo, mask: Mask | None) -> Awaitable[Product]:
+        return self._studio.call("find_product", photo, mask)
 
-    def finish(self, image: GeneratedImage, recipe: Recipe) -> Awaitable[bytes]:
-        return self._studio.call("finish", image, recipe)
+    def restore_product(self, png: Awaitable[bytes]) -> Awaitable[Product]:
+        return self._studio.call("restore_product", png)
 
-    def encode_source(self, photo: Photo) -> Awaitable[bytes]:
-        return self._studio.call("encode_source", photo)
+    def prepare(
+        self, photo: Photo, product: Awaitable[Product] | None, size: int
+    ) -> Awaitable[PreparedPhoto]:
+        return self._studio.call("prepare", photo, product, size)
+
+    async def finish(
+        self, image: GeneratedImage, recipe: Recipe, product: Awaitable[Product] | None
+    ) -> FinishedImage:
+        finished: FinishedImage = await self._studio.call("finish", image, recipe, product)
+        if finished.fidelity is not None:
+            tags = {"model": recipe.model}
+            self._fidelity["pixels"].observe(finished.fidelity.pixels, tags)
+            self._fidelity["shape"].observe(finished.fidelity.shape, tags)
+        return finished
+
+    def encode_source(self, source: Photo | Awaitable[Product]) -> Awaitable[bytes]:
+        return self._studio.call("encode_source", source)
 
 
 class _Models:
@@ -199,13 +236,8 @@ class _Results:
     def __init__(self, handle: Handle) -> None:
         self._storage = _Callee(handle, "the storage")
 
-    async def save(
-        self, key: str, png: Awaitable[bytes], recipe: Mapping[str, str | int | float]
-    ) -> None:
+    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
         await self._storage.call("save", key, png, dict(recipe))
-
-    async def save_source(self, key: str, png: Awaitable[bytes]) -> None:
-        await self._storage.call("save_source", key, png)
 
     async def load_image(self, key: str) -> StoredImage:
         stored = await self._storage.call("load_image", key)
@@ -215,8 +247,25 @@ class _Results:
         recipe: Mapping[str, object] = await self._storage.call("load_recipe", key)
         return recipe
 
-    async def delete(self, key: str) -> None:
-        await self._storage.call("delete", key)
+    async def delete(self, key: str, sources: Sequence[str]) -> None:
+        await self._storage.call("delete", key, list(sources))
+
+
+class _Sources:
+    def __init__(self, handle: Handle) -> None:
+        self._storage = _Callee(handle, "the storage")
+
+    async def refer(self, source: str, results: Sequence[str]) -> None:
+        await self._storage.call("refer", source, list(results))
+
+    async def save_photo(self, key: str, png: Awaitable[bytes]) -> None:
+        await self._storage.call("save_source", key, png)
+
+    async def save_product(self, key: str, png: Awaitable[bytes]) -> None:
+        await self._storage.call("save_mask", key, png)
+
+    def load_product(self, key: str) -> Awaitable[bytes]:
+        return self._storage.call("load_mask", key)
 
 
 def _ours(error: BaseException, callee: str) -> ServiceError:
@@ -232,6 +281,11 @@ def _ours(error: BaseException, callee: str) -> ServiceError:
     match error:
         case ServiceError():
             return error
+        case ObjectNotFound() if error.name.startswith(MASKS):
+            return ImageNotFound(
+                "the product that the image was made with is no longer stored; "
+                "preserve_product=false varies the image without it"
+            )
         case ObjectNotFound():
             return ImageNotFound("the image does not exist, or no longer")
         case CorruptObject():

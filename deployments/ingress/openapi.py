@@ -24,8 +24,8 @@ _REASONS = {
 _WITH_RETRY_AFTER = {429, 503}
 _EVENTS = (
     "With `Accept: text/event-stream`: `progress` events (index, step, steps), an `image` event "
-    "(index, url, seed) for each image as soon as it is stored, then `done` with the same body as "
-    "the JSON answer, or `error` with the body of a failure."
+    "(index, url, seed, fidelity) for each image as soon as it is stored, then `done` with the "
+    "same body as the JSON answer, or `error` with the body of a failure."
 )
 
 
@@ -61,6 +61,16 @@ def result_route() -> dict[str, Any]:
             304: {"description": "The caller has it already."},
             **_failures(404, 500, 503),
         },
+    }
+
+
+def removal_route() -> dict[str, Any]:
+    """Arguments of the route that deletes results."""
+    return {
+        "status_code": 204,
+        "response_class": Response,
+        "tags": ["images"],
+        "responses": {204: {"description": "It is gone."}, **_failures(401, 404, 500, 503)},
     }
 
 
@@ -117,8 +127,8 @@ def _add_keys(schema: dict[str, Any]) -> None:
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
     for path, operations in schema["paths"].items():
-        if path.startswith("/api/"):
-            for operation in operations.values():
+        for method, operation in operations.items():
+            if path.startswith("/api/") or method == "delete":
                 operation["security"] = [{"bearer": []}, {"header": []}]
 
 

@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Match, Route
 
 from deployments.errors import (
     BodyTooLarge,
@@ -92,11 +93,23 @@ def register(app: FastAPI, max_body_bytes: int) -> None:
             request_id=request_id,
         )
         headers = error.headers if isinstance(error, HTTPException) else None
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            # The router names only the methods of the first route of a path.
+            headers = {"Allow": _allowed(request)}
         return JSONResponse(answer.model_dump(), status, headers)
 
     app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(RequestValidationError, validation_error)
     app.add_exception_handler(HTTPException, framework_error)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes of a request's path (RFC 9110, 10.2.1)."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
 
 
 def too_large(max_body_bytes: int) -> BodyTooLarge:
@@ -120,8 +133,8 @@ def _wrong(detail: Mapping[str, Any]) -> str:
     field, kind = _field(detail) or "the body", detail["type"]
     if kind in _SENTENCES:
         return _SENTENCES[kind].format(field=field)
-    if field == "image":
-        return "image must be a file"
+    if field in ("image", "product_mask"):
+        return f"{field} must be a file"
     message = str(detail["msg"])
     if message.startswith("String should have "):
         return f"{field} must have {message.removeprefix('String should have ')}"

@@ -9,88 +9,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
 
 from deployments.errors import DeadlineExceeded, ReplicaLost, ServiceError
 from deployments.ingress.admission import Admission
-from deployments.ingress.backends import Models, Results, Studio
-from deployments.jobs import GeneratedImage, ImageJob, Photo, PreparedPhoto, Recipe
+from deployments.ingress.backends import Backends
+from deployments.ingress.events import Event, ImageProgress, ImageStored, Timings
+from deployments.ingress.origins import Open, Origin
+from deployments.jobs import FinishedImage, GeneratedImage, ImageJob, PreparedPhoto, Recipe
 from deployments.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
 
+SEEDS = 2**32
+"""Seeds are 0 to SEEDS - 1; the images of a request take consecutive ones."""
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a request's images are made from, and where that is kept.
-
-    Attributes:
-        photo: Its pixels.
-        kind: An upload, still to be stored under `key`, or one of our results.
-        key: The object key of the upload or result.
-        photo_key: The object key of the upload at the root of the conversation.
-    """
-
-    photo: Photo
-    kind: Literal["upload", "result"]
-    key: str
-    photo_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class ImageProgress:
-    """Image `index` of the request has done `step` of its `steps`."""
-
-    index: int
-    step: int
-    steps: int
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Where an image's time went.
-
-    Attributes:
-        engine_s: Seconds in the model replica's engine, its queue included.
-        handle_s: Seconds between asking for it and getting it, less `engine_s`: fitting the photo
-            and the way there and back.
-        finish_s: Seconds to encode and store it.
-    """
-
-    engine_s: float
-    handle_s: float
-    finish_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class ImageStored:
-    """Image `index` of the request, made from `seed`, is stored under `key`."""
-
-    index: int
-    key: str
-    seed: int
-    warnings: tuple[str, ...]
-    timings: Timings
-
-
-Event = ImageProgress | ImageStored
+FORGET_S = 10.0
+"""Seconds that the removal of a failed request's images may hold its answer back."""
 
 
 class Run:
     """The images of one request.
 
+    An image that shows its product in another shape is made once more, with the seed that lies as
+    many further as the request has images, which is no other image's; that one is kept as it is.
+
     Args:
         model: The model's settings.
         jobs: One per image; places for all of them were taken from `admission`.
-        source: What they are made from.
+        origin: Gets ready what they are made from.
         admission: Where the places go back to.
-        studio: Pixel work.
-        models: The model deployments.
-        results: The store.
+        backends: The other deployments.
+        shape_floor: The least `Fidelity.shape` with which an image is not made once more.
         deadline_s: Seconds after which the run is given up.
         progress: Whether anybody wants progress events.
         version: Version of this package, for the recipes.
@@ -101,30 +54,47 @@ class Run:
         *,
         model: ModelSettings,
         jobs: Sequence[ImageJob],
-        source: Source,
+        origin: Open,
         admission: Admission,
-        studio: Studio,
-        models: Models,
-        results: Results,
+        backends: Backends,
+        shape_floor: float,
         deadline_s: float,
         progress: bool,
         version: str,
     ) -> None:
         self._model = model
         self._jobs = jobs
-        self._source = source
+        self._open = origin
         self._admission = admission
-        self._studio = studio
-        self._models = models
-        self._results = results
+        self._backends = backends
+        self._shape_floor = shape_floor
         self._deadline_s = deadline_s
         self._progress = progress
         self._version = version
         self._held = len(jobs)
-        self._saving: list[str] = []
+        self._referred: list[str] = []
+        self._stored: set[str] = set()
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._opened = asyncio.get_running_loop().create_future()
         self._work = asyncio.create_task(self._all())
         self._work.add_done_callback(self._ended)
+
+    async def opened(self) -> None:
+        """Wait until all is known that must be before a model may start.
+
+        Leaving early cancels the run.
+
+        Raises:
+            ServiceError: The images cannot be made from what was given.
+        """
+        try:
+            await asyncio.wait([self._work, self._opened], return_when=asyncio.FIRST_COMPLETED)
+            if self._work.done():
+                await self._work
+        except BaseException:
+            self._work.cancel()
+            await asyncio.wait([self._work])
+            raise
 
     async def events(self) -> AsyncGenerator[Event]:
         """Events as they happen; ends when every image is stored.
@@ -155,66 +125,119 @@ class Run:
                     if isinstance(event, ImageStored):
                         stored.append(event)
         except BaseException:
-            await self._discard()
+            # The caller gets none of them.
+            await self._forget(self._stored)
             raise
         return sorted(stored, key=lambda image: image.index)
 
     async def _all(self) -> None:
         try:
             async with asyncio.timeout(self._deadline_s):
-                await self._fan_out()
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"the images were not done within {self._deadline_s:g} s"
-            ) from None
+                origin = await self._open(self._refer)
+                self._opened.set_result(None)
+                await self._fan_out(origin)
+        except BaseException as error:
+            await self._forget([job.key for job in self._jobs if job.key not in self._stored])
+            if isinstance(error, TimeoutError):
+                raise DeadlineExceeded(
+                    f"the images were not done within {self._deadline_s:g} s"
+                ) from None
+            raise
 
-    async def _fan_out(self) -> None:
+    async def _refer(self, sources: Sequence[str]) -> None:
+        """Mark that all images of the request need these sources."""
+        keys = [job.key for job in self._jobs]
+        for source in sources:
+            self._referred.append(source)
+            await self._backends.sources.refer(source, keys)
+
+    async def _fan_out(self, origin: Origin) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                prepared = self._studio.prepare(self._source.photo, self._model.size)
-                kept = group.create_task(self._keep_source(prepared))
+                prepared = self._backends.studio.prepare(
+                    origin.photo, origin.product, self._model.size
+                )
+                kept = group.create_task(self._keep(origin, prepared))
                 for index, job in enumerate(self._jobs):
-                    group.create_task(self._one(index, job, prepared, kept))
+                    group.create_task(self._one(index, job, origin, prepared, kept))
         except* ServiceError as failures:
             raise next(_leaves(failures)) from None
 
-    async def _keep_source(self, prepared: Awaitable[PreparedPhoto]) -> None:
-        if self._source.kind == "upload":
-            # The models wait for the prepared photo and nobody for the stored one: in this order,
-            # the studio does not encode while it prepares.
-            await prepared
-            png = self._studio.encode_source(self._source.photo)
-            await self._results.save_source(self._source.key, png)
+    async def _keep(self, origin: Origin, prepared: Awaitable[PreparedPhoto]) -> None:
+        """Store what the images are made from, where that is not done yet."""
+        if origin.unsaved is None:
+            return
+        studio, sources = self._backends.studio, self._backends.sources
+        # The models wait for the prepared photo and nobody for the stored one: in this order, the
+        # studio does not encode while it prepares.
+        await prepared
+        await self._refer([origin.unsaved])
+        if origin.kind == "upload":
+            await sources.save_photo(origin.unsaved, studio.encode_source(origin.photo))
+        if origin.product is not None:
+            await sources.save_product(origin.unsaved, studio.encode_source(origin.product))
 
     async def _one(
         self,
         index: int,
         job: ImageJob,
+        origin: Origin,
         prepared: Awaitable[PreparedPhoto],
         kept: asyncio.Task[None],
     ) -> None:
         async with AsyncExitStack() as calls:
-            asked = time.monotonic()
-            try:
-                image = await self._generate(index, job, prepared, calls)
-            except ReplicaLost:
-                logger.warning("the replica that made image %s died; trying once more", job.key)
-                image = await self._generate(index, job, prepared, calls)
-            made = time.monotonic()
+            recipe, finished, warnings, timings = await self._make(
+                index, job, origin, prepared, calls
+            )
+            if finished.fidelity is not None and finished.fidelity.shape < self._shape_floor:
+                logger.info("image %s has the shape %.2f", job.key, finished.fidelity.shape)
+                job = replace(job, seed=(job.seed + len(self._jobs)) % SEEDS)
+                recipe, finished, warnings, again = await self._make(
+                    index, job, origin, prepared, calls
+                )
+                timings += again
             self._held -= 1
-            self._admission.release(image.engine_s)
-            recipe = self._recipe(job, image)
-            png = self._studio.finish(image, recipe)
+            self._admission.release(timings.engine_s)
+            made = time.monotonic()
             # An image must not outlive a source that could not be stored.
             await asyncio.wait([kept])
-            self._saving.append(job.key)
-            await self._results.save(job.key, png, recipe.document())
-            timings = Timings(
-                engine_s=image.engine_s,
-                handle_s=made - asked - image.engine_s,
-                finish_s=time.monotonic() - made,
+            await self._backends.results.save(job.key, finished.png, recipe.document())
+            self._stored.add(job.key)
+            timings += Timings(0, 0, time.monotonic() - made)
+            self._queue.put_nowait(
+                ImageStored(
+                    index=index,
+                    key=job.key,
+                    seed=job.seed,
+                    fidelity=finished.fidelity,
+                    warnings=origin.warnings + warnings,
+                    timings=timings,
+                )
             )
-            self._queue.put_nowait(ImageStored(index, job.key, job.seed, image.warnings, timings))
+
+    async def _make(
+        self,
+        index: int,
+        job: ImageJob,
+        origin: Origin,
+        prepared: Awaitable[PreparedPhoto],
+        calls: AsyncExitStack,
+    ) -> tuple[Recipe, FinishedImage, tuple[str, ...], Timings]:
+        asked = time.monotonic()
+        try:
+            image = await self._generate(index, job, prepared, calls)
+        except ReplicaLost:
+            logger.warning("the replica that made image %s died; trying once more", job.key)
+            image = await self._generate(index, job, prepared, calls)
+        made = time.monotonic()
+        recipe = self._recipe(job, image, origin)
+        finished = await self._backends.studio.finish(image, recipe, origin.product)
+        timings = Timings(
+            engine_s=image.engine_s,
+            handle_s=made - asked - image.engine_s,
+            finish_s=time.monotonic() - made,
+        )
+        return replace(recipe, fidelity=finished.fidelity), finished, image.warnings, timings
 
     async def _generate(
         self,
@@ -223,7 +246,9 @@ class Run:
         prepared: Awaitable[PreparedPhoto],
         calls: AsyncExitStack,
     ) -> GeneratedImage:
-        items = self._models.generate(self._model.id, job, prepared, progress=self._progress)
+        items = self._backends.models.generate(
+            self._model.id, job, prepared, progress=self._progress
+        )
         # Closed by the caller, once there is time: closing cancels, and right after its image a
         # call is about to end by itself.
         await calls.enter_async_context(aclosing(items))
@@ -233,14 +258,16 @@ class Run:
             self._queue.put_nowait(ImageProgress(index, item.step, item.steps))
         raise ReplicaLost(f"model {self._model.id!r} ended without an image")
 
-    def _recipe(self, job: ImageJob, image: GeneratedImage) -> Recipe:
+    def _recipe(self, job: ImageJob, image: GeneratedImage, origin: Origin) -> Recipe:
         return Recipe(
             model=self._model.id,
             weights=image.weights,
             scheduler=self._model.scheduler,
-            source=self._source.kind,
-            source_key=self._source.key,
-            photo_key=self._source.photo_key,
+            source=origin.kind,
+            source_key=origin.key,
+            photo_key=origin.photo_key,
+            mask_key=origin.mask_key,
+            fidelity=None,
             version=self._version,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             prompt=job.prompt,
@@ -249,15 +276,24 @@ class Run:
             steps=job.steps,
             guidance_scale=job.guidance_scale,
             strength=job.strength,
+            control_scale=job.control_scale,
+            control_start=job.control_start,
+            control_end=job.control_end,
         )
 
-    async def _discard(self) -> None:
-        """Remove the images of a request whose caller got none of them."""
-        for key in self._saving:
+    async def _forget(self, keys: Collection[str]) -> None:
+        """Remove images nobody will get, and what was marked as needed by them."""
+        if not self._referred:
+            return  # nothing is stored before that
+
+        async def forget(key: str) -> None:
             try:
-                await self._results.delete(key)
-            except ServiceError as error:
+                async with asyncio.timeout(FORGET_S):
+                    await self._backends.results.delete(key, self._referred)
+            except (ServiceError, TimeoutError) as error:
                 logger.warning("image %s of a failed request could not be removed: %s", key, error)
+
+        await asyncio.gather(*(forget(key) for key in keys))
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         # Here and not in the tasks: a task that is cancelled before it starts runs no `finally`.

@@ -12,7 +12,9 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import File, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, field_validator
 
-from deployments.ingress.service import SEEDS, Order
+from deployments.ingress.origins import Preserve
+from deployments.ingress.run import SEEDS
+from deployments.ingress.service import Order
 from deployments.settings import IngressSettings, ModelSettings
 
 EXAMPLE_URL = "https://yourdomain.com/generated/0123456789abcdef0123456789abcdef.png"
@@ -56,6 +58,13 @@ class ImageOptions(BaseModel):
         "The model's default if absent.",
     )
 
+    preserve_product: Preserve = Field(
+        "auto",
+        description="Whether the product's own pixels are kept and everything else is made anew: "
+        "`auto` keeps it where one is found, `true` fails without one, `false` lets the whole "
+        "picture be redrawn.",
+    )
+
     def order(self) -> Order:
         """The same as the use cases take it."""
         return Order(
@@ -67,6 +76,7 @@ class ImageOptions(BaseModel):
             steps=self.steps,
             guidance_scale=self.guidance_scale,
             strength=self.strength,
+            preserve=self.preserve_product,
         )
 
 
@@ -74,6 +84,18 @@ class GenerateForm(ImageOptions):
     """Body of POST /api/generate."""
 
     image: Annotated[UploadFile, File(description=f"The product photo: {IMAGE_FORMATS}.")]
+    product_mask: Annotated[
+        UploadFile | None,
+        File(
+            description=f"Marks the product in white on black: {IMAGE_FORMATS}, grey, of the "
+            "photo's size after its EXIF orientation. Found by the service if absent."
+        ),
+    ] = None
+
+
+def _or_boolean(schema: dict[str, Any]) -> None:
+    schema["enum"] = [*schema["enum"], True, False]
+    del schema["type"]
 
 
 class VariationBody(ImageOptions):
@@ -86,6 +108,18 @@ class VariationBody(ImageOptions):
         description="The URL of an image made here, from the images of an answer.",
         examples=[EXAMPLE_URL],
     )
+
+    preserve_product: Preserve = Field(
+        "auto",
+        description=ImageOptions.model_fields["preserve_product"].description,
+        json_schema_extra=_or_boolean,
+    )
+
+    @field_validator("preserve_product", mode="before")
+    @classmethod
+    def _booleans_are_their_names(cls, value: object) -> object:
+        """JSON has a true and a false of its own."""
+        return str(value).lower() if isinstance(value, bool) else value
 
     @field_validator("num_images", "seed", "steps", mode="before")
     @classmethod
@@ -128,6 +162,20 @@ def request_models(catalog: Sequence[ModelSettings], settings: IngressSettings) 
     )
 
 
+class FidelityEntry(BaseModel):
+    """How true an image is to the product that was kept."""
+
+    pixels: float = Field(
+        description="Share of the product's pixels that are the photo's own, 0 to 1.",
+        examples=[1.0],
+    )
+    shape: float = Field(
+        description="How well the product found again in the image covers the one in the photo: "
+        "intersection over union, 0 to 1.",
+        examples=[0.97],
+    )
+
+
 class ImagesAnswer(BaseModel):
     """Answer of both POST endpoints."""
 
@@ -135,6 +183,9 @@ class ImagesAnswer(BaseModel):
     model_used: str = Field(examples=["stable-diffusion"])
     prompt_used: str = Field(examples=["Perfume backdrop"])
     seeds: list[int] = Field(description="The seed of each image.", examples=[[EXAMPLE_SEED]])
+    fidelity: list[FidelityEntry | None] = Field(
+        description="For each image how true it is to the product; null where none was kept."
+    )
     warnings: list[str] = Field(
         description="Sentences about what could not be honoured; usually none.", examples=[[]]
     )
@@ -175,3 +226,4 @@ class ImageEvent(BaseModel):
     index: int
     url: str
     seed: int
+    fidelity: FidelityEntry | None

@@ -1,4 +1,4 @@
-"""The use cases: generate from a photo, vary a result, read a result.
+"""The use cases: generate from a photo, vary a result, read and delete a result.
 
 Knows no HTTP and no Ray. Resolves an order against the catalog, takes room for it, and opens the
 run that does the work.
@@ -6,24 +6,29 @@ run that does the work.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from anyio import CapacityLimiter, to_thread
 
-from deployments.errors import InternalError, InvalidRequest, UnknownModel
+from deployments.errors import InvalidRequest, UnknownModel
 from deployments.ingress.admission import Admission
-from deployments.ingress.backends import Models, Results, Studio
-from deployments.ingress.run import Run, Source
-from deployments.ingress.uploads import decode_upload
+from deployments.ingress.backends import Backends
+from deployments.ingress.origins import (
+    Open,
+    Preserve,
+    distinct,
+    lineage,
+    open_result,
+    open_upload,
+)
+from deployments.ingress.run import SEEDS, Run
+from deployments.ingress.uploads import decode_mask, decode_upload
 from deployments.ingress.urls import new_key
-from deployments.jobs import ImageJob, Photo, StoredImage
+from deployments.jobs import ImageJob, Mask, Photo, StoredImage
 from deployments.settings import IngressSettings, ModelSettings
-
-SEEDS = 2**32
-"""Seeds are 0 to SEEDS - 1; the images of a request take consecutive ones."""
 
 DECODERS = 2
 """Photos decoded at once: a large one takes some hundred megabytes while it is."""
@@ -42,6 +47,7 @@ class Order:
         steps: Scheduler steps.
         guidance_scale: Classifier-free guidance.
         strength: Distance from the photo, above 0 to 1.
+        preserve: Whether the product is kept.
     """
 
     model: str
@@ -52,6 +58,7 @@ class Order:
     steps: int | None = None
     guidance_scale: float | None = None
     strength: float | None = None
+    preserve: Preserve = "auto"
 
 
 class Service:
@@ -60,9 +67,8 @@ class Service:
     Args:
         catalog: The models, in listing order.
         settings: Limits.
-        studio: Pixel work.
-        models: The model deployments.
-        results: The store.
+        backends: The other deployments.
+        shape_floor: The least `Fidelity.shape` with which an image is not made once more.
         version: Version of this package, for the recipes.
     """
 
@@ -71,16 +77,14 @@ class Service:
         *,
         catalog: Sequence[ModelSettings],
         settings: IngressSettings,
-        studio: Studio,
-        models: Models,
-        results: Results,
+        backends: Backends,
+        shape_floor: float,
         version: str,
     ) -> None:
         self.catalog = tuple(catalog)
         self._settings = settings
-        self._studio = studio
-        self._models = models
-        self._results = results
+        self._backends = backends
+        self._shape_floor = shape_floor
         self._version = version
         self._decoders = CapacityLimiter(DECODERS)
         self._admissions = {
@@ -97,31 +101,54 @@ class Service:
             decode_upload, data, self._settings.limits, limiter=self._decoders
         )
 
-    def check(self, order: Order) -> None:
+    async def decode_mask(self, data: bytes) -> Mask:
+        """Turn untrusted bytes into a product mask, off the event loop.
+
+        Raises:
+            InvalidImage: They are not an image this service accepts as a mask.
+        """
+        return await to_thread.run_sync(
+            decode_mask, data, self._settings.limits, limiter=self._decoders
+        )
+
+    def check(self, order: Order, *, masked: bool = False) -> None:
         """Refuse an order that no photo could make right.
+
+        Args:
+            order: What to make.
+            masked: Whether the caller marks the product.
 
         Raises:
             InvalidRequest: The model or a value it cannot run; the sentence names it.
         """
+        if masked and order.preserve == "false":
+            raise InvalidRequest(
+                "product_mask marks what is kept, and preserve_product=false keeps nothing: "
+                "send one of them"
+            )
         self._jobs(order)
 
-    def generate(self, order: Order, photo: Photo, *, progress: bool) -> Run:
+    def generate(self, order: Order, photo: Photo, mask: Mask | None, *, progress: bool) -> Run:
         """Start making images from a photo.
 
         Args:
             order: What to make.
             photo: What to make it from.
+            mask: uint8 [height, width]: 255 marks the product; None when the caller sent none.
             progress: Whether the run reports denoising steps.
 
         Raises:
             InvalidRequest: As in `check`.
             Overloaded: There is no room for all the images.
         """
-        key = new_key()
-        return self._start(order, Source(photo, "upload", key, key), progress)
+        return self._start(
+            order, lambda _: open_upload(self._backends, photo, mask, order.preserve), progress
+        )
 
-    async def vary(self, order: Order, key: str, *, progress: bool) -> Run:
+    def vary(self, order: Order, key: str, *, progress: bool) -> Run:
         """Start making images from a stored result.
+
+        Whether that exists shows when the run opens.
 
         Args:
             order: What to make.
@@ -130,18 +157,10 @@ class Service:
 
         Raises:
             InvalidRequest: As in `check`.
-            ImageNotFound: The result does not exist, or no longer.
             Overloaded: There is no room for all the images.
         """
-        self.check(order)
-        stored, recipe = await asyncio.gather(
-            self._results.load_image(key), self._results.load_recipe(key)
-        )
-        photo_key = recipe.get("photo_key")
-        if not isinstance(photo_key, str):
-            raise InternalError("the image's recipe is damaged")
-        photo = await self.decode(stored.png)
-        return self._start(order, Source(photo, "result", key, photo_key), progress)
+        opened = partial(open_result, self._backends, self.decode, key, order.preserve)
+        return self._start(order, opened, progress)
 
     async def load_image(self, key: str) -> StoredImage:
         """Read a result.
@@ -149,20 +168,28 @@ class Service:
         Raises:
             ImageNotFound: It does not exist, or no longer.
         """
-        return await self._results.load_image(key)
+        return await self._backends.results.load_image(key)
 
-    def _start(self, order: Order, source: Source, progress: bool) -> Run:
+    async def delete(self, key: str) -> None:
+        """Remove a result, and what it was made from where no other result needs that.
+
+        Raises:
+            ImageNotFound: It does not exist, or no longer.
+        """
+        recipe = await self._backends.results.load_recipe(key)
+        await self._backends.results.delete(key, distinct(*lineage(recipe)))
+
+    def _start(self, order: Order, origin: Open, progress: bool) -> Run:
         model, jobs = self._jobs(order)
         admission = self._admissions[model.id]
         admission.take(len(jobs))
         return Run(
             model=model,
             jobs=jobs,
-            source=source,
+            origin=origin,
             admission=admission,
-            studio=self._studio,
-            models=self._models,
-            results=self._results,
+            backends=self._backends,
+            shape_floor=self._shape_floor,
             deadline_s=self._settings.deadline_s,
             progress=progress,
             version=self._version,
@@ -190,6 +217,9 @@ class Service:
                 steps=steps,
                 guidance_scale=guidance,
                 strength=strength,
+                control_scale=model.control_scale,
+                control_start=model.control_start,
+                control_end=model.control_end,
             )
             for index in range(order.num_images)
         ]

@@ -1,9 +1,9 @@
-"""Untrusted bytes to a clean RGB picture.
+"""Untrusted bytes to a clean RGB picture or to a mask.
 
 Knows no HTTP: the file's own signature decides what it is, never a content type or a file name.
 Metadata never reaches Pillow's parsers. The container is walked here, only what bears on the
 pixels is kept, and the one tag that matters, EXIF orientation, is read here. What is left of an
-upload afterwards is an array, so no metadata, second image or appended file survives.
+upload afterwards are arrays, so no metadata, second image or appended file survives.
 
 Synchronous and CPU-bound: run it off the event loop.
 """
@@ -24,7 +24,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from deployments.errors import InvalidImage
-from deployments.jobs import Photo
+from deployments.jobs import Mask, Photo
 from deployments.settings import UploadLimits
 
 _MAX_JPEG_SCANS = 100
@@ -43,6 +43,9 @@ _MAX_WEBP_PIXELS = 178_956_970
 """Where Pillow refuses to open a WebP; `UploadLimits.max_pixels` cannot be set above it."""
 
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"IDAT", b"IEND"})
+
+_GREY_TOLERANCE = 8
+"""How far the channels of a grey picture may be apart: JPEG rounds them differently."""
 
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -63,7 +66,7 @@ def decode_upload(data: bytes, limits: UploadLimits) -> Photo:
     """Decode a PNG, JPEG or WebP file.
 
     The result is upright (EXIF orientation applied), in sRGB (an embedded ICC profile applied) and
-    opaque (transparency laid over white), 8 bits a channel whatever the file had. As in browsers, a
+    laid over white, 8 bits a channel whatever the file had. As in browsers, a
     profile that cannot be read or does not fit the image is ignored, and without a profile RGB and
     grey are taken for sRGB. CMYK without a profile is converted by the plain formula. Of a JPEG
     that holds several pictures (MPO, Ultra HDR, motion photo) the primary one is decoded.
@@ -73,7 +76,7 @@ def decode_upload(data: bytes, limits: UploadLimits) -> Photo:
         limits: The sizes that are accepted; checked before any pixel is decoded.
 
     Returns:
-        The picture, uint8 [height, width, 3].
+        The picture, uint8 [height, width, 3], with its alpha where it is not opaque everywhere.
 
     Raises:
         InvalidImage: The file is empty, of another format, animated, truncated, damaged or over a
@@ -84,7 +87,11 @@ def decode_upload(data: bytes, limits: UploadLimits) -> Photo:
         image, exif = open_image(data)
         _check_size(*image.size, limits)
         image.load()
-        return Photo(np.asarray(_upright(_flattened(image), exif)))
+        colours, alpha = _flattened(image)
+        pixels = np.asarray(_upright(colours, exif))
+        if alpha is None or alpha.getextrema() == (255, 255):
+            return Photo(pixels)
+        return Photo(pixels, np.asarray(_upright(alpha, exif)))
     except InvalidImage:
         raise
     except Image.DecompressionBombError as error:
@@ -98,6 +105,34 @@ def decode_upload(data: bytes, limits: UploadLimits) -> Photo:
         raise InvalidImage(
             f"The {kind} image is damaged or of a kind this service cannot read."
         ) from error
+
+
+def decode_mask(data: bytes, limits: UploadLimits) -> Mask:
+    """Decode a PNG, JPEG or WebP file whose greys mark a product: white is the product.
+
+    Decoded as a photo is, so that both are upright alike.
+
+    Args:
+        data: The whole file.
+        limits: The sizes that are accepted.
+
+    Returns:
+        uint8 [height, width]: 255 marks the product.
+
+    Raises:
+        InvalidImage: As in `decode_upload`; and where it is transparent or has colours, because
+            what those mark would be a guess. The sentence names product_mask.
+    """
+    try:
+        photo = decode_upload(data, limits)
+    except InvalidImage as error:
+        raise InvalidImage(f"product_mask: {error}") from None
+    if photo.alpha is not None:
+        raise InvalidImage("product_mask must not be transparent: white marks the product.")
+    spread = photo.pixels.max(axis=2) - photo.pixels.min(axis=2)
+    if spread.max() > _GREY_TOLERANCE:
+        raise InvalidImage("product_mask must be grey, not coloured: white marks the product.")
+    return np.ascontiguousarray(photo.pixels[..., 1])
 
 
 def _format(data: bytes) -> tuple[str, Callable[[bytes], tuple[Image.Image, bytes]]]:
@@ -189,8 +224,8 @@ def _open_webp(data: bytes) -> tuple[Image.Image, bytes]:
     return image, image.info.get("exif", b"").removeprefix(b"Exif\0\0")
 
 
-def _flattened(image: Image.Image) -> Image.Image:
-    """Any decoded image in sRGB, laid over white: mode RGB."""
+def _flattened(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Any decoded image in sRGB, laid over white: mode RGB; and its alpha, if any: mode L."""
     profile = image.info.get("icc_profile")
     if image.mode == "I;16":
         # Pillow's own conversion clips to 255 instead of scaling.
@@ -200,12 +235,13 @@ def _flattened(image: Image.Image) -> Image.Image:
             image.info["transparency"] = key
     grey = image.mode in ("1", "L", "LA")
     if not image.has_transparency_data:
-        return _in_srgb(_in_mode(image, "L" if grey else "RGB", keep="CMYK"), profile)
+        return _in_srgb(_in_mode(image, "L" if grey else "RGB", keep="CMYK"), profile), None
     layered = _in_mode(image, "LA" if grey else "RGBA")
     colour = _in_srgb(layered.convert("L" if grey else "RGB"), profile)
     canvas = Image.new("RGB", image.size, "white")
-    canvas.paste(colour, mask=layered.getchannel("A"))
-    return canvas
+    alpha = layered.getchannel("A")
+    canvas.paste(colour, mask=alpha)
+    return canvas, alpha
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -1,6 +1,6 @@
 """Many clients at once for a while: counts, percentiles, and whether every image is really there.
 
-usage: python -m tests.bench.load [--clients 32] [--seconds 60] [--json FILE]
+usage: python -m tests.bench.load [--clients 32] [--seconds 60] [--preserve auto] [--json FILE]
 
 Clients ask for one image each, over and over, with the shipped configuration. Afterwards every URL
 is fetched and decoded, and the store is compared with the answers.
@@ -24,7 +24,9 @@ from PIL import Image
 from tests.bench.service import PHOTO, progress, running
 
 
-async def client(url: str, number: int, until: float, seen: list[tuple[int, float, str]]) -> None:
+async def client(
+    url: str, preserve: str, number: int, until: float, seen: list[tuple[int, float, str]]
+) -> None:
     """Ask until the time is over; a 429 waits as long as it says."""
     models = ("stable-diffusion", "controlnet")
     photo = PHOTO.read_bytes()
@@ -34,6 +36,7 @@ async def client(url: str, number: int, until: float, seen: list[tuple[int, floa
                 "prompt": "Perfume backdrop",
                 "model": models[number % 2],
                 "num_images": "1",
+                "preserve_product": preserve,
                 "steps": str(8 + number % 8),
             }
             begun = time.monotonic()
@@ -46,10 +49,12 @@ async def client(url: str, number: int, until: float, seen: list[tuple[int, floa
                 await asyncio.sleep(float(answer.headers["retry-after"]))
 
 
-async def load(url: str, clients: int, seconds: float) -> list[tuple[int, float, str]]:
+async def load(
+    url: str, preserve: str, clients: int, seconds: float
+) -> list[tuple[int, float, str]]:
     seen: list[tuple[int, float, str]] = []
     until = time.monotonic() + seconds
-    await asyncio.gather(*(client(url, number, until, seen) for number in range(clients)))
+    await asyncio.gather(*(client(url, preserve, number, until, seen) for number in range(clients)))
     return seen
 
 
@@ -76,12 +81,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--preserve", choices=("auto", "false"), default="auto")
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
     with running() as (url, pid):
         idle = memory_mb(pid)
         progress(f"{options.clients} clients for {options.seconds:g} s")
-        seen = asyncio.run(load(url, options.clients, options.seconds))
+        seen = asyncio.run(load(url, options.preserve, options.clients, options.seconds))
         images = [image for status, _, image in seen if status == 200]
         progress(f"fetching {len(images)} images")
         wrong = asyncio.run(broken(url, images))

@@ -1,6 +1,6 @@
 """Time outside the engine of a request for one 512x512 image through HTTP, part by part.
 
-usage: python -m tests.bench.overhead [--requests 40] [--json FILE]
+usage: python -m tests.bench.overhead [--requests 40] [--preserve auto] [--json FILE]
 
 The shipped demo weights make the images, in few steps. The service says in `Server-Timing` where a
 request's time went, and the client sees the whole. `encode` and `store` happen in one chain of
@@ -29,11 +29,12 @@ SIDE = 512
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=40)
+    parser.add_argument("--preserve", choices=("auto", "false"), default="false")
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
     with running(size=SIDE, steps=2) as (url, _):
         progress(f"{options.requests} requests, one after the other")
-        rows, image = measure(url, options.requests)
+        rows, image = measure(url, options.requests, options.preserve)
     medians = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
     medians["encode"] = encode_ms(image)
     medians["store"] = medians["encode and store"] - medians["encode"]
@@ -44,14 +45,14 @@ def main() -> None:
         options.json.write_text(json.dumps(medians, indent=1))
 
 
-def measure(url: str, requests: int) -> tuple[list[dict[str, float]], bytes]:
+def measure(url: str, requests: int, preserve: str) -> tuple[list[dict[str, float]], bytes]:
     """Rows of milliseconds by part, and the last image."""
     photo = sample()
     rows = []
     with httpx.Client(base_url=url, timeout=60) as client:
         for number in range(requests + 3):
             begun = time.perf_counter()
-            answer = generate(client, photo, seed=number)
+            answer = generate(client, photo, seed=number, preserve_product=preserve)
             whole = (time.perf_counter() - begun) * 1000
             answer.raise_for_status()
             parts = dict(

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storage.errors import InvalidObjectName, ObjectNotFound
+from storage.lineage import Lineage
 from storage.records import Records
+from storage.retention import sweep
 from storage.store import ImageStore
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
@@ -89,6 +91,12 @@ def test_a_listing_is_sorted_and_of_one_folder(store: ImageStore) -> None:
     assert [info.name for info in store.list("generated/")] == sorted(names)
     assert [info.name for info in store.list("sources/")] == [source]
     assert [info.name for info in store.list("")] == sorted([source, *names])
+    pairs = [f"references/{key(one)}{key(two)}.json" for one, two in ((1, 2), (1, 3), (2, 1))]
+    for name in pairs:
+        store.put(name, name.encode(), "application/json")
+    assert [info.name for info in store.list(f"references/{key(1)}")] == pairs[:2]
+    assert [info.name for info in store.list("references/")] == pairs
+    assert list(store.list(f"references/{key(3)}")) == []
     for info in store.list(""):
         assert info.size == len(info.name)
         assert info.modified.utcoffset() == timedelta(0)
@@ -117,6 +125,8 @@ def test_no_method_takes_another_name(store: ImageStore, name: str) -> None:
         store.delete(name)
     with pytest.raises(InvalidObjectName):
         store.list(name or "..")
+    with pytest.raises(InvalidObjectName):
+        store.list(f"generated/{key(1)[:-1]}")
 
 
 def test_check_leaves_nothing_behind(store: ImageStore) -> None:
@@ -139,12 +149,29 @@ def test_records_keep_results_and_sweep_them(store: ImageStore) -> None:
     records = Records(store)
     recipe = {"prompt": "Perfume backdrop, \u2603 \ud800", "seeds": [1, 2], "mask": None}
     records.save(key(1), PNG, recipe)
-    records.save_source(key(2), PNG)
+    lineage = Lineage(store)
+    lineage.refer(key(2), [key(1)])
+    lineage.save_source(key(2), PNG)
+    lineage.save_mask(key(2), PNG + b"product")
     assert records.load_image(key(1)).data == PNG
     assert records.load_recipe(key(1)) == recipe
-    assert records.load_source(key(2)).data == PNG
+    assert lineage.load_source(key(2)).data == PNG
+    assert lineage.load_mask(key(2)) == PNG + b"product"
     now = datetime.now(UTC)
-    assert records.sweep(timedelta(days=1), now) == 0
-    assert len(list(store.list(""))) == 3
-    assert records.sweep(timedelta(days=1), now + timedelta(days=2)) == 2
+    assert sweep(store, timedelta(days=1), now) == 0
+    assert len(list(store.list(""))) == 5
+    assert sweep(store, timedelta(days=1), now + timedelta(days=2)) == 2
+    assert list(store.list("")) == []
+
+
+def test_a_source_goes_with_its_last_result(store: ImageStore) -> None:
+    records, lineage = Records(store), Lineage(store)
+    lineage.refer(key(9), [key(1), key(2)])
+    lineage.save_source(key(9), PNG)
+    lineage.save_mask(key(9), PNG)
+    for number in (1, 2):
+        records.save(key(number), PNG, {})
+    records.delete(key(1), [key(9)])
+    assert lineage.load_mask(key(9)) == PNG
+    records.delete(key(2), [key(9)])
     assert list(store.list("")) == []

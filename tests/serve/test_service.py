@@ -87,6 +87,7 @@ def test_variation_of_a_result(cluster):
 
 def test_events_stream_while_the_images_are_made(cluster):
     data = {"prompt": "p", "model": "stable-diffusion", "num_images": "2", "steps": "10"}
+    data["preserve_product"] = "false"
     with cluster.client.stream(
         "POST",
         "/api/generate",
@@ -152,7 +153,12 @@ def test_413(cluster):
 
 
 def limited(cluster: Cluster, **fields: object) -> httpx.Response:
-    data = {"prompt": "p", "model": "stable-diffusion", "num_images": "1"}
+    data = {
+        "prompt": "p",
+        "model": "stable-diffusion",
+        "num_images": "1",
+        "preserve_product": "false",
+    }
     data.update({name: str(value) for name, value in fields.items()})
     return cluster.client.post(
         f"{LIMITED}/api/generate", data=data, files={"image": ("a.png", png())}, headers=AUTH
@@ -166,7 +172,7 @@ def test_results_in_an_s3_bucket_are_served_through_the_ingress(cluster):
     assert answer.status_code == 200
     assert "max-age=3" in answer.headers["cache-control"]
     body = {"image_url": url, "prompt": "p", "model": "stable-diffusion", "num_images": 1}
-    body["steps"] = 2
+    body |= {"steps": 2, "preserve_product": False}
     again = cluster.client.post(f"{LIMITED}/api/variation", json=body, headers=AUTH)
     assert again.status_code == 200, again.text
 
@@ -182,7 +188,13 @@ def test_429_while_there_is_no_room(cluster):
     with cluster.client.stream(
         "POST",
         f"{LIMITED}/api/generate",
-        data={"prompt": "p", "model": "stable-diffusion", "steps": "200", "num_images": "2"},
+        data={
+            "prompt": "p",
+            "model": "stable-diffusion",
+            "steps": "200",
+            "num_images": "2",
+            "preserve_product": "false",
+        },
         files={"image": ("a.png", png())},
         headers={**AUTH, "Accept": "text/event-stream"},
     ) as busy:
@@ -236,6 +248,7 @@ def test_a_replica_that_dies_is_replaced_and_its_image_made_again(cluster):
             "num_images": "1",
             "seed": "3",
             "steps": "100",
+            "preserve_product": "false",
         },
         files={"image": ("a.png", png())},
         headers={"Accept": "text/event-stream"},
@@ -252,7 +265,13 @@ def test_a_disconnect_frees_its_places(cluster):
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(
                 f"{cluster.url}{LIMITED}/api/generate",
-                data={"prompt": "p", "model": "stable-diffusion", "steps": "200", "num_images": 1},
+                data={
+                    "prompt": "p",
+                    "model": "stable-diffusion",
+                    "steps": "200",
+                    "num_images": 1,
+                    "preserve_product": "false",
+                },
                 files={"image": ("a.png", png())},
                 headers=AUTH,
                 timeout=httpx.Timeout(30, read=0.3),

@@ -70,7 +70,11 @@ def test_the_walk_reaches_every_level():
         assert place in places
 
 
-@pytest.mark.parametrize("place", list(keys(DOCUMENT)), ids=lambda place: ".".join(map(str, place)))
+# What a runtime_env holds is Ray's to read, and names of variables are free.
+OURS = [place for place in keys(DOCUMENT) if "runtime_env" not in place[:-1]]
+
+
+@pytest.mark.parametrize("place", OURS, ids=lambda place: ".".join(map(str, place)))
 def test_a_misspelled_key_is_refused_and_named(tmp_path, place):
     wrong = f"{place[-1]}x"
     error = refusal(tmp_path, changed(place, key=wrong))

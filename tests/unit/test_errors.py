@@ -27,6 +27,7 @@ STATUSES = {
     "InvalidRequest": (400, "invalid_request"),
     "UnknownModel": (400, "unknown_model"),
     "InvalidImage": (400, "invalid_image"),
+    "ProductNotFound": (400, "product_not_found"),
     "ForeignImage": (400, "foreign_image_url"),
     "Unauthorized": (401, "unauthorized"),
     "ImageNotFound": (404, "not_found"),

@@ -16,15 +16,19 @@ from hypothesis import strategies as st
 
 from deployments import jobs
 from deployments.jobs import (
+    Fidelity,
+    FinishedImage,
     GeneratedImage,
     ImageJob,
     Photo,
     PreparedPhoto,
+    Product,
     Progress,
     Recipe,
     StoredImage,
 )
 
+MASK = np.arange(4 * 6, dtype=np.uint8).reshape(4, 6)
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 JOB = ImageJob("ab" * 16, "Perfume", "people", 7, 20, 7.5, 0.8)
 RECIPE = Recipe(
@@ -34,6 +38,8 @@ RECIPE = Recipe(
     source="result",
     source_key="5e" * 16,
     photo_key="f0" * 16,
+    mask_key="3a" * 16,
+    fidelity=Fidelity(1.0, 0.97),
     version="1.2.3",
     created="2026-01-02T03:04:05+00:00",
     prompt="Grün 🌿",
@@ -42,13 +48,19 @@ RECIPE = Recipe(
     steps=20,
     guidance_scale=7.5,
     strength=0.8,
+    control_scale=1.0,
+    control_start=0.0,
+    control_end=1.0,
 )
 EXAMPLES = [
-    Photo(PIXELS),
-    PreparedPhoto(PIXELS),
+    Photo(PIXELS, MASK),
+    Product(PIXELS, MASK),
+    Fidelity(1.0, 0.97),
+    PreparedPhoto(PIXELS, MASK),
     JOB,
     Progress(1, 16),
     GeneratedImage(PIXELS, 0.1, 0.2, "demo@1", ("cut",)),
+    FinishedImage(b"png", Fidelity(1.0, 0.97)),
     StoredImage(b"png", "etag", datetime(2026, 1, 2, tzinfo=UTC)),
     RECIPE,
 ]
@@ -111,7 +123,8 @@ def test_there_are_never_more_denoising_steps_than_steps(steps, strength):
 def test_the_document_holds_every_field_and_is_json():
     document = RECIPE.document()
     assert set(document) == {field.name for field in fields(Recipe)}
-    assert Recipe(**json.loads(json.dumps(document))) == RECIPE
+    read = json.loads(json.dumps(document))
+    assert Recipe(**{**read, "fidelity": Fidelity(**read["fidelity"])}) == RECIPE
 
 
 def test_the_public_part_says_how_and_not_from_what():
@@ -119,6 +132,7 @@ def test_the_public_part_says_how_and_not_from_what():
     assert public == {
         "model": "controlnet",
         "scheduler": "dpmpp_2m",
+        "fidelity": '{"pixels": 1.0, "shape": 0.97}',
         "version": "1.2.3",
         "created": "2026-01-02T03:04:05+00:00",
         "prompt": "Grün 🌿",
@@ -127,10 +141,14 @@ def test_the_public_part_says_how_and_not_from_what():
         "steps": "20",
         "guidance_scale": "7.5",
         "strength": "0.8",
+        "control_scale": "1.0",
+        "control_start": "0.0",
+        "control_end": "1.0",
     }
 
 
 def test_the_public_part_holds_no_key_and_no_place():
     shown = " ".join(RECIPE.public().values())
-    for private in (RECIPE.weights, "/srv", RECIPE.source_key, RECIPE.photo_key, "result"):
+    keys = (RECIPE.source_key, RECIPE.photo_key, RECIPE.mask_key)
+    for private in (RECIPE.weights, "/srv", "result", *keys):
         assert private not in shown

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from deployments.config import read_config
-from deployments.settings import IngressSettings, ModelSettings, StorageSettings
+from deployments.settings import IngressSettings, ModelSettings, StorageSettings, StudioSettings
 from storage.settings import FilesystemSettings, MinioSettings
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -60,6 +60,7 @@ def test_the_json_is_json() -> None:
     [
         ("Under `args.models`, one entry for each model:", keys(ModelSettings)),
         ("Under `args.ingress`:", keys(IngressSettings)),
+        ("Under `args.studio`:", keys(StudioSettings)),
         (
             "Under `args.storage`:",
             {
@@ -73,7 +74,7 @@ def test_the_json_is_json() -> None:
             },
         ),
     ],
-    ids=["models", "ingress", "storage"],
+    ids=["models", "ingress", "studio", "storage"],
 )
 def test_the_tables_name_every_key_and_its_default(heading: str, wanted: dict[str, object]) -> None:
     told = table(heading)

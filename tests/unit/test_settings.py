@@ -13,9 +13,11 @@ from deployments.settings import (
     AppArgs,
     CorsSettings,
     IngressSettings,
+    LoraSettings,
     ModelSettings,
     Settings,
     StorageSettings,
+    StudioSettings,
     UploadLimits,
 )
 from storage.settings import FilesystemSettings, MinioSettings
@@ -23,9 +25,11 @@ from storage.settings import FilesystemSettings, MinioSettings
 MODEL = {"id": "m", "name": "M"}
 KINDS: list[tuple[type[Settings], dict[str, Any]]] = [
     (ModelSettings, MODEL),
+    (LoraSettings, {"weights": "/lora"}),
     (UploadLimits, {}),
     (CorsSettings, {}),
     (IngressSettings, {}),
+    (StudioSettings, {}),
     (StorageSettings, {}),
     (AppArgs, {}),
 ]
@@ -36,10 +40,15 @@ DEFAULTS = {
         "family": "sd",
         "weights": "demo",
         "revision": None,
+        "vae": None,
+        "vae_revision": None,
+        "loras": (),
         "controlnet": None,
         "controlnet_revision": None,
         "control_map": "canny",
         "control_scale": 1.0,
+        "control_start": 0.0,
+        "control_end": 1.0,
         "scheduler": "dpmpp_2m",
         "size": 512,
         "steps": 20,
@@ -48,9 +57,17 @@ DEFAULTS = {
         "strength": 0.8,
         "device": "auto",
         "dtype": "auto",
+        "backend": "auto",
+        "compile": False,
         "threads": None,
-        "max_rows": 16,
+        "max_rows": None,
         "max_waiting": 64,
+    },
+    LoraSettings: {
+        "weights": "/lora",
+        "revision": None,
+        "file": "pytorch_lora_weights.safetensors",
+        "scale": 1.0,
     },
     UploadLimits: {
         "max_body_bytes": 33_554_432,
@@ -69,6 +86,7 @@ DEFAULTS = {
         "cors": CorsSettings(),
         "limits": UploadLimits(),
     },
+    StudioSettings: {"max_output_side": 1536, "contact_shadow": 0.0, "shape_floor": 0.8},
     StorageSettings: {
         "store": FilesystemSettings(path="data"),
         "retention_s": None,
@@ -79,18 +97,27 @@ DEFAULTS = {
 # The lowest and the highest value of every number, each followed by the next that is refused.
 BOUNDS: list[tuple[type[Settings], str, list[Any], list[Any]]] = [
     (ModelSettings, "control_scale", [0, 2], [-0.1, 2.1]),
+    (ModelSettings, "control_start", [0, 0.99], [-0.1, 1]),
+    (ModelSettings, "control_end", [0.01, 1], [0, 1.1]),
     (ModelSettings, "size", [64, 2048], [56, 2056, 100, 512.5]),
     (ModelSettings, "steps", [1, 100], [0, 201]),
     (ModelSettings, "max_steps", [20, 200], [0, 201]),
     (ModelSettings, "guidance_scale", [0, 30], [-0.1, 30.1]),
     (ModelSettings, "strength", [0.001, 1], [0, 1.001]),
     (ModelSettings, "threads", [1, None], [0]),
-    (ModelSettings, "max_rows", [2, 256], [1, 257]),
+    (ModelSettings, "max_rows", [2, 256, None], [1, 257]),
     (ModelSettings, "max_waiting", [1, 10_000], [0, 10_001]),
     (ModelSettings, "scheduler", ["ddim", "pndm"], ["dpm", ""]),
     (ModelSettings, "device", ["auto", "cpu", "cuda"], ["gpu"]),
     (ModelSettings, "dtype", ["auto", "float32", "float16", "bfloat16"], ["fp16"]),
-    (ModelSettings, "family", ["sd"], ["flux"]),
+    (ModelSettings, "backend", ["auto", "torch", "openvino"], ["onnx"]),
+    (ModelSettings, "compile", [True, False], ["maybe"]),
+    (ModelSettings, "family", ["sd", "sdxl"], ["flux", "sd3"]),
+    (ModelSettings, "vae", ["demo", "/models/taesd", None], [""]),
+    (ModelSettings, "loras", [(LoraSettings(weights="/lora"),), ()], ["/lora", [{"scale": 1}]]),
+    (LoraSettings, "weights", ["/lora"], [""]),
+    (LoraSettings, "file", ["a.safetensors", "b/a.safetensors"], ["a.bin", "/a.safetensors", ""]),
+    (LoraSettings, "scale", [-4, 0, 4], [-4.1, 4.1, "much"]),
     (ModelSettings, "control_map", ["canny"], ["depth"]),
     (ModelSettings, "weights", ["demo", "/models/sd"], [""]),
     (ModelSettings, "name", ["x", "x" * 100], ["", "x" * 101]),
@@ -102,6 +129,9 @@ BOUNDS: list[tuple[type[Settings], str, list[Any], list[Any]]] = [
     (IngressSettings, "max_prompt_chars", [1, 20_000], [0, 20_001]),
     (IngressSettings, "max_waiting_images", [8, 10_000], [0, 10_001]),
     (IngressSettings, "deadline_s", [0.01, 86_400], [0, 86_401, "soon"]),
+    (StudioSettings, "max_output_side", [64, 8192], [63, 8193]),
+    (StudioSettings, "contact_shadow", [0, 1], [-0.1, 1.1]),
+    (StudioSettings, "shape_floor", [0, 1], [-0.1, 1.1]),
     (StorageSettings, "retention_s", [0.01, None], [0, -1]),
     (StorageSettings, "sweep_interval_s", [0.01], [0, -1]),
 ]
@@ -140,7 +170,14 @@ def test_bounds(kind, name, taken, refused):
 
 def test_every_number_and_choice_has_its_bounds_tested():
     tested = {(kind, name) for kind, name, _, _ in BOUNDS}
-    free = {"id", "revision", "controlnet", "controlnet_revision", "public_base_url"}
+    free = {
+        "id",
+        "revision",
+        "vae_revision",
+        "controlnet",
+        "controlnet_revision",
+        "public_base_url",
+    }
     for kind, _ in KINDS[:-1]:
         for name, field in kind.model_fields.items():
             nested = isinstance(field.default, BaseModel)
@@ -199,6 +236,12 @@ def test_there_is_a_model():
 def test_more_steps_than_the_most_are_refused():
     with pytest.raises(ValidationError, match="steps 20 of model 'm' is over its max_steps 19"):
         made(ModelSettings, max_steps=19)
+
+
+@pytest.mark.parametrize("start", [0.5, 0.7])
+def test_a_controlnet_that_ends_before_it_begins_is_refused(start):
+    with pytest.raises(ValidationError, match=f"control_start {start} of model 'm' is not under"):
+        made(ModelSettings, control_start=start, control_end=0.5)
 
 
 def test_the_largest_request_must_find_room():

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
 import httpx
 import numpy as np
 from fastapi import FastAPI
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from deployments.errors import ImageNotFound
 from deployments.ingress.api import create_api
+from deployments.ingress.backends import Backends
 from deployments.ingress.keys import KeyRing
 from deployments.ingress.service import Service
-from deployments.jobs import GeneratedImage, ImageJob, PreparedPhoto, Progress, StoredImage
-from deployments.settings import IngressSettings, ModelSettings
+from deployments.jobs import (
+    GeneratedImage,
+    ImageJob,
+    Mask,
+    Pixels,
+    PreparedPhoto,
+    Progress,
+    StoredImage,
+)
+from deployments.settings import IngressSettings, ModelSettings, StudioSettings
 from deployments.studio.deployment import Studio
 from storage.errors import ObjectNotFound
 from storage.filesystem import FilesystemStore
+from storage.lineage import Lineage
 from storage.records import Records
+from storage.store import ImageStore
 
 CATALOG = (
     ModelSettings(id="stable-diffusion", name="Stable Diffusion", size=64, steps=4, max_steps=50),
@@ -36,12 +47,15 @@ class ScriptedModels:
     Attributes:
         gate: Cleared, every job waits before its image.
         failures: Raised by the next calls, one each.
+        jobs: Every job that was asked for.
+        photos: What each was to start from.
         cancelled: Keys of jobs that were given up.
     """
 
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     failures: list[Exception] = field(default_factory=list)
     jobs: list[ImageJob] = field(default_factory=list)
+    photos: list[PreparedPhoto] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
 
@@ -52,7 +66,8 @@ class ScriptedModels:
         if self.failures:
             raise self.failures.pop(0)
         try:
-            height, width, _ = (await photo).pixels.shape
+            self.photos.append(await photo)
+            height, width, _ = self.photos[-1].pixels.shape
             for step in range(1, job.denoising_steps + 1):
                 if progress:
                     yield Progress(step, job.denoising_steps)
@@ -65,34 +80,52 @@ class ScriptedModels:
 
 
 class StoredResults:
-    """The real records over a real folder."""
+    """The real records over a real store."""
 
-    def __init__(self, records: Records) -> None:
-        self.records = records
+    def __init__(self, store: ImageStore) -> None:
+        self.records = Records(store)
 
-    async def save(
-        self, key: str, png: Awaitable[bytes], recipe: Mapping[str, str | int | float]
-    ) -> None:
-        self.records.save(key, await png, recipe)
-
-    async def save_source(self, key: str, png: Awaitable[bytes]) -> None:
-        self.records.save_source(key, await png)
+    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
+        self.records.save(key, png, recipe)
 
     async def load_image(self, key: str) -> StoredImage:
-        try:
-            stored = self.records.load_image(key)
-        except ObjectNotFound:
-            raise ImageNotFound("the image does not exist, or no longer") from None
+        stored = found(self.records.load_image, key)
         return StoredImage(stored.data, stored.etag, stored.modified)
 
     async def load_recipe(self, key: str) -> Mapping[str, object]:
-        try:
-            return self.records.load_recipe(key)
-        except ObjectNotFound:
-            raise ImageNotFound("the image does not exist, or no longer") from None
+        return found(self.records.load_recipe, key)
 
-    async def delete(self, key: str) -> None:
-        self.records.delete(key)
+    async def delete(self, key: str, sources: Sequence[str]) -> None:
+        self.records.delete(key, sources)
+
+
+class StoredSources:
+    """The real lineage over a real store."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self.lineage = Lineage(store)
+
+    async def refer(self, source: str, results: Sequence[str]) -> None:
+        self.lineage.refer(source, results)
+
+    async def save_photo(self, key: str, png: Awaitable[bytes]) -> None:
+        self.lineage.save_source(key, await png)
+
+    async def save_product(self, key: str, png: Awaitable[bytes]) -> None:
+        self.lineage.save_mask(key, await png)
+
+    def load_product(self, key: str) -> Awaitable[bytes]:
+        async def load() -> bytes:
+            return found(self.lineage.load_mask, key)
+
+        return Shared(load())
+
+
+def found(load, key: str):
+    try:
+        return load(key)
+    except ObjectNotFound as error:
+        raise ImageNotFound(f"there is no {error.name}") from None
 
 
 class Shared:
@@ -105,18 +138,49 @@ class Shared:
         return self._task.__await__()
 
 
-class SharedStudio:
+class CornerFinder:
+    """Marks what is not of the colour of the upper left corner, where the network would search.
+
+    Attributes:
+        searched: Pictures it looked at.
+    """
+
     def __init__(self) -> None:
-        self._studio = Studio()
+        self.searched: list[Pixels] = []
 
-    def prepare(self, photo, size):
-        return Shared(self._studio.prepare(photo, size))
+    def coarse(self, pixels: Pixels) -> Mask:
+        self.searched.append(pixels)
+        far = np.abs(pixels.astype(int) - pixels[0, 0]).max(axis=2) > 60
+        return np.where(far, 255, 0).astype(np.uint8)
 
-    def finish(self, image, recipe):
-        return Shared(self._studio.finish(image, recipe))
 
-    def encode_source(self, photo):
-        return Shared(self._studio.encode_source(photo))
+class SharedStudio:
+    """The real studio, but for the network."""
+
+    def __init__(self, settings: StudioSettings) -> None:
+        self.finder = CornerFinder()
+        self.sought = 0
+        self._studio = Studio(settings, finder=self.finder)
+
+    def find_product(self, photo, mask):
+        self.sought += 1
+        return Shared(self._studio.find_product(photo, mask))
+
+    def restore_product(self, png):
+        return Shared(self._with(self._studio.restore_product, png))
+
+    def prepare(self, photo, product, size):
+        return Shared(self._with(self._studio.prepare, photo, product, size))
+
+    def finish(self, image, recipe, product):
+        return Shared(self._with(self._studio.finish, image, recipe, product))
+
+    def encode_source(self, source):
+        return Shared(self._with(self._studio.encode_source, source))
+
+    async def _with(self, method, *args):
+        """Awaitables among the arguments arrive as their values, as behind a handle."""
+        return await method(*[await arg if isinstance(arg, Shared) else arg for arg in args])
 
 
 @dataclass
@@ -126,42 +190,76 @@ class Surface:
     app: FastAPI
     client: httpx.AsyncClient
     models: ScriptedModels
+    studio: SharedStudio
     results: StoredResults
+    sources: StoredSources
+    store: FilesystemStore
     service: Service
 
-    async def generate(self, photo: bytes | None = None, **fields: object) -> httpx.Response:
+    async def generate(
+        self, photo: bytes | None = None, mask: bytes | None = None, **fields: object
+    ) -> httpx.Response:
         data = {"prompt": "Perfume backdrop", "model": "stable-diffusion"}
         data.update({name: str(value) for name, value in fields.items()})
         files = {"image": ("photo.png", png() if photo is None else photo, "image/png")}
+        if mask is not None:
+            files["product_mask"] = ("mask.png", mask, "image/png")
         return await self.client.post("/api/generate", data=data, files=files)
+
+    async def vary(self, url: str, **fields: object) -> httpx.Response:
+        body = {"image_url": url, "prompt": "Change background to forest", "model": "controlnet"}
+        return await self.client.post("/api/variation", json={**body, **fields})
+
+    def names(self) -> list[str]:
+        return [info.name for info in self.store.list("")]
 
 
 def surface(
     folder: object,
     settings: IngressSettings | None = None,
     *,
+    studio: StudioSettings | None = None,
     retention_s: float | None = None,
     keys: KeyRing | None = None,
 ) -> Surface:
     settings = settings or IngressSettings()
     models = ScriptedModels()
     models.gate.set()
-    results = StoredResults(Records(FilesystemStore(folder)))
+    store = FilesystemStore(folder)
+    studio_settings = studio or StudioSettings()
+    shared, results, sources = (
+        SharedStudio(studio_settings),
+        StoredResults(store),
+        StoredSources(store),
+    )
     service = Service(
         catalog=CATALOG,
         settings=settings,
-        studio=SharedStudio(),
-        models=models,
-        results=results,
+        backends=Backends(shared, models, results, sources),
+        shape_floor=studio_settings.shape_floor,
         version="0",
     )
     app = create_api(service, settings, version="0", retention_s=retention_s, keys=keys)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://shop.test")
-    return Surface(app, client, models, results, service)
+    return Surface(app, client, models, shared, results, sources, store, service)
 
 
-def png(width: int = 48, height: int = 32, colour: tuple[int, int, int] = (200, 30, 30)) -> bytes:
+def png(
+    width: int = 48,
+    height: int = 32,
+    colour: tuple[int, int, int] = (200, 30, 30),
+    product: tuple[int, int, int] | None = (20, 60, 220),
+) -> bytes:
+    """A photo of a box on a plain ground; without a product only the ground."""
+    image = Image.new("RGB", (width, height), colour)
+    if product is not None:
+        box = [width // 3, height // 4, width * 2 // 3, height * 3 // 4]
+        ImageDraw.Draw(image).rectangle(box, fill=product)
     buffer = BytesIO()
-    Image.new("RGB", (width, height), colour).save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def key_of(url: str) -> str:
+    return url.rsplit("/", 1)[1].removesuffix(".png")

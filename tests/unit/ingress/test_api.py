@@ -30,7 +30,9 @@ async def test_generate_answers_the_contract(api):
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
-    assert list(body) == ["images", "model_used", "prompt_used", "seeds", "warnings"]
+    assert list(body) == [
+        "images", "model_used", "prompt_used", "seeds", "fidelity", "warnings",
+    ]  # fmt: skip
     assert len(set(body["images"])) == 4
     assert all(URL.fullmatch(url) for url in body["images"])
     assert body["model_used"] == "stable-diffusion"
@@ -104,7 +106,7 @@ async def test_recipe_is_stored_beside_the_image(api):
     assert recipe["negative_prompt"] == "text"
     assert recipe["scheduler"] == "dpmpp_2m"
     assert recipe["source"] == "upload"
-    source = api.results.records.load_source(recipe["source_key"])
+    source = api.sources.lineage.load_source(recipe["source_key"])
     assert Image.open(BytesIO(source.data)).getpixel((0, 0)) == (200, 30, 30)
 
 
@@ -212,6 +214,7 @@ async def test_events_arrive_as_they_happen(api):
     done = seen[-1][1]
     assert [images[0]["url"], images[1]["url"]] == done["images"]
     assert [images[0]["seed"], images[1]["seed"]] == done["seeds"] == [1, 2]
+    assert [images[0]["fidelity"], images[1]["fidelity"]] == done["fidelity"]
 
 
 async def test_a_failure_ends_the_event_stream_with_an_error(api):
@@ -261,11 +264,19 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert form["properties"]["model"]["enum"] == ["stable-diffusion", "controlnet"]
     assert form["properties"]["prompt"]["maxLength"] == 2000
     assert all("description" in field for field in form["properties"].values())
+    assert form["properties"]["preserve_product"]["enum"] == ["auto", "true", "false"]
+    assert form["properties"]["product_mask"]["type"] == "string"
+    body = document["components"]["schemas"]["VariationBody"]["properties"]
+    assert body["preserve_product"]["enum"] == ["auto", "true", "false", True, False]
+    assert body["preserve_product"]["default"] == "auto"
+    assert "product_mask" not in body
     generate = document["paths"]["/api/generate"]["post"]
     statuses = ["200", "400", "401", "404", "413", "429", "500", "503", "504"]
     assert sorted(generate["responses"]) == statuses
     assert "text/event-stream" in generate["responses"]["200"]["content"]
     assert "Retry-After" in generate["responses"]["429"]["headers"]
+    removal = document["paths"]["/generated/{key}.png"]["delete"]
+    assert sorted(removal["responses"]) == ["204", "401", "404", "500", "503"]
 
 
 async def test_docs_need_no_other_server(api):

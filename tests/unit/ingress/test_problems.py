@@ -162,6 +162,9 @@ async def test_wrong_methods_are_405(api):
     problem(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"
     problem(await api.client.delete("/api/models"), 405, "method_not_allowed")
+    answer = await api.client.put(f"/generated/{'0' * 32}.png")
+    problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "DELETE, GET, HEAD"
 
 
 async def test_a_large_body_is_413(tmp_path):

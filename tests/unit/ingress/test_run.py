@@ -13,51 +13,84 @@ import pytest
 
 from deployments.errors import DeadlineExceeded, ReplicaLost, Unavailable
 from deployments.ingress.admission import Admission
-from deployments.ingress.run import ImageProgress, ImageStored, Run, Source
+from deployments.ingress.backends import Backends
+from deployments.ingress.events import ImageProgress, ImageStored
+from deployments.ingress.origins import Origin, open_upload
+from deployments.ingress.run import Run
 from deployments.ingress.urls import new_key
 from deployments.jobs import GeneratedImage, ImageJob, Photo
+from deployments.settings import StudioSettings
 from storage.filesystem import FilesystemStore
-from storage.records import Records
-from tests.unit.ingress.memory import CATALOG, ScriptedModels, SharedStudio, StoredResults
+from tests.unit.ingress.memory import (
+    CATALOG,
+    ScriptedModels,
+    SharedStudio,
+    StoredResults,
+    StoredSources,
+)
 
 PHOTO = Photo(np.full((32, 48, 3), 200, dtype=np.uint8))
+PHOTO.pixels[8:24, 16:32] = (20, 60, 220)
 MODEL = CATALOG[0]
 LIMIT = 8
 
 
-class WatchedResults(StoredResults):
-    """The real records; notes what is asked of them, and waits or fails where a test says so."""
+class Watched:
+    """What is asked of a part; it fails where a test says so."""
 
-    def __init__(self, records: Records) -> None:
-        super().__init__(records)
+    def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self.failing: dict[str, Exception] = {}
-        self.source_gate = asyncio.Event()
-        self.source_gate.set()
-        self.save_gate = asyncio.Event()
-        self.save_gate.set()
 
-    def _note(self, call: str, key: str) -> None:
+    def note(self, call: str, key: str) -> None:
         self.calls.append((call, key))
         if call in self.failing:
             raise self.failing[call]
 
+    def keys(self, call: str) -> list[str]:
+        return [key for name, key in self.calls if name == call]
+
+
+class WatchedResults(StoredResults):
+    """The real records, watched."""
+
+    def __init__(self, store: FilesystemStore, watched: Watched) -> None:
+        super().__init__(store)
+        self.watched = watched
+        self.save_gate = asyncio.Event()
+        self.save_gate.set()
+
     async def save(self, key, png, recipe):
-        self._note("save", key)
+        self.watched.note("save", key)
         await super().save(key, png, recipe)
         await self.save_gate.wait()
 
-    async def save_source(self, key, png):
-        await self.source_gate.wait()
-        self._note("save_source", key)
-        await super().save_source(key, png)
+    async def delete(self, key, sources):
+        self.watched.note("delete", key)
+        await super().delete(key, sources)
 
-    async def delete(self, key):
-        self._note("delete", key)
-        await super().delete(key)
 
-    def keys(self, call: str) -> list[str]:
-        return [key for name, key in self.calls if name == call]
+class WatchedSources(StoredSources):
+    """The real lineage, watched."""
+
+    def __init__(self, store: FilesystemStore, watched: Watched) -> None:
+        super().__init__(store)
+        self.watched = watched
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def refer(self, source, results):
+        self.watched.note("refer", source)
+        await super().refer(source, results)
+
+    async def save_photo(self, key, png):
+        await self.gate.wait()
+        self.watched.note("save_photo", key)
+        await super().save_photo(key, png)
+
+    async def save_product(self, key, png):
+        self.watched.note("save_product", key)
+        await super().save_product(key, png)
 
 
 class World:
@@ -65,27 +98,41 @@ class World:
 
     def __init__(self, folder) -> None:
         self.folder = folder
+        self.store = FilesystemStore(folder)
         self.admission = Admission(MODEL.id, LIMIT)
         self.models = ScriptedModels()
         self.models.gate.set()
-        self.results = WatchedResults(Records(FilesystemStore(folder)))
-        self.studio = SharedStudio()
+        self.watched = Watched()
+        self.results = WatchedResults(self.store, self.watched)
+        self.sources = WatchedSources(self.store, self.watched)
+        self.studio = SharedStudio(StudioSettings())
 
-    def run(self, images: int = 3, *, kind: Any = "upload", **settings: Any) -> Run:
-        key = new_key()
+    def run(
+        self, images: int = 3, *, kind: Any = "upload", preserve: Any = "auto", **settings: Any
+    ) -> Run:
         self.admission.take(images)
+        backends = Backends(self.studio, self.models, self.results, self.sources)
         jobs = [ImageJob(new_key(), "p", "", seed, 4, 3.0, 1.0) for seed in range(images)]
+
+        async def origin(refer) -> Origin:
+            if kind == "upload":
+                return await open_upload(backends, PHOTO, None, preserve)
+            key = new_key()
+            await refer([key])
+            return Origin(PHOTO, None, "result", new_key(), key, None, None, ())
+
         return Run(
             model=MODEL,
             jobs=jobs,
-            source=Source(PHOTO, kind, key, key),
+            origin=origin,
             admission=self.admission,
-            studio=self.studio,
-            models=self.models,
-            results=self.results,
+            backends=backends,
             version="0",
-            **{"deadline_s": 30.0, "progress": False, **settings},
+            **{"shape_floor": 0.5, "deadline_s": 30.0, "progress": False, **settings},
         )
+
+    def names(self) -> list[str]:
+        return [info.name for info in self.store.list("")]
 
     def stored(self) -> list[str]:
         return sorted(path.stem for path in (self.folder / "generated").glob("*.png"))
@@ -139,35 +186,39 @@ async def test_a_failure_cancels_the_other_images(world):
 
 
 async def test_the_source_is_stored_before_any_image(world):
-    world.results.source_gate.clear()
+    world.sources.gate.clear()
     run = world.run(3)
     # The images are made meanwhile, and their places are free for others.
     await until(lambda: world.admission.taken == 0)
     await asyncio.sleep(0.02)
-    assert world.results.calls == []
-    world.results.source_gate.set()
+    assert [call for call, _ in world.watched.calls] == ["refer"]
+    world.sources.gate.set()
     await run.images()
-    assert [call for call, _ in world.results.calls] == ["save_source", "save", "save", "save"]
+    assert [call for call, _ in world.watched.calls] == [
+        "refer", "save_photo", "save_product", "save", "save", "save",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_no_image_is_stored_without_its_source(world, late):
-    world.results.failing["save_source"] = Unavailable("the storage is not available now")
+@pytest.mark.parametrize("call", ["refer", "save_photo", "save_product"])
+async def test_no_image_is_stored_without_its_source(world, late, call):
+    world.watched.failing[call] = Unavailable("the storage is not available now")
     if late:
-        world.results.source_gate.clear()
+        world.sources.gate.clear()
     run = world.run(2)
     if late:
         await until(lambda: world.admission.taken == 0)
-        world.results.source_gate.set()
+        world.sources.gate.set()
     with pytest.raises(Unavailable):
         await run.images()
-    assert world.results.keys("save") == []
+    assert world.watched.keys("save") == []
     assert world.admission.taken == 0
+    assert world.names() == []
 
 
 async def test_a_result_as_source_is_not_stored_again(world):
     await world.run(2, kind="result").images()
-    assert world.results.keys("save_source") == []
+    assert world.watched.keys("save_photo") == []
 
 
 async def test_a_passed_deadline_cancels_everything(world):
@@ -186,26 +237,26 @@ async def test_what_is_being_stored_is_removed_when_the_caller_leaves(world, sto
     await until(lambda: len(world.stored()) == 3)
     keys = world.stored()
     if storage_fails:
-        world.results.failing["delete"] = Unavailable("the storage is not available now")
+        world.watched.failing["delete"] = Unavailable("the storage is not available now")
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
     # Each removal is tried, and its failure does not hide why it was needed.
-    assert sorted(world.results.keys("delete")) == keys
+    assert sorted(world.watched.keys("delete")) == keys
     assert world.stored() == (keys if storage_fails else [])
 
 
 async def test_a_failed_save_leaves_nothing(world):
     class FailsLast(WatchedResults):
         async def save(self, key, png, recipe):
-            if len(self.keys("save")) == 2:
+            if len(self.watched.keys("save")) == 2:
                 raise Unavailable("the disk is full")
             await super().save(key, png, recipe)
 
-    world.results = FailsLast(world.results.records)
+    world.results = FailsLast(world.store, world.watched)
     with pytest.raises(Unavailable, match="disk is full"):
         await world.run(3).images()
-    assert len(world.results.keys("save")) == 2
+    assert len(world.watched.keys("save")) == 2
     assert world.stored() == []
     assert world.admission.taken == 0
 

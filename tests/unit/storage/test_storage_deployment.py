@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from storage import deployment
 from storage.deployment import Storage
 from storage.errors import (
     ObjectNotFound,
@@ -19,6 +20,7 @@ from storage.errors import (
     StorageUnavailable,
 )
 from storage.filesystem import FilesystemStore
+from storage.lineage import Lineage
 from storage.records import Records
 from storage.settings import FilesystemSettings
 
@@ -43,20 +45,26 @@ def wait_for(condition: Callable[[], bool]) -> None:
 async def test_it_keeps_results_and_sources(settings: FilesystemSettings) -> None:
     storage = Storage(settings, retention_s=None)
     await storage.save(KEY, PNG, {"seed": 1})
+    await storage.refer(KEY, [KEY])
     await storage.save_source(KEY, PNG)
+    await storage.save_mask(KEY, PNG + b"product")
     assert (await storage.load_image(KEY)).data == PNG
     assert (await storage.load_source(KEY)).data == PNG
     assert await storage.load_recipe(KEY) == {"seed": 1}
-    await storage.delete(KEY)
-    with pytest.raises(ObjectNotFound):
-        await storage.load_image(KEY)
+    assert await storage.load_mask(KEY) == PNG + b"product"
+    await storage.delete(KEY, [KEY])
+    for load in (storage.load_image, storage.load_source, storage.load_mask):
+        with pytest.raises(ObjectNotFound):
+            await load(KEY)
     await storage.check_health()
     storage.close()
 
 
-def test_it_takes_what_records_takes() -> None:
-    for name in ("save", "load_image", "load_recipe", "save_source", "load_source", "delete"):
-        ours, theirs = getattr(Storage, name), getattr(Records, name)
+def test_it_takes_what_records_and_lineage_take() -> None:
+    methods = {Records: ("save", "load_image", "load_recipe", "delete")}
+    methods[Lineage] = ("refer", "save_source", "load_source", "save_mask", "load_mask")
+    for kind, name in ((kind, name) for kind, names in methods.items() for name in names):
+        ours, theirs = getattr(Storage, name), getattr(kind, name)
         assert inspect.iscoroutinefunction(ours)
         assert inspect.signature(ours) == inspect.signature(theirs)
 
@@ -155,7 +163,7 @@ async def test_a_sweep_that_died_is_reported(
     def fail(*_: object) -> int:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(Records, "sweep", fail)
+    monkeypatch.setattr(deployment, "sweep", fail)
     storage = Storage(settings, retention_s=60.0)
     assert died.wait(30)
     storage._sweeper.join()  # type: ignore[union-attr]  # there is one

@@ -19,7 +19,7 @@ from storage.store import (
 )
 
 KEY = "0123456789abcdef" * 2
-VALID = st.from_regex(r"[a-z]{1,32}/[0-9a-f]{32}\.(png|json)", fullmatch=True)
+VALID = st.from_regex(r"[a-z]{1,32}/([0-9a-f]{32}){1,2}\.(png|json)", fullmatch=True)
 SPOILED = st.builds(
     lambda name, cut, text: name[:cut] + text + name[cut:],
     VALID,
@@ -35,7 +35,7 @@ def is_valid_by_hand(text: str) -> bool:
         bool(slash and dot)
         and 1 <= len(folder) <= 32
         and set(folder) <= set(string.ascii_lowercase)
-        and len(key) == 32
+        and len(key) in (32, 64)
         and set(key) <= set("0123456789abcdef")
         and suffix in ("png", "json")
     )
@@ -47,6 +47,9 @@ def is_valid_by_hand(text: str) -> bool:
 @example(f"generated/{KEY.upper()}.png")
 @example(f"generated/sub/{KEY}.png")
 @example(f"generated/{KEY}xpng")
+@example(f"references/{KEY}{KEY}.json")
+@example(f"references/{KEY}{KEY}{KEY}.json")
+@example(f"references/{KEY}{KEY[:-1]}.json")
 @example(f"generated{KEY}.png")
 @example("")
 def test_only_folder_key_and_suffix_are_a_name(text: str) -> None:
@@ -64,9 +67,15 @@ def test_only_folder_key_and_suffix_are_a_name(text: str) -> None:
 @example("../")
 @example("a/b/")
 @example("/")
-def test_only_a_folder_is_a_prefix(text: str) -> None:
-    folder = text.removesuffix("/")
-    if text == "" or (text.endswith("/") and is_valid_by_hand(f"{folder}/{KEY}.png")):
+@example(f"references/{KEY}")
+@example(f"references/{KEY[:-1]}")
+@example(f"references/{KEY}{KEY}")
+@example(f"references/{KEY}/")
+@example(KEY)
+def test_only_a_folder_or_a_key_in_one_is_a_prefix(text: str) -> None:
+    folder, slash, key = text.partition("/")
+    begun = len(key) in (0, 32) and is_valid_by_hand(f"{folder}/{key or KEY}.png")
+    if text == "" or (slash and begun):
         check_prefix(text)
     else:
         with pytest.raises(InvalidObjectName):

@@ -20,6 +20,8 @@ from upload_samples import (
 )
 
 from deployments.errors import InvalidImage
+from deployments.ingress.uploads import decode_mask
+from deployments.settings import UploadLimits
 
 RGB = Image.fromarray(gradient())
 PROFILE = matrix_profile([(0.5, 0.2, 0.0), (0.3, 0.7, 0.0), (0.2, 0.1, 0.8)], 2.2)
@@ -45,6 +47,8 @@ quick = settings(max_examples=250, deadline=None, suppress_health_check=list(Hea
 def _survives(data: bytes) -> None:
     with suppress(InvalidImage):
         assert decoded(data, max_pixels=1_000_000).size > 0
+    with suppress(InvalidImage):
+        assert decode_mask(data, UploadLimits(max_pixels=1_000_000)).ndim == 2
 
 
 signatures = st.sampled_from(

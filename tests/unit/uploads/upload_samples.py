@@ -22,7 +22,12 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 def decoded(data: bytes, **limits: float) -> Pixels:
     """The pixels of an upload, after the checks that hold for every result."""
-    pixels = decode_upload(data, UploadLimits.model_validate(limits)).pixels
+    photo = decode_upload(data, UploadLimits.model_validate(limits))
+    pixels = photo.pixels
+    if photo.alpha is not None:
+        assert photo.alpha.dtype == np.uint8
+        assert photo.alpha.shape == pixels.shape[:2]
+        assert photo.alpha.min() < 255
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
     assert pixels.shape[2] == 3

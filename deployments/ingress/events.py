@@ -1,0 +1,67 @@
+"""What happens while a request's images are made. Knows no HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deployments.jobs import Fidelity
+
+
+@dataclass(frozen=True, slots=True)
+class ImageProgress:
+    """Image `index` of the request has done `step` of its `steps`.
+
+    An image that is made once more begins again at its first step.
+    """
+
+    index: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where an image's time went; an image that was made twice adds both up.
+
+    Attributes:
+        engine_s: Seconds in the model replica's engine, its queue included.
+        handle_s: Seconds between asking for it and getting it, less `engine_s`: fitting the photo
+            and the way there and back.
+        finish_s: Seconds to compose, measure, encode and store it.
+    """
+
+    engine_s: float
+    handle_s: float
+    finish_s: float
+
+    def __add__(self, other: Timings) -> Timings:
+        """Both times."""
+        return Timings(
+            self.engine_s + other.engine_s,
+            self.handle_s + other.handle_s,
+            self.finish_s + other.finish_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStored:
+    """Image `index` of the request, made from `seed`, is stored under `key`.
+
+    Attributes:
+        index: Its place in the request.
+        key: Its object key.
+        seed: What it was really made from.
+        fidelity: How true it is to the product; None where none was kept.
+        warnings: Sentences about what could not be honoured.
+        timings: Where its time went.
+    """
+
+    index: int
+    key: str
+    seed: int
+    fidelity: Fidelity | None
+    warnings: tuple[str, ...]
+    timings: Timings
+
+
+Event = ImageProgress | ImageStored

@@ -1,0 +1,126 @@
+"""What results are made from: photographs and the products cut out of them.
+
+A photograph and its product share one key. Each is kept while any result needs
+it, which is marked by one small object for each pair of the two. Knows neither
+where the objects are kept nor what a product is.
+
+Nothing in use is ever removed, although an object store has no transactions.
+Whoever makes results from one that is stored puts the new marks first and then
+looks whether that result is still there. Whoever removes a result removes its
+image first and then looks for marks. Of two such callers at least one sees the
+other, so either the new results are not made or the source stays. This needs a
+store that lists and reads what was written before, as file systems and S3 do.
+"""
+
+from collections.abc import Sequence
+
+from storage.errors import CorruptObject
+from storage.names import mask_name, reference_name, references_prefix, source_name
+from storage.store import ImageStore, StoredObject
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class Lineage:
+    """Sources and products in a store. Blocks; may be used from any thread.
+
+    Keys are 32 lower-case hex digits; any other is an `InvalidObjectName`. Every
+    method also raises what its `ImageStore` raises.
+    """
+
+    def __init__(self, store: ImageStore) -> None:
+        """Use a store.
+
+        Args:
+            store: Where the objects are kept.
+        """
+        self._store = store
+
+    def refer(self, source: str, results: Sequence[str]) -> None:
+        """Mark that results need a source; repeating it is harmless.
+
+        Comes before the source is stored, or before the result that it was found
+        through is read. Results that are then not made are taken back by `release`.
+
+        Args:
+            source: The source's key.
+            results: The keys of the results, which may be still to come.
+        """
+        for name in [reference_name(source, result) for result in results]:
+            self._store.put(name, b"{}", "application/json")
+
+    def release(self, source: str, result: str) -> None:
+        """Take back a mark, and remove the source and its product if it was the last.
+
+        Comes after the result's image was removed. Lists the marks of one source: one
+        request of an S3 endpoint; a file system reads the names of all marks there are.
+
+        Args:
+            source: The source's key.
+            result: The result's key.
+        """
+        self._store.delete(reference_name(source, result))
+        if next(iter(self._store.list(references_prefix(source))), None) is None:
+            self._store.delete(mask_name(source))
+            self._store.delete(source_name(source))
+
+    def save_source(self, key: str, png: bytes) -> None:
+        """Store a source photograph; repeating it is harmless.
+
+        Args:
+            key: The source's key.
+            png: The encoded image.
+        """
+        self._store.put(source_name(key), png, "image/png")
+
+    def load_source(self, key: str) -> StoredObject:
+        """Load a source photograph.
+
+        Args:
+            key: The source's key.
+
+        Returns:
+            The image; its data starts as a PNG does.
+
+        Raises:
+            ObjectNotFound: There is no such source.
+            CorruptObject: The object is not a PNG.
+        """
+        return load_png(self._store, source_name(key))
+
+    def save_mask(self, key: str, png: bytes) -> None:
+        """Store a source's product; repeating it is harmless.
+
+        Args:
+            key: The source's key.
+            png: The encoded product, whose alpha channel is its mask.
+        """
+        self._store.put(mask_name(key), png, "image/png")
+
+    def load_mask(self, key: str) -> bytes:
+        """Load a source's product.
+
+        Args:
+            key: The source's key.
+
+        Returns:
+            The encoded product; it starts as a PNG does.
+
+        Raises:
+            ObjectNotFound: There is no such product.
+            CorruptObject: The object is not a PNG.
+        """
+        return load_png(self._store, mask_name(key)).data
+
+
+def load_png(store: ImageStore, name: str) -> StoredObject:
+    """Read an object that must be a PNG.
+
+    Raises:
+        ObjectNotFound: There is no such object.
+        CorruptObject: It is not a PNG.
+    """
+    stored = store.get(name)
+    if not stored.data.startswith(_PNG_SIGNATURE):
+        raise CorruptObject(name, "is not a PNG image")
+    return stored

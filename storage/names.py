@@ -1,0 +1,58 @@
+"""The names of the objects that make up results and what they are made from.
+
+Knows no store. Keys are 32 lower-case hex digits; any other is refused here,
+before it becomes part of a name, so that the error names what was given.
+"""
+
+import re
+
+from storage.errors import InvalidObjectName
+
+RESULTS = "generated/"
+SOURCES = "sources/"
+MASKS = "masks/"
+REFERENCES = "references/"
+
+_KEY = re.compile(r"[0-9a-f]{32}")
+
+
+def image_name(key: str) -> str:
+    """Name a result's image."""
+    return f"{RESULTS}{_checked(key)}.png"
+
+
+def recipe_name(key: str) -> str:
+    """Name a result's recipe."""
+    return f"{RESULTS}{_checked(key)}.json"
+
+
+def source_name(key: str) -> str:
+    """Name a source photograph."""
+    return f"{SOURCES}{_checked(key)}.png"
+
+
+def mask_name(key: str) -> str:
+    """Name a product cut out of a source."""
+    return f"{MASKS}{_checked(key)}.png"
+
+
+def references_prefix(source: str) -> str:
+    """Return the prefix of all references to a source."""
+    return REFERENCES + _checked(source)
+
+
+def reference_name(source: str, result: str) -> str:
+    """Name the mark that a result needs a source."""
+    return f"{references_prefix(source)}{_checked(result)}.json"
+
+
+def keys_of(name: str) -> tuple[str, str]:
+    """Return the key in a valid name, and its second key, which is empty for most."""
+    keys = name.partition("/")[2].partition(".")[0]
+    return keys[:32], keys[32:]
+
+
+def _checked(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise InvalidObjectName(key)
+    return key

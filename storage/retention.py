@@ -1,0 +1,93 @@
+"""The removal of what is too old: results, and sources that no result needs any more.
+
+Knows neither where the objects are kept nor when it is time to look.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from storage.errors import StorageError
+from storage.names import (
+    MASKS,
+    REFERENCES,
+    RESULTS,
+    SOURCES,
+    image_name,
+    keys_of,
+    mask_name,
+    recipe_name,
+    source_name,
+)
+from storage.store import ImageStore
+
+# A recipe is written moments before its image; after this long the image never comes.
+_HALF_PAIR_MAX_AGE = timedelta(hours=1)
+# A reference is written when a request begins, and no request may take more than a day.
+_PENDING_MAX_AGE = timedelta(hours=25)
+
+_logger = logging.getLogger(__name__)
+
+
+def sweep(store: ImageStore, retention: timedelta, now: datetime) -> int:
+    """Remove what is too old, and what was left by work that never came to its end.
+
+    A source stays as long as any result made from it. An object that cannot be removed
+    is logged and passed over.
+
+    Args:
+        store: Where the objects are kept.
+        retention: Results older than this are removed, and so are sources that are older
+            than this and needed by none.
+        now: The present time, timezone-aware.
+
+    Returns:
+        How many results, sources and lone recipes were removed.
+
+    Raises:
+        StorageError: The store cannot list, or fails altogether while objects are being
+            removed.
+    """
+    images: dict[str, datetime] = {}
+    recipes: dict[str, datetime] = {}
+    for info in store.list(RESULTS):
+        found = images if info.name.endswith(".png") else recipes
+        found[keys_of(info.name)[0]] = info.modified
+    # Listed before the references: a source that is seen had its references before.
+    sources: dict[str, datetime] = {}
+    for folder in (SOURCES, MASKS):
+        for info in store.list(folder):
+            key = keys_of(info.name)[0]
+            sources[key] = max(info.modified, sources.get(key, info.modified))
+
+    old = [key for key, modified in images.items() if now - modified > retention]
+    lone = [
+        key
+        for key, modified in recipes.items()
+        if key not in images and now - modified > _HALF_PAIR_MAX_AGE
+    ]
+    gone = {key for key in old + lone if _removed(store, image_name(key), recipe_name(key))}
+
+    # Listed after the images were removed, as `storage.lineage` demands.
+    needed = set()
+    for info in store.list(REFERENCES):
+        source, result = keys_of(info.name)
+        never_came = result not in images and now - info.modified > _PENDING_MAX_AGE
+        if not ((result in gone or never_came) and _removed(store, info.name)):
+            needed.add(source)
+    unneeded = [
+        key for key, modified in sources.items() if key not in needed and now - modified > retention
+    ]
+    return len(gone) + sum(_removed(store, mask_name(key), source_name(key)) for key in unneeded)
+
+
+def _removed(store: ImageStore, *names: str) -> bool:
+    try:
+        for name in names:
+            store.delete(name)
+    except StorageError as error:
+        # One broken object is passed over. When the whole store fails, each of
+        # thousands of objects would wait for its timeout: then give up.
+        store.check()
+        _logger.warning("Could not remove %s: %s", names[0], error)
+        return False
+    return True
