@@ -11,7 +11,7 @@ import logging
 import torch
 
 from deployments.diffusion.compiled_networks import CompiledNetworks
-from deployments.diffusion.loading import Components
+from deployments.diffusion.loading import Components, runs_openvino
 from deployments.diffusion.networks import Networks, TorchNetworks
 from deployments.diffusion.processor import native_bf16
 from deployments.diffusion.sources import WeightsError
@@ -40,7 +40,7 @@ def create_networks(
     """
     installed = importlib.util.find_spec("openvino") is not None
     on_cpu = components.device.type == "cpu"
-    wanted = settings.backend == "openvino"
+    wanted = runs_openvino(settings, components.device)
     if wanted and not on_cpu:
         raise WeightsError(
             f"Model {settings.id} has backend openvino, which runs on a CPU only, and its device "
@@ -61,16 +61,14 @@ def create_networks(
         )
     reason = "as configured"
     if settings.backend == "auto":
-        if not on_cpu:
-            reason = "the device is not a CPU"
-        elif not installed:
-            reason = "the package openvino is not installed"
-        elif settings.compile:
-            reason = "compile asks for torch"
-        elif settings.dtype == "float16":
-            reason = "dtype is float16"
-        else:
-            wanted, reason = True, "the device is a CPU"
+        reasons = {
+            "the device is not a CPU": not on_cpu,
+            "the package openvino is not installed": not installed,
+            "compile asks for torch": settings.compile,
+            "dtype is float16": settings.dtype == "float16",
+            "the device is a CPU": True,
+        }
+        reason = next(text for text, applies in reasons.items() if applies)
     if wanted:
         bf16 = settings.dtype == "bfloat16" or (settings.dtype == "auto" and native_bf16())
         _log(settings, f"OpenVINO in {'bfloat16' if bf16 else 'float32'}", reason)
