@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import torch
 
-from deployments.diffusion.model import DiffusionModel, rows_of
+from deployments.diffusion.denoising import DiffusionModel, rows_of
 from deployments.diffusion.networks import OutOfMemory
 from deployments.diffusion.observer import Observer
 from deployments.diffusion.stages import Stage, Streams

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from deployments.diffusion.conditioning import Cache, PhotoEncoder, PromptEncoder
-from deployments.diffusion.denoising import Control, Denoising, DiffusionModel, Kept, rows_of
+from deployments.diffusion.denoising import Control, Denoising, Kept
 from deployments.diffusion.loading import Components
 from deployments.diffusion.networks import Networks, Rows
 from deployments.diffusion.sampling import (
@@ -32,8 +32,6 @@ from deployments.diffusion.transfer import to_device
 from deployments.errors import InternalError, InvalidRequest
 from deployments.jobs import ImageJob, Pixels, PreparedPhoto
 from deployments.settings import SchedulerName
-
-__all__ = ["Denoising", "DiffusionModel", "NotFinite", "StableDiffusion", "rows_of"]
 
 _CACHED_TABLES = 64
 

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from deployments.diffusion.control import canny
+from deployments.diffusion.denoising import Denoising
 from deployments.diffusion.engine import Engine, Event
-from deployments.diffusion.model import Denoising, StableDiffusion
+from deployments.diffusion.model import StableDiffusion
 from deployments.diffusion.networks import TorchNetworks
 from deployments.jobs import GeneratedImage, ImageJob, Pixels, PreparedPhoto, Progress
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from stepped import a_job, a_photo
 
-from deployments.diffusion.model import Denoising
+from deployments.diffusion.denoising import Denoising
 from deployments.diffusion.networks import Rows, TorchNetworks
 from deployments.diffusion.schedulers import create_scheduler
 from deployments.jobs import ImageJob, Mask, Pixels, PreparedPhoto
