@@ -29,9 +29,10 @@ import numpy as np
 import torch
 
 from deployments.diffusion.control import canny
+from deployments.diffusion.denoising import rows_of
 from deployments.diffusion.engine import Engine
 from deployments.diffusion.loading import load_components
-from deployments.diffusion.model import StableDiffusion, rows_of
+from deployments.diffusion.model import StableDiffusion
 from deployments.diffusion.networks import Rows, TorchNetworks
 from deployments.jobs import ImageJob, PreparedPhoto, Progress
 from deployments.settings import ModelSettings
