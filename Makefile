@@ -10,7 +10,7 @@ VENV_PYTHON := .venv/bin/python
 INSTALL := $(PYTHON) -m pip --disable-pip-version-check --python $(VENV_PYTHON) install \
 	-c constraints.txt
 
-.PHONY: run test check train-demo clean
+.PHONY: run test check manifests train-demo clean
 
 run: .venv/run-installed
 	@exec $(VENV_PYTHON) -m deployments.launch --config "$(CONFIG)" --port "$(PORT)"
@@ -23,6 +23,10 @@ check: .venv/test-installed
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 	.venv/bin/lint-imports
+
+# kustomize reads no file from outside an overlay, so the overlay has a copy.
+manifests:
+	cp k8s/serve_config.gpu.yaml k8s/overlays/gpu/serve_config.yaml
 
 # Hours on two cores; goes on where it stopped. Needs npm for the panoramas it learns from.
 train-demo: .venv/train-installed .train/package

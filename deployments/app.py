@@ -6,11 +6,14 @@ The only place that makes deployments of the plain classes. What stands here are
 
 # No postponed annotations here: Serve reads the builder's to validate the arguments.
 from types import MappingProxyType
+from typing import Any
 
 from ray import serve
 from ray.serve import Application
 
+from deployments.admission.deployment import Admission
 from deployments.diffusion.deployment import ModelReplica
+from deployments.diffusion.turns import MOST_DECODING, MOST_SIZES
 from deployments.ingress.deployment import Ingress
 from deployments.settings import MOST_ROWS, AppArgs
 from deployments.studio.deployment import Studio
@@ -27,29 +30,59 @@ A configuration's `ray_actor_options` replace a deployment's whole, so they name
 
 
 def build(args: AppArgs) -> Application:
-    """Compose the application: ingress, studio, storage, and one deployment per model.
+    """Compose the application: ingress, admission, studio, storage, and one deployment per model.
 
     Args:
         args: The `args` of the application in the Serve configuration.
     """
-    storage = serve.deployment(name="storage", max_ongoing_requests=64)(Storage).bind(
+    # A new version takes over before the old one stops, which then ends what it holds: a rolling
+    # update fails no request.
+    handover: Any = {
+        "max_surge_percent": 100,
+        "graceful_shutdown_timeout_s": args.ingress.deadline_s,
+    }
+    storage = serve.deployment(name="storage", max_ongoing_requests=64, **handover)(Storage).bind(
         args.storage.store, args.storage.retention_s, args.storage.sweep_interval_s
     )
-    studio = serve.deployment(name="studio", max_ongoing_requests=64)(Studio).bind(args.studio)
+    studio = serve.deployment(name="studio", max_ongoing_requests=64, **handover)(Studio).bind(
+        args.studio,
+        safety={
+            model.id: model.safety_threshold for model in args.models if model.safety == "nsfw"
+        },
+    )
     models = {
         model.id: serve.deployment(
             name=model.id,
-            max_ongoing_requests=model.max_waiting + (model.max_rows or MOST_ROWS),
-            # Serve stops a replica after this, and an image must not die of a rolling update.
-            graceful_shutdown_timeout_s=args.ingress.deadline_s,
+            # What an engine can hold and one more, so that it is the engine that refuses, telling
+            # how long to wait, and not Serve that holds back: the waiting images, of each size
+            # those that have room (one with no guidance takes one row), and as many more that have
+            # gone on to the decoder while it was not yet full.
+            max_ongoing_requests=model.max_waiting
+            + 2 * MOST_SIZES * (model.max_rows or MOST_ROWS)
+            + MOST_DECODING,
+            **handover,
             ray_actor_options={"runtime_env": {"env_vars": dict(ALLOCATOR)}},
         )(ModelReplica).bind(model)
         for model in args.models
     }
+    # One replica counts for all: a second would count apart, so it has no handover either. Callers
+    # wait for its return, which is why it is looked after so often.
+    admission = serve.deployment(
+        name="admission",
+        num_replicas=1,
+        max_ongoing_requests=10_000,
+        ray_actor_options={"num_cpus": 0.1},
+        graceful_shutdown_timeout_s=2,
+        health_check_period_s=2,
+    )(Admission).bind(
+        {model.id: args.ingress.max_waiting_images for model in args.models},
+        args.ingress.rates,
+        max_wait_s=args.ingress.max_wait_s,
+    )
     surface = serve.ingress()(Ingress)
     ingress = serve.deployment(
         name="ingress",
         max_ongoing_requests=256,
-        graceful_shutdown_timeout_s=args.ingress.deadline_s,
+        **handover,
     )(surface)
-    return ingress.bind(args, studio, storage, models)
+    return ingress.bind(args, studio, storage, admission, models)

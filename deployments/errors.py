@@ -58,6 +58,12 @@ class ProductNotFound(InvalidRequest):
     code = "product_not_found"
 
 
+class AllWithheld(InvalidRequest):
+    """The safety filter lets none of the request's images through."""
+
+    code = "all_withheld"
+
+
 class ForeignImage(InvalidRequest):
     """An image_url that is not one of this service's results."""
 
@@ -78,6 +84,13 @@ class ImageNotFound(ServiceError):
     code = "not_found"
 
 
+class IdempotencyConflict(ServiceError):
+    """The idempotency key belongs to a request that asks for something else."""
+
+    status = 409
+    code = "idempotency_conflict"
+
+
 class BodyTooLarge(ServiceError):
     """The request's body is over the limit."""
 
@@ -92,11 +105,22 @@ class Overloaded(ServiceError):
     code = "overloaded"
 
 
+class RateLimited(ServiceError):
+    """The API key asks for more than its rate allows."""
+
+    status = 429
+    code = "rate_limited"
+
+
 class Unavailable(ServiceError):
     """A model or the storage cannot serve now."""
 
     status = 503
     code = "unavailable"
+
+
+class StorageDown(Unavailable):
+    """The store cannot serve for the moment, and may the next."""
 
 
 class ReplicaLost(Unavailable):

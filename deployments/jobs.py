@@ -150,12 +150,14 @@ class FinishedImage:
     """An image as it is stored.
 
     Attributes:
-        png: The file.
+        png: The file; empty where it is withheld.
         fidelity: How true it is to the product; None where none was kept.
+        withheld: Why the image must be neither stored nor delivered; None if it may be.
     """
 
     png: bytes
     fidelity: Fidelity | None
+    withheld: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

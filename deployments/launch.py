@@ -27,6 +27,9 @@ import psutil
 import yaml
 
 from deployments.config import BUILDER, ConfigError, read_config
+from deployments.ingress.exposure import check_exposure, is_loopback
+from deployments.ingress.keys import FILE_VARIABLE, KEYS_VARIABLE, KeyRing, a_secret
+from deployments.ingress.requestids import PROXY_HOOK, PROXY_MIDDLEWARES
 from deployments.settings import AppArgs
 
 DEFAULT_HOST = "127.0.0.1"
@@ -71,7 +74,10 @@ def _serve(config: Path, port: int | None) -> None:
     http = document.setdefault("http_options", {})
     if port is not None:
         http["port"] = port
-    host, port = http.get("host", DEFAULT_HOST), http.get("port", DEFAULT_PORT)
+    # Serve's own default is every address of this machine.
+    host, port = http.setdefault("host", DEFAULT_HOST), http.get("port", DEFAULT_PORT)
+    for application in _ours(document):
+        _check_exposure(application, host)
     _check_port(host, port)
     with tempfile.TemporaryDirectory(prefix="backdrop-") as folder:
         effective = Path(folder) / config.name
@@ -84,6 +90,21 @@ def _serve(config: Path, port: int | None) -> None:
             print(f"backdrop: up on {here} (API docs: {here}/docs), Ctrl-C ends it", flush=True)
             code = child.wait()
             raise LaunchError(f"the service ended by itself with exit code {code}")
+
+
+def _check_exposure(application: dict[str, Any], host: str) -> None:
+    """Say who may call, and stop before Ray starts what its replica would refuse."""
+    settings = AppArgs.model_validate(application.get("args") or {}).ingress
+    own = (application.get("runtime_env") or {}).get("env_vars") or {}
+    keyed = any((os.environ | own).get(name) for name in (KEYS_VARIABLE, FILE_VARIABLE))
+    try:
+        KeyRing.from_environment()
+        check_exposure(settings, keyed=keyed, host=host)
+    except ValueError as error:
+        raise LaunchError(str(error)) from None
+    if not keyed:
+        reach = "whoever is on this machine" if is_loopback(host) else f"whoever reaches {host}"
+        print(f"backdrop: no API keys are set: {reach} may call", flush=True)
 
 
 def _check_port(host: str, port: int) -> None:
@@ -109,6 +130,7 @@ def serve_run(config: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "ray.serve.scripts", "run", "--address", "local", str(config)]
     environment = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        PROXY_HOOK: PROXY_MIDDLEWARES,
         "PYTHONUNBUFFERED": "1",
         **_ray_token(),
         **os.environ,
@@ -154,7 +176,9 @@ def _wait_until_up(child: subprocess.Popen[bytes], here: str) -> None:
         if child.poll() is not None:
             raise LaunchError(f"the service ended at its start with exit code {child.returncode}")
         try:
-            if httpx.get(f"{here}/api/models", timeout=30, headers=_key()).is_success:
+            answer = httpx.get(f"{here}/api/models", timeout=30, headers=_key())
+            # Where keys are known by their digests alone, a refusal is all there is to see.
+            if answer.is_success or answer.status_code == httpx.codes.UNAUTHORIZED:
                 return
         except httpx.TransportError:
             pass
@@ -164,8 +188,12 @@ def _wait_until_up(child: subprocess.Popen[bytes], here: str) -> None:
 
 def _make_sample(child: subprocess.Popen[bytes], here: str, document: dict[str, Any]) -> None:
     """Send the sample photo through the API, as any client would, and show where the images are."""
+    models = httpx.get(f"{here}/api/models", timeout=10, headers=_key())
+    if models.status_code == httpx.codes.UNAUTHORIZED:
+        print("backdrop: no images of the sample photo: no key is told in plain", flush=True)
+        return
     print(f"backdrop: making four images of the sample photo: {PROMPT!r}", flush=True)
-    model = httpx.get(f"{here}/api/models", timeout=10, headers=_key()).json()["models"][0]["id"]
+    model = models.json()["models"][0]["id"]
     with as_file(files("deployments") / "samples" / "coffee.png") as photo:
         try:
             answer = httpx.post(
@@ -188,17 +216,20 @@ def _make_sample(child: subprocess.Popen[bytes], here: str, document: dict[str, 
 
 
 def _key() -> dict[str, str]:
-    """The first of the operator's own keys, where the service asks for one."""
-    _, _, secret = os.environ.get("BACKDROP_API_KEYS", "").split(",")[0].partition(":")
-    return {"X-API-Key": secret.strip()} if secret else {}
+    """A key of the operator's own, where one is told in plain."""
+    secret = a_secret()
+    return {} if secret is None else {"X-API-Key": secret}
 
 
 def _folders(document: dict[str, Any]) -> Iterator[Path]:
-    for application in document["applications"]:
-        if application["import_path"] == BUILDER:
-            store = AppArgs.model_validate(application.get("args") or {}).storage.store
-            if store.kind == "filesystem":
-                yield Path(store.path).resolve() / "generated"
+    for application in _ours(document):
+        store = AppArgs.model_validate(application.get("args") or {}).storage.store
+        if store.kind == "filesystem":
+            yield Path(store.path).resolve() / "generated"
+
+
+def _ours(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [entry for entry in document["applications"] if entry["import_path"] == BUILDER]
 
 
 if __name__ == "__main__":

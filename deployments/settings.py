@@ -17,7 +17,7 @@ SchedulerName = Literal[
 ]
 """Samplers by the names the field uses for them."""
 
-RESERVED_NAMES = frozenset({"ingress", "studio", "storage"})
+RESERVED_NAMES = frozenset({"ingress", "admission", "studio", "storage"})
 """Deployment names of the frame, which no model may take."""
 
 
@@ -85,6 +85,8 @@ class ModelSettings(Settings):
         threads: Threads of a replica's computations; None for one per core.
         max_rows: UNet rows in one forward of a picture of size x size, fewer for larger ones; a
             guided image takes two. None measures on CUDA what memory holds, and is 16 elsewhere.
+        safety: Which filter its results pass before they are delivered: `nsfw`, or none.
+        safety_threshold: The filter's score from which a result is withheld, 0 to 1.
         max_waiting: Images a replica holds that wait for their first step; more are refused.
     """
 
@@ -114,6 +116,8 @@ class ModelSettings(Settings):
     compile: bool = False
     threads: int | None = Field(None, ge=1)
     max_rows: int | None = Field(None, ge=2, le=MOST_ROWS)
+    safety: Literal["off", "nsfw"] = "off"
+    safety_threshold: float = Field(0.8, ge=0, le=1)
     max_waiting: int = Field(64, ge=1, le=10_000)
 
     @model_validator(mode="after")
@@ -136,16 +140,30 @@ class UploadLimits(Settings):
     """What an upload may be.
 
     Attributes:
-        max_body_bytes: Bytes of a whole request body.
+        max_body_bytes: Bytes of a request body; above 1 MiB a file in it is spooled to disk.
+        max_json_bytes: Bytes of a JSON body, which is held and parsed in memory.
         max_pixels: Width times height of a photo. Pillow opens no WebP above the highest value.
         max_side: The longer side of a photo, in pixels.
         max_aspect: Longer side over shorter side.
     """
 
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
+    max_json_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     max_pixels: int = Field(50_000_000, ge=1, le=178_956_970)
     max_side: int = Field(16_384, ge=1)
     max_aspect: float = Field(8.0, ge=1)
+
+
+class RateSettings(Settings):
+    """How much one API key may ask for; without keys all callers count as one.
+
+    Attributes:
+        requests_per_minute: POST requests in any 60 seconds; None does not count them.
+        images_per_minute: Images in any 60 seconds; None does not count them.
+    """
+
+    requests_per_minute: int | None = Field(None, ge=1, le=1_000_000)
+    images_per_minute: int | None = Field(None, ge=1, le=1_000_000)
 
 
 class CorsSettings(Settings):
@@ -168,9 +186,16 @@ class IngressSettings(Settings):
             request.
         max_images: The most images one request may ask for.
         max_prompt_chars: The longest prompt and negative prompt.
-        max_waiting_images: Images in flight per model and ingress replica; more get 429.
+        max_waiting_images: Images in flight per model, of all ingress replicas; more get 429.
+        max_wait_s: Seconds after which a request would be done, at the measured speed; while others
+            are in flight, one that would take longer gets 429.
         deadline_s: Seconds after which a request is given up with 504.
-        require_key: Refuse requests without one of the keys in BACKDROP_API_KEYS.
+        require_key: Do not start without API keys.
+        allow_anonymous: Serve without API keys on an address that other machines can reach.
+        public_results: Anybody who has a result's URL may read it; where keys are on, false asks
+            for one there too.
+        rates: How much one API key may ask for.
+        playground: Serve the chat page at `/`.
         cors: Browser pages that may call.
         limits: What an upload may be.
     """
@@ -181,8 +206,13 @@ class IngressSettings(Settings):
     max_images: int = Field(8, ge=1, le=64)
     max_prompt_chars: int = Field(2000, ge=1, le=20_000)
     max_waiting_images: int = Field(64, ge=1, le=10_000)
+    max_wait_s: float = Field(60.0, gt=0, le=86_400)
     deadline_s: float = Field(300.0, gt=0, le=86_400)
     require_key: bool = False
+    allow_anonymous: bool = False
+    public_results: bool = True
+    rates: RateSettings = RateSettings()
+    playground: bool = True
     cors: CorsSettings = CorsSettings()
     limits: UploadLimits = UploadLimits()
 
@@ -193,6 +223,14 @@ class IngressSettings(Settings):
                 f"max_waiting_images {self.max_waiting_images} is under max_images "
                 f"{self.max_images}: the largest requests would never find room"
             )
+        per_minute = self.rates.images_per_minute
+        if per_minute is not None and per_minute < self.max_images:
+            raise ValueError(
+                f"rates.images_per_minute {per_minute} is under max_images {self.max_images}: "
+                "the largest requests would never be let in"
+            )
+        if self.require_key and self.allow_anonymous:
+            raise ValueError("require_key and allow_anonymous contradict each other")
         return self
 
 

@@ -1,4 +1,4 @@
-"""The storage replica: `Records` and `Lineage` for an event loop, and the retention sweep.
+"""The storage replica: `Records`, `Lineage`, `Answers`, awaitable, and the retention sweep.
 
 A plain class that Ray Serve can run; it is wired elsewhere and needs no Ray
 itself. Knows nothing of HTTP or of the other deployments.
@@ -12,11 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
 
-from storage.errors import StorageError, StorageUnavailable
+from storage.answers import Answers
+from storage.errors import StorageError, StorageMisconfigured, StorageUnavailable
 from storage.lineage import Lineage
+from storage.observed import ObservedStore
+from storage.observer import Observer
 from storage.records import Records
 from storage.retention import sweep
-from storage.settings import StoreSettings, open_store
+from storage.settings import FilesystemSettings, StoreSettings, open_store
 from storage.store import ImageStore, StoredObject
 
 _P = ParamSpec("_P")
@@ -29,14 +32,18 @@ _logger = logging.getLogger(__name__)
 
 
 class Storage:
-    """Saves and loads results and sources: `Records` and `Lineage`, awaitable.
+    """Saves and loads results, sources and answers: `Records`, `Lineage`, `Answers`, awaitable.
 
     At most 16 operations run at once and the event loop is never blocked. How many
     more may wait is bounded by the deployment's `max_ongoing_requests`.
     """
 
     def __init__(
-        self, settings: StoreSettings, retention_s: float | None, sweep_interval_s: float = 600.0
+        self,
+        settings: StoreSettings,
+        retention_s: float | None,
+        sweep_interval_s: float = 600.0,
+        observer: Observer | None = None,
     ) -> None:
         """Open the store, see that it can serve, and start the sweep.
 
@@ -45,19 +52,29 @@ class Storage:
             retention_s: Results older than this many seconds are removed, and the sources
                 that no other result needs; None keeps them for ever.
             sweep_interval_s: Seconds between two removals.
+            observer: Hears of the store's operations; by default Ray's metrics do.
 
         Raises:
-            StorageError: The store cannot serve; one sentence says why.
+            StorageError: The store cannot serve, or would be a different one on each node of this
+                Ray cluster; one sentence says why.
         """
         self._stop = threading.Event()
         # Not anyio's threads: cancelling a request natively gives back the limiter's
         # token while the thread still works, so cancelled requests would pile up threads.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
         self._sweeper: threading.Thread | None = None
-        store = open_store(settings)
+        if observer is None:
+            # Imported here, so that processes which only call a storage do not load it.
+            from storage.metrics import StorageMetrics
+
+            observer = StorageMetrics()
+        if isinstance(settings, FilesystemSettings) and not settings.shared:
+            _refuse_several_nodes()
+        store = ObservedStore(open_store(settings), observer)
         store.check()
         self._records = Records(store)
         self._lineage = Lineage(store)
+        self._answers = Answers(store)
         if retention_s is not None:
             self._sweeper = threading.Thread(
                 target=_sweep_until,
@@ -106,6 +123,14 @@ class Storage:
         """Load a source's product; see `Lineage.load_mask`."""
         return await self._run(self._lineage.load_mask, key)
 
+    async def save_answer(self, key: str, answer: Mapping[str, object]) -> None:
+        """Store an answer; see `Answers.save`."""
+        await self._run(self._answers.save, key, answer)
+
+    async def load_answer(self, key: str) -> dict[str, object] | None:
+        """Load an answer; see `Answers.load`."""
+        return await self._run(self._answers.load, key)
+
     async def check_health(self) -> None:
         """Check this replica, and on purpose not its store.
 
@@ -130,6 +155,24 @@ class Storage:
     async def _run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+
+
+def _refuse_several_nodes() -> None:
+    """Replicas on different machines would each have a folder of their own.
+
+    Raises:
+        StorageMisconfigured: This replica runs in a Ray cluster of several nodes.
+    """
+    # Imported here: without Ray there is one machine, and nothing of Ray to load.
+    import ray
+
+    known = ray.nodes() if ray.is_initialized() else []  # type: ignore[no-untyped-call]  # as Ray has it
+    nodes = sum(bool(node["Alive"]) for node in known)
+    if nodes > 1:
+        raise StorageMisconfigured(
+            f"The filesystem store keeps results on one machine and this Ray cluster has {nodes} "
+            "nodes: use an S3 store, or set store.shared where the folder is the same on all."
+        )
 
 
 def _sweep_until(

@@ -70,6 +70,13 @@ class StorageUnavailable(StorageError):
     """
 
 
+class StorageFull(StorageUnavailable):
+    """The store has no room until somebody makes some.
+
+    Its one argument is a sentence for the operator.
+    """
+
+
 class StorageMisconfigured(StorageError):
     """The store cannot serve until somebody changes its settings.
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from storage.errors import (
     CorruptObject,
     ObjectNotFound,
+    StorageFull,
     StorageMisconfigured,
     StorageUnavailable,
 )
@@ -223,7 +224,7 @@ def _os_errors() -> Iterator[None]:
 def _translate(error: OSError) -> StorageUnavailable | StorageMisconfigured:
     # strerror and never str(error), which holds the path.
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageUnavailable("The disk of the filesystem store is full.")
+        return StorageFull("The disk of the filesystem store is full.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageUnavailable(
             f"The folder of the filesystem store refuses access: {error.strerror}."

@@ -31,6 +31,7 @@ from urllib3.util import Retry, Timeout
 from storage.errors import (
     ObjectNotFound,
     StorageError,
+    StorageFull,
     StorageMisconfigured,
     StorageUnavailable,
 )
@@ -249,6 +250,8 @@ class MinioStore:
                 f"The credentials may not get, put, delete and list in the bucket {self._bucket} "
                 f"at {self._endpoint} ({_shown(code)})."
             )
+        if status == 507:
+            return StorageFull(f"The S3 endpoint {self._endpoint} is full ({_shown(code)}).")
         return StorageUnavailable(
             f"The S3 endpoint {self._endpoint} cannot serve: HTTP {status}, {_shown(code)}."
         )

@@ -12,6 +12,7 @@ RESULTS = "generated/"
 SOURCES = "sources/"
 MASKS = "masks/"
 REFERENCES = "references/"
+ANSWERS = "answers/"
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 
@@ -44,6 +45,11 @@ def references_prefix(source: str) -> str:
 def reference_name(source: str, result: str) -> str:
     """Name the mark that a result needs a source."""
     return f"{references_prefix(source)}{_checked(result)}.json"
+
+
+def answer_name(key: str) -> str:
+    """Name an answer that is kept for its repetition."""
+    return f"{ANSWERS}{_checked(key)}.json"
 
 
 def keys_of(name: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from storage.errors import StorageError
 from storage.names import (
+    ANSWERS,
     MASKS,
     REFERENCES,
     RESULTS,
@@ -36,12 +37,12 @@ def sweep(store: ImageStore, retention: timedelta, now: datetime) -> int:
 
     Args:
         store: Where the objects are kept.
-        retention: Results older than this are removed, and so are sources that are older
-            than this and needed by none.
+        retention: Results and kept answers older than this are removed, and so are sources
+            that are older than this and needed by none.
         now: The present time, timezone-aware.
 
     Returns:
-        How many results, sources and lone recipes were removed.
+        How many results, sources, lone recipes and kept answers were removed.
 
     Raises:
         StorageError: The store cannot list, or fails altogether while objects are being
@@ -77,7 +78,12 @@ def sweep(store: ImageStore, retention: timedelta, now: datetime) -> int:
     unneeded = [
         key for key, modified in sources.items() if key not in needed and now - modified > retention
     ]
-    return len(gone) + sum(_removed(store, mask_name(key), source_name(key)) for key in unneeded)
+    answers = [info.name for info in store.list(ANSWERS) if now - info.modified > retention]
+    return (
+        len(gone)
+        + sum(_removed(store, mask_name(key), source_name(key)) for key in unneeded)
+        + sum(_removed(store, name) for name in answers)
+    )
 
 
 def _removed(store: ImageStore, *names: str) -> bool:

@@ -35,10 +35,13 @@ class FilesystemSettings(_Settings):
     Attributes:
         kind: Selects this store.
         path: The folder; created when missing. Relative to the process's working folder.
+        shared: The folder is the same one on every node of a Ray cluster, such as a network file
+            system. Without it a cluster of several nodes is refused.
     """
 
     kind: Literal["filesystem"] = "filesystem"
     path: str = Field(default="data", min_length=1)
+    shared: bool = False
 
 
 class MinioSettings(_Settings):

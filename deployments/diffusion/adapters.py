@@ -23,6 +23,20 @@ from deployments.settings import LoraSettings
 _NAME = "lora"
 
 
+def find_lora(lora: LoraSettings) -> Source:
+    """Find the folder of an adapter, downloading its file when it is named by a Hub id.
+
+    Args:
+        lora: The adapter.
+
+    Raises:
+        WeightsError: With one sentence: there is no such folder, or it cannot be had.
+    """
+    return find_source(
+        lora.weights, lora.revision, None, [glob.escape(lora.file)], [], prefer_fp16=False
+    )
+
+
 def fuse_loras(
     loras: Sequence[LoraSettings], text_encoders: Sequence[torch.nn.Module], unet: torch.nn.Module
 ) -> list[str]:
@@ -66,9 +80,7 @@ def fuse_loras(
 
 
 def _fuse(pipeline: Any, lora: LoraSettings, networks: Sequence[torch.nn.Module]) -> str:  # noqa: ANN401 - diffusers is untyped
-    source = find_source(
-        lora.weights, lora.revision, None, [glob.escape(lora.file)], [], prefer_fp16=False
-    )
+    source = find_lora(lora)
     names = _tensor_names(source, lora.file)
     given = sum(name.endswith(".weight") and "magnitude" not in name for name in names)
     try:

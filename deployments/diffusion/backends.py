@@ -1,4 +1,4 @@
-"""Chooses what runs a model's UNet and ControlNet: OpenVINO, torch, or torch's compiler.
+"""Chooses what runs a model's UNet, ControlNet and autoencoder: OpenVINO, torch or its compiler.
 
 Knows no jobs.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 
+import diffusers
 import torch
 
+from deployments.diffusion.autoencoder import Autoencoder, TorchAutoencoder
 from deployments.diffusion.compiled_networks import CompiledNetworks
 from deployments.diffusion.loading import Components, runs_openvino
 from deployments.diffusion.networks import Networks, TorchNetworks
@@ -70,8 +72,8 @@ def create_networks(
         }
         reason = next(text for text, applies in reasons.items() if applies)
     if wanted:
-        bf16 = settings.dtype == "bfloat16" or (settings.dtype == "auto" and native_bf16())
-        _log(settings, f"OpenVINO in {'bfloat16' if bf16 else 'float32'}", reason)
+        bf16 = _bf16(settings)
+        _log(settings, "networks", f"OpenVINO in {'bfloat16' if bf16 else 'float32'}", reason)
         # It is absent on processors that no wheel of it is for.
         from deployments.diffusion.openvino_networks import OpenVINONetworks
 
@@ -86,11 +88,47 @@ def create_networks(
                 module.to(memory_format=torch.channels_last)
     dtype = str(components.dtype).removeprefix("torch.")
     if settings.compile:
-        _log(settings, f"torch, compiled, in {dtype}", reason)
+        _log(settings, "networks", f"torch, compiled, in {dtype}", reason)
         return CompiledNetworks(*modules, graphs=components.device.type == "cuda")
-    _log(settings, f"torch in {dtype}", reason)
+    _log(settings, "networks", f"torch in {dtype}", reason)
     return TorchNetworks(*modules)
 
 
-def _log(settings: ModelSettings, what: str, reason: str) -> None:
-    logger.info("Model %s runs its networks with %s: %s.", settings.id, what, reason)
+def create_autoencoder(
+    components: Components, settings: ModelSettings, *, release: bool = False
+) -> Autoencoder:
+    """Make the autoencoder that a model's settings ask for, and log which.
+
+    It is OpenVINO's where the networks are. There AutoencoderTiny computes in the networks' type.
+    AutoencoderKL computes in float32: it is deep enough that bfloat16 moves pixels by many levels.
+
+    Args:
+        components: The loaded model.
+        settings: Its backend and dtype, with which `create_networks` made the networks.
+        release: Nothing else runs `components.vae`, so its weights may be given free.
+
+    Raises:
+        WeightsError: OpenVINO cannot run this autoencoder; one sentence says so.
+    """
+    vae = components.vae
+    if not runs_openvino(settings, components.device):
+        dtype = str(vae.dtype).removeprefix("torch.")
+        _log(settings, type(vae).__name__, f"torch in {dtype}", "as its networks")
+        return TorchAutoencoder(vae)
+    bf16 = _bf16(settings) and isinstance(vae, diffusers.AutoencoderTiny)
+    runs = f"OpenVINO in {'bfloat16' if bf16 else 'float32'}"
+    _log(settings, type(vae).__name__, runs, "as its networks")
+    from deployments.diffusion.openvino_autoencoder import OpenVINOAutoencoder
+
+    return OpenVINOAutoencoder(
+        components, bf16=bf16, threads=torch.get_num_threads(), release=release
+    )
+
+
+def _bf16(settings: ModelSettings) -> bool:
+    """Whether OpenVINO computes in bfloat16."""
+    return settings.dtype == "bfloat16" or (settings.dtype == "auto" and native_bf16())
+
+
+def _log(settings: ModelSettings, what: str, runs: str, reason: str) -> None:
+    logger.info("Model %s runs its %s with %s: %s.", settings.id, what, runs, reason)

@@ -12,20 +12,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 
+from deployments.diffusion.autoencoder import Autoencoder, Encoding
 from deployments.diffusion.control import of_kept
 from deployments.diffusion.loading import Components
 from deployments.diffusion.transfer import to_device
 from deployments.jobs import ImageJob, Mask, Pixels, PreparedPhoto
 
 Value = TypeVar("Value")
-
-_Encoding = Any
-"""What an autoencoder gives: a distribution of latents, or the latents themselves."""
 
 _CACHED_PROMPTS = 64
 _CACHED_PHOTOS = 8
@@ -140,6 +138,7 @@ class EncodedPhoto:
 
     Args:
         components: The loaded modules.
+        autoencoder: What runs their autoencoder.
         control_map: uint8 [height, width, 3] to the same: what the ControlNet is shown.
         pixels: uint8 [height, width, 3].
         mask: uint8 [height, width]; from 128 the model paints.
@@ -148,11 +147,13 @@ class EncodedPhoto:
     def __init__(
         self,
         components: Components,
+        autoencoder: Autoencoder,
         control_map: Callable[[Pixels], Pixels],
         pixels: Pixels,
         mask: Mask | None,
     ) -> None:
         self._components = components
+        self._autoencoder = autoencoder
         self._control_map = control_map
         self._pixels = pixels
         self._mask = mask
@@ -192,15 +193,15 @@ class EncodedPhoto:
 
     def skip_draw(self, generator: torch.Generator) -> None:
         """Take from the generator what a draw takes, where the latents themselves are not used."""
-        if hasattr(self._picture, "latent_dist"):
+        if not isinstance(self._picture, torch.Tensor):
             torch.randn(self.latent_shape, generator=generator, dtype=self._components.vae.dtype)
 
     @cached_property
-    def _picture(self) -> _Encoding:
+    def _picture(self) -> Encoding:
         return self._encode(2.0 * _tensor(self._pixels) - 1.0)
 
     @cached_property
-    def _masked_picture(self) -> _Encoding:
+    def _masked_picture(self) -> Encoding:
         kept = torch.from_numpy(~self._painted())
         return self._encode((2.0 * _tensor(self._pixels) - 1.0) * kept)
 
@@ -209,13 +210,12 @@ class EncodedPhoto:
             return np.ones(self._pixels.shape[:2], dtype=np.bool_)
         return np.asarray(self._mask >= 128)
 
-    def _encode(self, picture: torch.Tensor) -> _Encoding:
-        vae = self._components.vae
-        return vae.encode(to_device(picture.to(vae.dtype), self._components.device))
+    def _encode(self, picture: torch.Tensor) -> Encoding:
+        dtype = self._components.vae.dtype
+        return self._autoencoder.encode(to_device(picture.to(dtype), self._components.device))
 
-    def _draw(self, encoding: _Encoding, generator: torch.Generator) -> torch.Tensor:
-        found = hasattr(encoding, "latent_dist")
-        latents = encoding.latent_dist.sample(generator) if found else encoding.latents
+    def _draw(self, encoding: Encoding, generator: torch.Generator) -> torch.Tensor:
+        latents = encoding if isinstance(encoding, torch.Tensor) else encoding.sample(generator)
         scaled: torch.Tensor = self._components.vae.config.scaling_factor * latents.to(
             self._components.dtype
         )
@@ -227,12 +227,19 @@ class PhotoEncoder:
 
     Args:
         components: The loaded modules.
+        autoencoder: What runs their autoencoder.
         control_map: uint8 [height, width, 3] to the same: what the ControlNet is shown. Used only
             when the components have a ControlNet.
     """
 
-    def __init__(self, components: Components, control_map: Callable[[Pixels], Pixels]) -> None:
+    def __init__(
+        self,
+        components: Components,
+        autoencoder: Autoencoder,
+        control_map: Callable[[Pixels], Pixels],
+    ) -> None:
         self._components = components
+        self._autoencoder = autoencoder
         self._control_map = control_map
         self._photos: Cache[EncodedPhoto] = Cache(_CACHED_PHOTOS)
 
@@ -244,7 +251,9 @@ class PhotoEncoder:
         key = (photo.pixels.shape, digest.digest())
         return self._photos.get(
             key,
-            lambda: EncodedPhoto(self._components, self._control_map, photo.pixels, photo.mask),
+            lambda: EncodedPhoto(
+                self._components, self._autoencoder, self._control_map, photo.pixels, photo.mask
+            ),
         )
 
 

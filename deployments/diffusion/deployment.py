@@ -40,7 +40,7 @@ class ModelReplica:
         import torch
         import transformers
 
-        from deployments.diffusion.backends import create_networks
+        from deployments.diffusion.backends import create_autoencoder, create_networks
         from deployments.diffusion.capacity import rows_capacity
         from deployments.diffusion.control import canny
         from deployments.diffusion.engine import Engine
@@ -55,11 +55,14 @@ class ModelReplica:
         try:
             components = load_components(settings)
             networks = create_networks(components, settings, release=True)
+            autoencoder = create_autoencoder(components, settings, release=True)
             capacity = rows_capacity(components, settings)
         except WeightsError as error:
             logger.error("Model %s cannot start: %s", settings.id, error)
             raise WeightsError(str(error)) from None
-        model = StableDiffusion(components, networks, settings.scheduler, canny)
+        model = StableDiffusion(
+            components, networks, settings.scheduler, canny, autoencoder=autoencoder
+        )
         metrics = EngineMetrics(settings.id)
         self._engine = Engine(model, capacity, settings.max_waiting, metrics, components.device)
         logger.info(

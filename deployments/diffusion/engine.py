@@ -22,12 +22,9 @@ from deployments.diffusion.networks import OutOfMemory
 from deployments.diffusion.observer import Observer
 from deployments.diffusion.stages import Stage, Streams
 from deployments.diffusion.submission import Event, Submission, Ticket
-from deployments.diffusion.turns import Turns
+from deployments.diffusion.turns import MOST_DECODING, Turns
 from deployments.errors import InvalidRequest, Overloaded, ReplicaLost, Unavailable
 from deployments.jobs import GeneratedImage, ImageJob, PreparedPhoto, Progress
-
-MOST_DECODING = 16
-"""Jobs that wait for the decoder; while there are so many, none joins the steps."""
 
 _RESTART_S = 10.0
 """Retry-After of a replica that is gone: about what starting another one takes."""

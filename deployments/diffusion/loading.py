@@ -104,6 +104,60 @@ class Components:
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the weights of one model lie on this machine, but for its LoRAs.
+
+    Attributes:
+        weights: The model itself.
+        vae: An autoencoder of its own, or None.
+        controlnet: The ControlNet, or None.
+    """
+
+    weights: Source
+    vae: Source | None
+    controlnet: Source | None
+
+
+def find_sources(settings: ModelSettings, prefer_fp16: bool) -> Sources:
+    """Find what a model needs, downloading what is named by Hub ids; nothing is loaded.
+
+    Args:
+        settings: The model.
+        prefer_fp16: Take the float16 variant of a Hub repository that has one.
+
+    Raises:
+        WeightsError: With one sentence: there are no such weights, or they cannot be had.
+    """
+    parts = _parts(settings)
+    tokenizers = [part for part in parts if part.startswith("tokenizer")]
+    networks = [part for part in parts if part not in tokenizers]
+
+    def find_network(name: str | None, revision: str | None, demo: Path) -> Source | None:
+        if name is None:
+            return None
+        return find_source(name, revision, demo, ["config.json"], [stem_of("")], prefer_fp16)
+
+    weights = find_source(
+        settings.weights,
+        settings.revision,
+        DEMO_WEIGHTS,
+        [
+            "model_index.json",
+            "scheduler/*.json",
+            *(f"{part}/*.{ending}" for part in tokenizers for ending in ("json", "txt")),
+            *(f"{part}/config.json" for part in networks),
+        ],
+        [stem_of(part) for part in networks],
+        prefer_fp16,
+    )
+    return Sources(
+        weights,
+        find_network(settings.vae, settings.vae_revision, DEMO_WEIGHTS / "vae"),
+        find_network(settings.controlnet, settings.controlnet_revision, DEMO_CONTROLNET),
+    )
+
+
 def load_components(settings: ModelSettings) -> Components:
     """Load a model's weights onto its device, with its LoRAs fused.
 
@@ -116,34 +170,20 @@ def load_components(settings: ModelSettings) -> Components:
     """
     device = _device(settings)
     dtype = _dtype(settings, device)
-    parts = dict(_FAMILIES[settings.family])
-    if settings.vae is not None:
-        del parts["vae"]
-    tokenizers = [part for part in parts if part.startswith("tokenizer")]
-    encoders = [part for part in parts if part.startswith("text_encoder")]
-    networks = [part for part in parts if part not in tokenizers]
-    source = find_source(
-        settings.weights,
-        settings.revision,
-        DEMO_WEIGHTS,
-        [
-            "model_index.json",
-            "scheduler/*.json",
-            *(f"{part}/*.{ending}" for part in tokenizers for ending in ("json", "txt")),
-            *(f"{part}/config.json" for part in networks),
-        ],
-        [stem_of(part) for part in networks],
-        dtype == torch.float16,
-    )
+    found = find_sources(settings, dtype == torch.float16)
+    source = found.weights
+    parts = _parts(settings)
     index = read_json(source, "model_index.json")
     _check_family(settings.family, source, index)
     for part, accepted in parts.items():
-        found = _kind(index, part)
-        if found not in accepted:
+        kind = _kind(index, part)
+        if kind not in accepted:
             raise WeightsError(
-                f"The weights {source.name} have {found} as {part}; "
+                f"The weights {source.name} have {kind} as {part}; "
                 f"family {settings.family} takes {' or '.join(accepted)}."
             )
+    tokenizers = [part for part in parts if part.startswith("tokenizer")]
+    encoders = [part for part in parts if part.startswith("text_encoder")]
     scheduler_config = read_json(source, "scheduler/scheduler_config.json")
     loaded: dict[str, Any] = {}
     for part in [*tokenizers, *encoders, "unet"]:
@@ -153,24 +193,17 @@ def load_components(settings: ModelSettings) -> Components:
         else:
             loaded[part] = load_module(source, part, load, dtype, device)
     origins = [source.origin]
-    if settings.vae is None:
+    if found.vae is None:
         vae = _load_vae(settings, source, "vae", _kind(index, "vae"), dtype, device)
     else:
-        demo = DEMO_WEIGHTS / "vae"
-        vae_source, kind = _find_network(
-            "VAE", settings.vae, settings.vae_revision, demo, _AUTOENCODERS, dtype
-        )
-        vae = _load_vae(settings, vae_source, "", kind, dtype, device)
-        origins.append(f"VAE {vae_source.origin}")
+        kind = _class_of("VAE", found.vae, _AUTOENCODERS)
+        vae = _load_vae(settings, found.vae, "", kind, dtype, device)
+        origins.append(f"VAE {found.vae.origin}")
     controlnet = None
-    if settings.controlnet is not None:
-        name, revision = settings.controlnet, settings.controlnet_revision
-        control_source, kind = _find_network(
-            "ControlNet", name, revision, DEMO_CONTROLNET, _CONTROLNETS, dtype
-        )
-        load = _CONTROLNETS[kind].from_pretrained
-        controlnet = load_module(control_source, "", load, dtype, device, name="ControlNet")
-        origins.append(f"ControlNet {control_source.origin}")
+    if found.controlnet is not None:
+        load = _CONTROLNETS[_class_of("ControlNet", found.controlnet, _CONTROLNETS)].from_pretrained
+        controlnet = load_module(found.controlnet, "", load, dtype, device, name="ControlNet")
+        origins.append(f"ControlNet {found.controlnet.origin}")
 
     components = Components(
         tuple(loaded[part] for part in tokenizers),
@@ -193,6 +226,14 @@ def load_components(settings: ModelSettings) -> Components:
         return components
     fused = fuse_loras(settings.loras, components.text_encoders, components.unet)
     return replace(components, origin=" with LoRA ".join([components.origin, *fused]))
+
+
+def _parts(settings: ModelSettings) -> dict[str, Mapping[str, Any]]:
+    """The components that are taken from a model's own folder, and their classes."""
+    parts = dict(_FAMILIES[settings.family])
+    if settings.vae is not None:
+        del parts["vae"]
+    return parts
 
 
 def _device(settings: ModelSettings) -> torch.device:
@@ -259,23 +300,14 @@ def _check_family(family: str, source: Source, index: Mapping[str, Any]) -> None
         )
 
 
-def _find_network(
-    what: str,
-    name: str,
-    revision: str | None,
-    demo: Path,
-    accepted: Mapping[str, Any],
-    dtype: torch.dtype,
-) -> tuple[Source, str]:
-    """Find a network that is a folder of its own, and its class."""
-    fp16 = dtype == torch.float16
-    source = find_source(name, revision, demo, ["config.json"], [stem_of("")], fp16)
+def _class_of(what: str, source: Source, accepted: Mapping[str, Any]) -> str:
+    """Class of a network that is a folder of its own."""
     found = str(read_json(source, "config.json").get("_class_name"))
     if found not in accepted:
         needed = " or ".join(accepted)
         article = "an" if needed.startswith("A") else "a"
         raise WeightsError(f"The {what} {source.name} is a {found}; {article} {needed} is needed.")
-    return source, found
+    return found
 
 
 def _load_vae(

@@ -15,6 +15,7 @@ from itertools import chain
 import numpy as np
 import torch
 
+from deployments.diffusion.autoencoder import Autoencoder, TorchAutoencoder
 from deployments.diffusion.conditioning import Cache, PhotoEncoder, PromptEncoder
 from deployments.diffusion.denoising import Control, Denoising, Kept
 from deployments.diffusion.loading import Components
@@ -51,6 +52,7 @@ class StableDiffusion:
             when the components have a ControlNet.
         tables: Sample by coefficient tables, which never wait for the device but round otherwise
             than the stock pipeline, in place of the stock scheduler; None does so on CUDA only.
+        autoencoder: What runs the components' autoencoder; None for torch.
     """
 
     def __init__(
@@ -60,13 +62,15 @@ class StableDiffusion:
         scheduler: SchedulerName,
         control_map: Callable[[Pixels], Pixels],
         tables: bool | None = None,
+        autoencoder: Autoencoder | None = None,
     ) -> None:
         self._components = components
         self._networks = networks
         self._scheduler_name = scheduler
         self._scheduler = create_scheduler(scheduler, components.scheduler_config)
         self._prompts = PromptEncoder(components)
-        self._photos = PhotoEncoder(components, control_map)
+        self._autoencoder = autoencoder or TorchAutoencoder(components.vae)
+        self._photos = PhotoEncoder(components, self._autoencoder, control_map)
         self._by_table = components.device.type == "cuda" if tables is None else tables
         self._tables: Cache[StepTable] = Cache(_CACHED_TABLES)
 
@@ -258,7 +262,7 @@ class StableDiffusion:
         if not denoising.latents.isfinite().all():
             raise NotFinite("the model computed no image for this job: its latents are not finite")
         latents = denoising.latents.to(vae.dtype) / vae.config.scaling_factor
-        decoded = vae.decode(latents, return_dict=False)[0]
+        decoded = self._autoencoder.decode(latents)
         if not decoded.isfinite().all():
             raise NotFinite("the model computed no image for this job: its decoder overflowed")
         picture = (decoded[0] * 0.5 + 0.5).clamp(0, 1).cpu().permute(1, 2, 0).float().numpy()

@@ -1,21 +1,13 @@
 """UNet and ControlNet on a CPU through OpenVINO, converted from the torch modules in memory.
 
-OpenVINO's `convert_model` reports its use over the network; the frontend behind it, which is called
-here, does not. Knows no jobs, samplers, guidance, Ray or HTTP.
+Knows no jobs, samplers, guidance, Ray or HTTP.
 """
 
 from __future__ import annotations
 
-import copy
-import warnings
-from collections.abc import Sequence
 from typing import Any
 
-import openvino
 import torch
-from openvino._offline_transformations import compress_model_transformation
-from openvino.frontend import FrontEndManager
-from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
 from deployments.diffusion.loading import Components
 from deployments.diffusion.networks import (
@@ -26,7 +18,7 @@ from deployments.diffusion.networks import (
     within_memory,
     without_map_embedding,
 )
-from deployments.diffusion.sources import WeightsError
+from deployments.diffusion.openvino_compilation import CompiledNetwork
 
 
 class OpenVINONetworks:
@@ -53,17 +45,31 @@ class OpenVINONetworks:
         side = 2**components.unet.num_upsamplers + 1
         rows = example_rows(components, 2, side, side + 2, controlled=controlled)
         residuals: list[torch.Tensor] = []
-        self._controlnet: _Compiled | None = None
+        self._controlnet: CompiledNetwork | None = None
         if controlled:
             network = _FlatControlNet(without_map_embedding(components.controlnet))
             inputs = _control_inputs(rows)
             with torch.no_grad():
                 residuals = list(network(*inputs))
-            self._controlnet = _Compiled("ControlNet", network, inputs, bf16, threads, release)
+            self._controlnet = CompiledNetwork(
+                "ControlNet",
+                network,
+                inputs,
+                bf16=bf16,
+                threads=threads,
+                release=list(network.network.children()) if release else [],
+            )
         # Broadcast over rows and pixels where no row has a ControlNet.
         self._no_residuals = [torch.zeros(1, one.shape[1], 1, 1) for one in residuals]
         unet = _FlatUNet(components.unet)
-        self._unet = _Compiled("UNet", unet, [*_inputs(rows), *residuals], bf16, threads, release)
+        self._unet = CompiledNetwork(
+            "UNet",
+            unet,
+            [*_inputs(rows), *residuals],
+            bf16=bf16,
+            threads=threads,
+            release=list(unet.network.children()) if release else [],
+        )
 
     @torch.inference_mode()
     def predict(self, rows: Rows) -> torch.Tensor:
@@ -79,57 +85,6 @@ class OpenVINONetworks:
         predicted = self._unet([*_inputs(rows), *residuals])[0]
         # The next pass writes into the same memory.
         return predicted.to(rows.sample.dtype, copy=True)
-
-
-class _Compiled:
-    """A network that was converted, compiled, and run once so that its weights are packed.
-
-    Args:
-        what: Its name, for messages.
-        network: Tensors in, a tensor or a tuple of them out.
-        inputs: Examples; their sizes and the number of rows stay free.
-        bf16: As of `OpenVINONetworks`, like the following.
-        threads: Threads of a forward pass.
-        release: Give the weights free.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        network: _FlatUNet | _FlatControlNet,
-        inputs: Sequence[torch.Tensor],
-        bf16: bool,
-        threads: int,
-        release: bool,
-    ) -> None:
-        options = {
-            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads,
-            # Pinned threads of two replicas would share one core and leave others idle.
-            "ENABLE_CPU_PINNING": False,
-        }
-        try:
-            model = _convert(network, inputs)
-            if release:
-                if bf16:
-                    compress_model_transformation(model)
-                for child in network.network.children():
-                    child.to("meta")
-            compiled = openvino.Core().compile_model(model, "CPU", options)
-            self._request = compiled.create_infer_request()
-            self(inputs)
-        except Exception as error:
-            reason = " ".join(str(error).split())[:300].rstrip(".")
-            raise WeightsError(
-                f"OpenVINO cannot run the {what} of these weights, set backend to torch: {reason}."
-            ) from error
-
-    def __call__(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Run it; the float32 outputs are views that hold until it runs again."""
-        arrays = [tensor.float().contiguous().numpy() for tensor in inputs]
-        outputs = self._request.infer(arrays, share_inputs=True, share_outputs=True)
-        return [torch.from_numpy(output) for output in outputs.values()]
 
 
 class _FlatUNet(torch.nn.Module):
@@ -199,20 +154,3 @@ def _take_added(
     if network.config.addition_embed_type != "text_time":
         return None, rest
     return {"text_embeds": rest[0], "time_ids": rest[1]}, rest[2:]
-
-
-def _convert(network: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Any:  # noqa: ANN401
-    """Trace a network and turn the trace into an OpenVINO model."""
-    if any(tensor.dtype != torch.float32 for tensor in network.parameters()):
-        network = copy.deepcopy(network).float()
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    with warnings.catch_warnings(), torch.no_grad():
-        # The tracer warns of each Python number that it takes for constant.
-        warnings.simplefilter("ignore")
-        traced = TorchScriptPythonDecoder(
-            network.eval(),
-            example_input=tuple(tensor.float() for tensor in inputs),
-            # The check would run the network twice more.
-            trace_kwargs={"check_trace": False},
-        )
-        return frontend.convert(frontend.load(traced))

@@ -20,6 +20,9 @@ Size = tuple[int, int]
 MOST_SIZES = 4
 """Sizes that may have jobs in flight at once: each more makes all the others' steps rarer."""
 
+MOST_DECODING = 16
+"""Jobs that wait for the decoder; while there are so many, none joins the steps."""
+
 
 @dataclass(slots=True, eq=False)
 class Seat:

@@ -1,6 +1,6 @@
 """What the use cases need of the other deployments, as plain async calls.
 
-`ingress.deployment` implements these over Serve handles; tests implement them in memory. An
+`ingress.handles` implements these over Serve handles; tests implement them in memory. An
 awaitable that one call returns may be handed to another without being awaited, or besides: its
 value then travels between the deployments and not through this process.
 """
@@ -23,6 +23,7 @@ from deployments.jobs import (
     Recipe,
     StoredImage,
 )
+from deployments.leases import Claim, Lease, Report
 
 
 class Studio(Protocol):
@@ -106,6 +107,37 @@ class Sources(Protocol):
         ...
 
 
+class Answers(Protocol):
+    """Stored answers of idempotency keys."""
+
+    async def save(self, name: str, answer: Mapping[str, object]) -> None:
+        """Store an answer under a digest of its key, over an older one."""
+        ...
+
+    async def load(self, name: str) -> Mapping[str, object] | None:
+        """Read an answer; None where none is stored."""
+        ...
+
+
+class Admission(Protocol):
+    """What all ingress replicas share. Asking again for the same lease or claim is harmless."""
+
+    async def take(self, replica: str, lease: Lease) -> None:
+        """Take places, or raise Overloaded or RateLimited."""
+        ...
+
+    async def claim(self, replica: str, claim: Claim) -> bool:
+        """Claim an idempotency key; false while another request for the same has it.
+
+        Raises IdempotencyConflict when another request has it for something else.
+        """
+        ...
+
+    async def report(self, report: Report) -> None:
+        """Tell all that a replica holds."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Backends:
     """Everything behind the ingress.
@@ -115,9 +147,13 @@ class Backends:
         models: The model deployments.
         results: Stored results.
         sources: What they were made from.
+        answers: Stored answers of idempotency keys.
+        admission: What all ingress replicas share.
     """
 
     studio: Studio
     models: Models
     results: Results
     sources: Sources
+    answers: Answers
+    admission: Admission

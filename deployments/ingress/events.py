@@ -64,4 +64,20 @@ class ImageStored:
     timings: Timings
 
 
-Event = ImageProgress | ImageStored
+@dataclass(frozen=True, slots=True)
+class ImageWithheld:
+    """Image `index` of the request was made, and is neither stored nor delivered.
+
+    Attributes:
+        index: Its place in the request.
+        reason: Why, for the caller.
+        timings: Where its time went.
+    """
+
+    index: int
+    reason: str
+    timings: Timings
+
+
+Made = ImageStored | ImageWithheld
+Event = ImageProgress | Made

@@ -1,66 +1,173 @@
 """API keys: who may ask for work.
 
-Keys come from the environment, are kept as digests only, and are compared in constant time.
+Keys come from the environment and from a file, are kept as SHA-256 digests only, and are compared
+in constant time. A plain digest guards a secret that is random; it would not guard a password.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 KEYS_VARIABLE = "BACKDROP_API_KEYS"
+FILE_VARIABLE = "BACKDROP_API_KEYS_FILE"
+
+_DIGEST = "sha256:"
+_HEX = re.compile("[0-9a-f]{64}")
 
 
 class KeyRing:
     """The active keys, several of which may be valid at once.
 
     Args:
-        keys: Secret by name.
+        keys: By name the secret, or `sha256:` and the secret's digest in lower-case hexadecimal.
+        file: A file of further keys, as `BACKDROP_API_KEYS_FILE` names it. It is read again when it
+            has changed, so that a key can be added or taken back while the service runs.
+
+    Raises:
+        ValueError: The file cannot be read, holds no key, or one that is wrong, as in
+            `from_environment`.
     """
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
-        self._digests = {name: _digest(secret) for name, secret in keys.items()}
+    def __init__(self, keys: Mapping[str, str], file: Path | None = None) -> None:
+        self._own = {name: _digest(secret) for name, secret in keys.items()}
+        self._file = file
+        self._version: tuple[int, ...] = ()
+        self._digests = self._own
+        if file is not None:
+            self._version = _version(file)
+            self._digests = self._own | self._read(file)
 
     @classmethod
     def from_environment(cls) -> KeyRing | None:
-        """Read `name:secret` pairs, separated by commas; None when the variable is not set.
+        """Read the keys; None when neither variable is set.
+
+        `BACKDROP_API_KEYS` holds `name:secret` pairs separated by commas; the file that
+        `BACKDROP_API_KEYS_FILE` names holds one a line, blank lines and lines that begin with `#`
+        aside. In place of a secret both take `sha256:` and its digest.
 
         Raises:
             ValueError: A pair has no name or no secret, repeats a name, or has a secret that no
-                header can carry; the sentence shows no secret.
+                header can carry, or a digest that is none; or the file cannot be read or holds no
+                pair. The sentence shows no secret.
         """
         text = os.environ.get(KEYS_VARIABLE, "").strip()
-        if not text:
+        file = os.environ.get(FILE_VARIABLE, "").strip()
+        if not text and not file:
             return None
-        keys: dict[str, str] = {}
-        for position, pair in enumerate(text.split(","), start=1):
-            name, _, secret = (part.strip() for part in pair.partition(":"))
-            if not name or not secret:
-                raise ValueError(
-                    f"{KEYS_VARIABLE} must be name:secret pairs separated by commas; "
-                    f"pair {position} is not one"
-                )
-            if name in keys:
-                raise ValueError(f"{KEYS_VARIABLE} names two keys alike; pair {position} is one")
-            if not (secret.isascii() and secret.isprintable()):
-                raise ValueError(
-                    f"{KEYS_VARIABLE} must have secrets of printable ASCII characters; "
-                    f"that of pair {position} has others"
-                )
-            keys[name] = secret
-        return cls(keys)
+        keys = dict(_pairs(KEYS_VARIABLE, "pair", _split(text))) if text else {}
+        return cls(keys, Path(file) if file else None)
 
     def name_of(self, secret: str) -> str | None:
         """The name of a key, or None if it is not one of ours."""
-        given = _digest(secret)
+        self._refresh()
+        given = hashlib.sha256(secret.encode()).digest()
         found = None
         for name, digest in self._digests.items():
             if hmac.compare_digest(given, digest):
                 found = name
         return found
 
+    def _refresh(self) -> None:
+        if self._file is None or (version := _version(self._file)) == self._version:
+            return
+        self._version = version
+        try:
+            self._digests = self._own | self._read(self._file)
+        except ValueError as error:
+            logger.error("the API keys stay as they were: %s", error)
+        else:
+            logger.info("the API keys were read again: %s", ", ".join(self._digests))
+
+    def _read(self, file: Path) -> dict[str, bytes]:
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise ValueError(f"{FILE_VARIABLE}: {file}: {reason}") from None
+        numbered = (
+            (number, line)
+            for number, line in enumerate(map(str.strip, lines), start=1)
+            if line and not line.startswith("#")
+        )
+        keys = dict(_pairs(FILE_VARIABLE, "line", numbered))
+        if not keys:
+            raise ValueError(f"{FILE_VARIABLE}: {file} names no key")
+        if both := sorted(self._own.keys() & keys.keys()):
+            raise ValueError(
+                f"{KEYS_VARIABLE} and {FILE_VARIABLE} name the same keys: {', '.join(both)}"
+            )
+        return {name: _digest(secret) for name, secret in keys.items()}
+
+
+def a_secret() -> str | None:
+    """The first secret the environment tells, for calls of the operator's own.
+
+    None where no key is set, or only digests are.
+
+    Raises:
+        ValueError: As in `KeyRing.from_environment`.
+    """
+    KeyRing.from_environment()
+    told = list(_split(os.environ.get(KEYS_VARIABLE, "").strip()))
+    if file := os.environ.get(FILE_VARIABLE, "").strip():
+        told += enumerate(Path(file).read_text(encoding="utf-8").splitlines())
+    secrets = (
+        pair.partition(":")[2].strip() for _, pair in told if not pair.strip().startswith("#")
+    )
+    return next((secret for secret in secrets if secret and not secret.startswith(_DIGEST)), None)
+
+
+def _split(text: str) -> Iterator[tuple[int, str]]:
+    return enumerate(text.split(","), start=1)
+
+
+def _pairs(
+    variable: str, kind: str, numbered: Iterable[tuple[int, str]]
+) -> Iterator[tuple[str, str]]:
+    """Name and secret, or digest, of each pair; wrong ones are told by their place alone."""
+    seen = set()
+    for position, pair in numbered:
+        name, _, secret = (part.strip() for part in pair.partition(":"))
+        if not name or not secret:
+            raise ValueError(
+                f"{variable} must be name:secret pairs"
+                f"{' separated by commas' if kind == 'pair' else ', one a line'}; "
+                f"{kind} {position} is not one"
+            )
+        if name in seen:
+            raise ValueError(f"{variable} names two keys alike; {kind} {position} is one")
+        if not (secret.isascii() and secret.isprintable()):
+            raise ValueError(
+                f"{variable} must have secrets of printable ASCII characters; "
+                f"that of {kind} {position} has others"
+            )
+        if secret.startswith(_DIGEST) and not _HEX.fullmatch(secret.removeprefix(_DIGEST)):
+            raise ValueError(
+                f"{variable} must have 64 lower-case hexadecimal digits after {_DIGEST}; "
+                f"{kind} {position} has not"
+            )
+        seen.add(name)
+        yield name, secret
+
 
 def _digest(secret: str) -> bytes:
+    if secret.startswith(_DIGEST):
+        return bytes.fromhex(secret.removeprefix(_DIGEST))
     return hashlib.sha256(secret.encode()).digest()
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    """What changes when a file does; of one that cannot be seen, nothing."""
+    try:
+        told = file.stat()
+    except OSError:
+        return ()
+    return told.st_ino, told.st_size, told.st_mtime_ns

@@ -9,12 +9,15 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse, Response
 
+from deployments.ingress import arrival, idempotency
+from deployments.ingress.idempotency import REPLAYED
 from deployments.ingress.schemas import ErrorAnswer, ImagesAnswer, ModelsAnswer
 
 _REASONS = {
     400: "A field is missing, malformed, unknown or out of range, or the image is not accepted.",
     401: "A key is required, and it is missing or wrong.",
     404: "The image does not exist, or no longer.",
+    409: "The Idempotency-Key belongs to a request with another body.",
     413: "The body is over the limit.",
     429: "There is no room now; Retry-After says when to try again.",
     500: "Our fault.",
@@ -24,9 +27,28 @@ _REASONS = {
 _WITH_RETRY_AFTER = {429, 503}
 _EVENTS = (
     "With `Accept: text/event-stream`: `progress` events (index, step, steps), an `image` event "
-    "(index, url, seed, fidelity) for each image as soon as it is stored, then `done` with the "
+    "(index, url, seed, fidelity) for each image as soon as it is stored or `withheld` (index, "
+    "reason) where it will not come, then `done` with the "
     "same body as the JSON answer, or `error` with the body of a failure."
 )
+_HEADERS = [
+    {
+        "name": idempotency.HEADER,
+        "in": "header",
+        "required": False,
+        "description": "Of the requests with one key only one makes images, and all get its "
+        "answer. Another body with the same key is an error.",
+        "schema": {"type": "string", "pattern": f"^{idempotency.PATTERN}$"},
+    },
+    {
+        "name": arrival.HEADER,
+        "in": "header",
+        "required": False,
+        "description": "Seconds after which the request is given up; no more than the service "
+        "is configured to.",
+        "schema": {"type": "number", "exclusiveMinimum": 0},
+    },
+]
 
 
 def images_route() -> dict[str, Any]:
@@ -34,12 +56,19 @@ def images_route() -> dict[str, Any]:
     return {
         "response_model": ImagesAnswer,
         "tags": ["images"],
+        "openapi_extra": {"parameters": _HEADERS},
         "responses": {
             200: {
                 "description": "The images. " + _EVENTS,
+                "headers": {
+                    REPLAYED: {
+                        "description": "The answer was given before, to the same Idempotency-Key.",
+                        "schema": {"type": "string", "enum": ["true"]},
+                    }
+                },
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
-            **_failures(400, 401, 404, 413, 429, 500, 503, 504),
+            **_failures(400, 401, 404, 409, 413, 429, 500, 503, 504),
         },
     }
 
@@ -59,7 +88,7 @@ def result_route() -> dict[str, Any]:
         "responses": {
             200: {"description": "The image.", "content": {"image/png": png}},
             304: {"description": "The caller has it already."},
-            **_failures(404, 500, 503),
+            **_failures(401, 404, 500, 503),
         },
     }
 
@@ -85,11 +114,11 @@ def docs_page(app: FastAPI) -> HTMLResponse:
     )
 
 
-def describe(app: FastAPI, *, keys_required: bool) -> None:
+def describe(app: FastAPI, *, keys_required: bool, public_results: bool = True) -> None:
     """Correct the document FastAPI makes.
 
     Takes out its 422, which this API never answers, and the nulls of the form, which has no way to
-    write one; adds the keys when they are on.
+    write one; adds the keys when they are on, and where they are needed.
     """
 
     def document() -> dict[str, Any]:
@@ -107,7 +136,7 @@ def describe(app: FastAPI, *, keys_required: bool) -> None:
                 schema["components"]["schemas"].pop(unused, None)
             _drop_nulls(schema["components"]["schemas"]["GenerateForm"])
             if keys_required:
-                _add_keys(schema)
+                _add_keys(schema, public_results)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -121,14 +150,14 @@ def _drop_nulls(form: dict[str, Any]) -> None:
                 field.update(kind)
 
 
-def _add_keys(schema: dict[str, Any]) -> None:
+def _add_keys(schema: dict[str, Any], public_results: bool) -> None:
     schema["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
-            if path.startswith("/api/") or method == "delete":
+            if path.startswith("/api/") or method == "delete" or not public_results:
                 operation["security"] = [{"bearer": []}, {"header": []}]
 
 

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
 from deployments.errors import (
     BodyTooLarge,
@@ -31,6 +32,27 @@ from deployments.ingress.schemas import ErrorAnswer
 logger = logging.getLogger(__name__)
 
 UNEXPECTED = "something went wrong on our side"
+
+
+class ProblemResponse(JSONResponse):
+    """The answer to a failure, which leaves its status and code in the request's state.
+
+    Args:
+        content: Its body.
+        status: HTTP status.
+        headers: More of them.
+    """
+
+    def __init__(
+        self, content: Mapping[str, str], status: int, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(content, status, headers)
+        self._code = content["code"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Leave what it says for the observation of the request, and send it."""
+        scope.setdefault("state", {})["problem"] = (self.status_code, self._code)
+        await super().__call__(scope, receive, send)
 
 
 def as_service_error(error: BaseException, request_id: str) -> ServiceError:
@@ -59,15 +81,15 @@ def response(error: ServiceError, request_id: str) -> JSONResponse:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(body(error, request_id), error.status, headers)
+    return ProblemResponse(body(error, request_id), error.status, headers)
 
 
-def register(app: FastAPI, max_body_bytes: int) -> None:
+def register(app: FastAPI, body_limits: Mapping[str, int]) -> None:
     """Install the handlers.
 
     Args:
         app: The application; its middleware has put a request id into `request.state`.
-        max_body_bytes: For the sentence of a body that is too large.
+        body_limits: Bytes of a body by path, for the sentence of one that is too large.
     """
 
     async def service_error(request: Request, error: Exception) -> JSONResponse:
@@ -82,10 +104,15 @@ def register(app: FastAPI, max_body_bytes: int) -> None:
         request_id = request.state.request_id
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return response(too_large(max_body_bytes), request_id)
+            limit = body_limit(body_limits, route_path(request.scope))
+            return response(too_large(limit), request_id)
+        if isinstance(error.__cause__, InvalidRequest):
+            # Raised while the framework read the body, which hides it behind its own.
+            return response(error.__cause__, request_id)
         if status == HTTPStatus.BAD_REQUEST:
             # The framework's word for a multipart or JSON body it cannot read.
-            return response(InvalidRequest("the body is malformed"), request_id)
+            detail = error.detail if isinstance(error, HTTPException) else ""
+            return response(InvalidRequest(f"the body cannot be read: {detail}"), request_id)
         phrase = HTTPStatus(status).phrase
         answer = ErrorAnswer(
             error=f"{phrase}: {request.method} {request.url.path}",
@@ -96,7 +123,7 @@ def register(app: FastAPI, max_body_bytes: int) -> None:
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             # The router names only the methods of the first route of a path.
             headers = {"Allow": _allowed(request)}
-        return JSONResponse(answer.model_dump(), status, headers)
+        return ProblemResponse(answer.model_dump(), status, headers)
 
     app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(RequestValidationError, validation_error)
@@ -110,6 +137,19 @@ def _allowed(request: Request) -> str:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods or set()
     return ", ".join(sorted(methods))
+
+
+def route_path(scope: Scope) -> str:
+    """The path as routes see it: without the prefix the application is mounted at."""
+    path: str = scope["path"]
+    prefix: str = scope.get("root_path", "")
+    inside = path.startswith(f"{prefix}/")
+    return path[len(prefix) :] if inside else path
+
+
+def body_limit(body_limits: Mapping[str, int], path: str) -> int:
+    """Bytes that a body may have; of paths that take none, the most of those that do."""
+    return body_limits.get(path, max(body_limits.values()))
 
 
 def too_large(max_body_bytes: int) -> BodyTooLarge:

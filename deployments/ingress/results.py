@@ -14,7 +14,11 @@ LONGEST_CACHE_S = 365 * 24 * 3600
 
 
 def image_response(
-    stored: StoredImage, request_headers: Headers, retention_s: float | None
+    stored: StoredImage,
+    request_headers: Headers,
+    retention_s: float | None,
+    *,
+    public: bool = True,
 ) -> Response:
     """Answer a GET or HEAD for a result, with 304 when the caller has it already.
 
@@ -22,12 +26,14 @@ def image_response(
         stored: The result.
         request_headers: For `If-None-Match` and `If-Modified-Since`.
         retention_s: Seconds results are kept; a cache may keep one no longer than its rest of that.
+        public: Shared caches may keep it; else only the caller's own.
     """
     etag = f'"{stored.etag}"'
     headers = {
         "ETag": etag,
         "Last-Modified": format_datetime(stored.modified.replace(microsecond=0), usegmt=True),
-        "Cache-Control": f"public, max-age={_cache_s(stored.modified, retention_s)}, immutable",
+        "Cache-Control": f"{'public' if public else 'private'}, "
+        f"max-age={_cache_s(stored.modified, retention_s)}, immutable",
     }
     if _has_it(stored, etag, request_headers):
         return Response(status_code=304, headers=headers)

@@ -14,10 +14,18 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from deployments.errors import DeadlineExceeded, ReplicaLost, ServiceError
-from deployments.ingress.admission import Admission
+from deployments.errors import AllWithheld, ReplicaLost, ServiceError
+from deployments.ingress.admission import RequestPlaces
 from deployments.ingress.backends import Backends
-from deployments.ingress.events import Event, ImageProgress, ImageStored, Timings
+from deployments.ingress.deadline import Deadline
+from deployments.ingress.events import (
+    Event,
+    ImageProgress,
+    ImageStored,
+    ImageWithheld,
+    Made,
+    Timings,
+)
 from deployments.ingress.origins import Open, Origin
 from deployments.jobs import FinishedImage, GeneratedImage, ImageJob, PreparedPhoto, Recipe
 from deployments.settings import ModelSettings
@@ -39,14 +47,17 @@ class Run:
 
     Args:
         model: The model's settings.
-        jobs: One per image; places for all of them were taken from `admission`.
+        jobs: One per image.
         origin: Gets ready what they are made from.
-        admission: Where the places go back to.
+        places: Taken for all of them; given back one by one.
         backends: The other deployments.
         shape_floor: The least `Fidelity.shape` with which an image is not made once more.
-        deadline_s: Seconds after which the run is given up.
+        deadline: When the run is given up.
         progress: Whether anybody wants progress events.
         version: Version of this package, for the recipes.
+
+    Attributes:
+        made: The images that are done so far, in the order of their ends.
     """
 
     def __init__(
@@ -55,25 +66,27 @@ class Run:
         model: ModelSettings,
         jobs: Sequence[ImageJob],
         origin: Open,
-        admission: Admission,
+        places: RequestPlaces,
         backends: Backends,
         shape_floor: float,
-        deadline_s: float,
+        deadline: Deadline,
         progress: bool,
         version: str,
     ) -> None:
         self._model = model
         self._jobs = jobs
         self._open = origin
-        self._admission = admission
+        self._places = places
+        self._begun = time.monotonic()
         self._backends = backends
         self._shape_floor = shape_floor
-        self._deadline_s = deadline_s
+        self._deadline = deadline
         self._progress = progress
         self._version = version
-        self._held = len(jobs)
         self._referred: list[str] = []
         self._stored: set[str] = set()
+        self._withheld: list[str] = []
+        self.made: list[Made] = []
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._opened = asyncio.get_running_loop().create_future()
         self._work = asyncio.create_task(self._all())
@@ -112,36 +125,37 @@ class Run:
             self._work.cancel()
             await asyncio.wait([self._work])
 
-    async def images(self) -> list[ImageStored]:
+    async def images(self) -> list[Made]:
         """All images, in order of their index; on failure none of them stays stored.
 
         Raises:
             ServiceError: As in `events`.
         """
-        stored = []
         try:
             async with aclosing(self.events()) as events:
-                async for event in events:
-                    if isinstance(event, ImageStored):
-                        stored.append(event)
+                async for _ in events:
+                    pass
         except BaseException:
             # The caller gets none of them.
             await self._forget(self._stored)
             raise
-        return sorted(stored, key=lambda image: image.index)
+        return sorted(self.made, key=lambda image: image.index)
 
     async def _all(self) -> None:
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with self._deadline.bounds():
                 origin = await self._open(self._refer)
                 self._opened.set_result(None)
                 await self._fan_out(origin)
-        except BaseException as error:
+                if len(self._withheld) == len(self._jobs):
+                    raise AllWithheld(
+                        "the safety filter withheld every image of the request; "
+                        "another prompt or photo may give others"
+                    )
+                await self._forget(self._withheld)
+        except BaseException:
+            self._places.close()  # now: the removal may take a while
             await self._forget([job.key for job in self._jobs if job.key not in self._stored])
-            if isinstance(error, TimeoutError):
-                raise DeadlineExceeded(
-                    f"the images were not done within {self._deadline_s:g} s"
-                ) from None
             raise
 
     async def _refer(self, sources: Sequence[str]) -> None:
@@ -196,15 +210,18 @@ class Run:
                     index, job, origin, prepared, calls
                 )
                 timings += again
-            self._held -= 1
-            self._admission.release(timings.engine_s)
+            self._places.release(time.monotonic() - self._begun)
+            if finished.withheld is not None:
+                self._withheld.append(job.key)
+                self._tell(ImageWithheld(index, finished.withheld, timings))
+                return
             made = time.monotonic()
             # An image must not outlive a source that could not be stored.
             await asyncio.wait([kept])
             await self._backends.results.save(job.key, finished.png, recipe.document())
             self._stored.add(job.key)
             timings += Timings(0, 0, time.monotonic() - made)
-            self._queue.put_nowait(
+            self._tell(
                 ImageStored(
                     index=index,
                     key=job.key,
@@ -215,6 +232,10 @@ class Run:
                 )
             )
 
+    def _tell(self, made: Made) -> None:
+        self.made.append(made)
+        self._queue.put_nowait(made)
+
     async def _make(
         self,
         index: int,
@@ -224,11 +245,7 @@ class Run:
         calls: AsyncExitStack,
     ) -> tuple[Recipe, FinishedImage, tuple[str, ...], Timings]:
         asked = time.monotonic()
-        try:
-            image = await self._generate(index, job, prepared, calls)
-        except ReplicaLost:
-            logger.warning("the replica that made image %s died; trying once more", job.key)
-            image = await self._generate(index, job, prepared, calls)
+        image = await self._generate(index, job, prepared, calls)
         made = time.monotonic()
         recipe = self._recipe(job, image, origin)
         finished = await self._backends.studio.finish(image, recipe, origin.product)
@@ -297,8 +314,7 @@ class Run:
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         # Here and not in the tasks: a task that is cancelled before it starts runs no `finally`.
-        for _ in range(self._held):
-            self._admission.release()
+        self._places.close()
         self._queue.put_nowait(None)
         if not work.cancelled():
             work.exception()  # retrieved, so that a run nobody reads makes no noise

@@ -176,6 +176,15 @@ class FidelityEntry(BaseModel):
     )
 
 
+class WithheldEntry(BaseModel):
+    """An image that was made and is not delivered; also the event `withheld`."""
+
+    index: int = Field(description="Its place among the images that were asked for.")
+    reason: str = Field(
+        description="Why.", examples=["the safety filter takes it for not safe for work"]
+    )
+
+
 class ImagesAnswer(BaseModel):
     """Answer of both POST endpoints."""
 
@@ -188,6 +197,11 @@ class ImagesAnswer(BaseModel):
     )
     warnings: list[str] = Field(
         description="Sentences about what could not be honoured; usually none.", examples=[[]]
+    )
+    withheld: list[WithheldEntry] = Field(
+        description="Images that are not among the others: the safety filter, where a model has "
+        "it on, withheld them.",
+        examples=[[]],
     )
 
 

@@ -7,15 +7,17 @@ run that does the work.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
 from deployments.errors import InvalidRequest, UnknownModel
-from deployments.ingress.admission import Admission
+from deployments.ingress.admission import Holder, RequestPlaces
 from deployments.ingress.backends import Backends
+from deployments.ingress.deadline import Deadline
 from deployments.ingress.origins import (
     Open,
     Preserve,
@@ -27,8 +29,10 @@ from deployments.ingress.origins import (
 from deployments.ingress.run import SEEDS, Run
 from deployments.ingress.uploads import decode_mask, decode_upload
 from deployments.ingress.urls import new_key
-from deployments.jobs import ImageJob, Mask, Photo, StoredImage
-from deployments.settings import IngressSettings, ModelSettings
+from deployments.jobs import ImageJob, StoredImage
+from deployments.settings import IngressSettings, ModelSettings, UploadLimits
+
+T = TypeVar("T")
 
 DECODERS = 2
 """Photos decoded at once: a large one takes some hundred megabytes while it is."""
@@ -61,8 +65,28 @@ class Order:
     preserve: Preserve = "auto"
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a caller is served.
+
+    Attributes:
+        key: Name of the API key, empty without one.
+        deadline: When the request is given up.
+        progress: Whether the run reports denoising steps.
+    """
+
+    key: str
+    deadline: Deadline
+    progress: bool
+
+
 class Service:
     """The use cases over the other deployments.
+
+    Attributes:
+        catalog: The models, in listing order.
+        holder: What this replica holds of what all ingress replicas share.
+        answers: Stored answers of idempotency keys.
 
     Args:
         catalog: The models, in listing order.
@@ -87,29 +111,8 @@ class Service:
         self._shape_floor = shape_floor
         self._version = version
         self._decoders = CapacityLimiter(DECODERS)
-        self._admissions = {
-            model.id: Admission(model.id, settings.max_waiting_images) for model in catalog
-        }
-
-    async def decode(self, data: bytes) -> Photo:
-        """Turn untrusted bytes into a clean photo, off the event loop.
-
-        Raises:
-            InvalidImage: They are not an image this service accepts.
-        """
-        return await to_thread.run_sync(
-            decode_upload, data, self._settings.limits, limiter=self._decoders
-        )
-
-    async def decode_mask(self, data: bytes) -> Mask:
-        """Turn untrusted bytes into a product mask, off the event loop.
-
-        Raises:
-            InvalidImage: They are not an image this service accepts as a mask.
-        """
-        return await to_thread.run_sync(
-            decode_mask, data, self._settings.limits, limiter=self._decoders
-        )
+        self.holder = Holder(backends.admission)
+        self.answers = backends.answers
 
     def check(self, order: Order, *, masked: bool = False) -> None:
         """Refuse an order that no photo could make right.
@@ -128,24 +131,43 @@ class Service:
             )
         self._jobs(order)
 
-    def generate(self, order: Order, photo: Photo, mask: Mask | None, *, progress: bool) -> Run:
+    async def generate(self, order: Order, upload: bytes, mask: bytes | None, terms: Terms) -> Run:
         """Start making images from a photo.
+
+        Places come first: what is refused costs no decoding, and what is decoded at a time is
+        bounded.
 
         Args:
             order: What to make.
-            photo: What to make it from.
-            mask: uint8 [height, width]: 255 marks the product; None when the caller sent none.
-            progress: Whether the run reports denoising steps.
+            upload: The photo as it was sent.
+            mask: Marks the product, as it was sent; None when the caller sent none.
+            terms: See there.
 
         Raises:
             InvalidRequest: As in `check`.
+            InvalidImage: The upload or the mask is not an image this service accepts.
             Overloaded: There is no room for all the images.
+            RateLimited: The key would pass its rate.
+            DeadlineExceeded: It passed meanwhile.
         """
-        return self._start(
-            order, lambda _: open_upload(self._backends, photo, mask, order.preserve), progress
+        model, jobs = self._jobs(order)
+        async with terms.deadline.bounds():
+            places = await self._take(jobs, order, terms)
+            try:
+                photo = await self._decode(decode_upload, upload)
+                marked = None if mask is None else await self._decode(decode_mask, mask)
+            except BaseException:
+                places.close()
+                raise
+        return self._run(
+            model,
+            jobs,
+            lambda _: open_upload(self._backends, photo, marked, order.preserve),
+            places,
+            terms,
         )
 
-    def vary(self, order: Order, key: str, *, progress: bool) -> Run:
+    async def vary(self, order: Order, key: str, terms: Terms) -> Run:
         """Start making images from a stored result.
 
         Whether that exists shows when the run opens.
@@ -153,14 +175,20 @@ class Service:
         Args:
             order: What to make.
             key: The result's key.
-            progress: Whether the run reports denoising steps.
+            terms: See there.
 
         Raises:
             InvalidRequest: As in `check`.
             Overloaded: There is no room for all the images.
+            RateLimited: The key would pass its rate.
+            DeadlineExceeded: It passed meanwhile.
         """
-        opened = partial(open_result, self._backends, self.decode, key, order.preserve)
-        return self._start(order, opened, progress)
+        model, jobs = self._jobs(order)
+        async with terms.deadline.bounds():
+            places = await self._take(jobs, order, terms)
+        decode = partial(self._decode, decode_upload)
+        opened = partial(open_result, self._backends, decode, key, order.preserve)
+        return self._run(model, jobs, opened, places, terms)
 
     async def load_image(self, key: str) -> StoredImage:
         """Read a result.
@@ -179,19 +207,30 @@ class Service:
         recipe = await self._backends.results.load_recipe(key)
         await self._backends.results.delete(key, distinct(*lineage(recipe)))
 
-    def _start(self, order: Order, origin: Open, progress: bool) -> Run:
-        model, jobs = self._jobs(order)
-        admission = self._admissions[model.id]
-        admission.take(len(jobs))
+    async def _take(self, jobs: Sequence[ImageJob], order: Order, terms: Terms) -> RequestPlaces:
+        return await self.holder.take(order.model, terms.key, len(jobs), jobs[0].denoising_steps)
+
+    async def _decode(self, decode: Callable[[bytes, UploadLimits], T], data: bytes) -> T:
+        """Turn untrusted bytes into clean pixels, off the event loop."""
+        return await to_thread.run_sync(decode, data, self._settings.limits, limiter=self._decoders)
+
+    def _run(
+        self,
+        model: ModelSettings,
+        jobs: Sequence[ImageJob],
+        origin: Open,
+        places: RequestPlaces,
+        terms: Terms,
+    ) -> Run:
         return Run(
             model=model,
             jobs=jobs,
             origin=origin,
-            admission=admission,
+            places=places,
             backends=self._backends,
             shape_floor=self._shape_floor,
-            deadline_s=self._settings.deadline_s,
-            progress=progress,
+            deadline=terms.deadline,
+            progress=terms.progress,
             version=self._version,
         )
 

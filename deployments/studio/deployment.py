@@ -1,12 +1,18 @@
 """The studio replica: pixel work on the CPU, in threads, so that its event loop stays free.
 
-A plain class, made a Serve deployment elsewhere; it knows no models, storage or HTTP.
+A plain class, made a Serve deployment elsewhere; it knows no models, storage or HTTP. Ray's
+metrics are imported in the constructor, so that what only calls a studio does not load them.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
+from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 from anyio import CapacityLimiter, to_thread
@@ -29,7 +35,11 @@ from deployments.studio.encoding import encode_png
 from deployments.studio.fidelity import measure
 from deployments.studio.fitting import fit
 from deployments.studio.framing import frame
+from deployments.studio.observer import Observer
+from deployments.studio.safety import SafetyFilter
 from deployments.studio.segmentation import ProductFinder
+
+T = TypeVar("T")
 
 
 class Studio:
@@ -39,9 +49,13 @@ class Studio:
         settings: How products are kept and composed.
         threads: Calls worked on at once, at least 1; others wait their turn.
         finder: Finds products; by default the bundled network, loaded here.
+        observer: Hears of the work; by default Ray's metrics do.
+        safety: By catalog id, for the models whose results are filtered, the score from which one
+            is withheld, 0 to 1.
 
     Raises:
         WeightsDamaged: The bundled network is not what it should be.
+        SafetyUnavailable: Results are to be filtered, and the filter cannot be loaded.
     """
 
     def __init__(
@@ -49,10 +63,18 @@ class Studio:
         settings: StudioSettings = StudioSettings(),  # noqa: B008 - frozen
         threads: int = 2,
         finder: ProductFinder | None = None,
+        observer: Observer | None = None,
+        safety: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self._settings = settings
         self._limiter = CapacityLimiter(threads)
         self._finder = ProductFinder() if finder is None else finder
+        if observer is None:
+            from deployments.studio.metrics import StudioMetrics
+
+            observer = StudioMetrics()
+        self._observer = observer
+        self._safety = SafetyFilter(safety) if safety else None
 
     async def find_product(self, photo: Photo, mask: Mask | None) -> Product:
         """Cut the product out of a photo.
@@ -85,7 +107,7 @@ class Studio:
                 ) from None
             return limit(found, self._settings.max_output_side)
 
-        return await to_thread.run_sync(find, limiter=self._limiter)
+        return await self._work("find_product", find)
 
     async def restore_product(self, png: bytes) -> Product:
         """Read a product that `encode_source` wrote.
@@ -102,7 +124,7 @@ class Studio:
                 layers = np.asarray(image)
             return Product(np.ascontiguousarray(layers[..., :3]), layers[..., 3].copy())
 
-        return await to_thread.run_sync(restore, limiter=self._limiter)
+        return await self._work("restore_product", restore)
 
     async def prepare(self, photo: Photo, product: Product | None, size: int) -> PreparedPhoto:
         """Fit a photo to the size a model works at, and mark what it may paint.
@@ -117,8 +139,8 @@ class Studio:
             where there is a product.
         """
         if product is None:
-            return await to_thread.run_sync(fit, photo, size, limiter=self._limiter)
-        return await to_thread.run_sync(frame, photo, product, size, limiter=self._limiter)
+            return await self._work("prepare", partial(fit, photo, size))
+        return await self._work("prepare", partial(frame, photo, product, size))
 
     async def finish(
         self, image: GeneratedImage, recipe: Recipe, product: Product | None
@@ -131,23 +153,27 @@ class Studio:
             product: What is kept; None leaves the image as it is, at the working size.
 
         Returns:
-            A PNG file, and how true it is to the product.
+            A PNG file, and how true it is to the product; or why there is none.
         """
 
         def finish() -> FinishedImage:
+            pixels = image.pixels
+            if product is not None:
+                pixels = compose(
+                    pixels,
+                    product,
+                    max_output_side=self._settings.max_output_side,
+                    contact_shadow=self._settings.contact_shadow,
+                )
+            if self._safety and (reason := self._safety.withholds(recipe.model, pixels)):
+                return FinishedImage(b"", None, withheld=reason)
             if product is None:
-                return FinishedImage(encode_png(image.pixels, recipe.public()), None)
-            pixels = compose(
-                image.pixels,
-                product,
-                max_output_side=self._settings.max_output_side,
-                contact_shadow=self._settings.contact_shadow,
-            )
+                return FinishedImage(encode_png(pixels, recipe.public()), None)
             fidelity = measure(pixels, product, self._finder)
             told = replace(recipe, fidelity=fidelity).public()
             return FinishedImage(encode_png(pixels, told), fidelity)
 
-        return await to_thread.run_sync(finish, limiter=self._limiter)
+        return await self._work("finish", finish)
 
     async def encode_source(self, source: Photo | Product) -> bytes:
         """Encode what images are made from, to be stored beside them.
@@ -166,7 +192,28 @@ class Studio:
             visible = np.where(source.alpha[..., None] > 0, source.pixels, np.uint8(0))
             return encode_png(np.dstack([visible, source.alpha]), {})
 
-        return await to_thread.run_sync(encode, limiter=self._limiter)
+        return await self._work("encode_source", encode)
+
+    async def _work(self, operation: str, function: Callable[[], T]) -> T:
+        """Run a function in a thread, and tell the observer how it went."""
+
+        def observed() -> T:
+            begun = time.monotonic()
+            outcome = "failed"
+            try:
+                result = function()
+                outcome = "ok"
+                return result
+            except ProductNotFound:
+                outcome = "not_found"
+                raise
+            except InvalidRequest:
+                outcome = "refused"
+                raise
+            finally:
+                self._observer.worked(operation, outcome, time.monotonic() - begun)
+
+        return await to_thread.run_sync(observed, limiter=self._limiter)
 
     async def check_health(self) -> None:
         """Pass: a studio that answers works, since it holds nothing that can fail."""

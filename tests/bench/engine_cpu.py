@@ -12,6 +12,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from deployments.diffusion.autoencoder import Autoencoder
 from deployments.diffusion.compiled_networks import CompiledNetworks
 from deployments.diffusion.control import canny
 from deployments.diffusion.model import StableDiffusion
 from deployments.diffusion.networks import Networks, Rows, TorchNetworks
+from deployments.diffusion.openvino_autoencoder import OpenVINOAutoencoder
 from deployments.diffusion.openvino_networks import OpenVINONetworks
 from deployments.diffusion.schedulers import create_scheduler
 from deployments.jobs import ImageJob, PreparedPhoto
@@ -95,7 +98,9 @@ def unet_step(parts: Any, ours: dict[str, Networks], rounds: int) -> dict[str, A
     return report("UNet step, 2 rows, 512 x 512", interleaved(variants, rounds))
 
 
-def one_step_image(parts: Any, networks: Networks, guidance: float, rounds: int) -> dict[str, Any]:
+def one_step_image(
+    parts: Any, networks: Networks, autoencoder: Autoencoder, guidance: float, rounds: int
+) -> dict[str, Any]:
     """Photo to image in one step: stock pipeline with AutoencoderKL, ours with AutoencoderTiny."""
     stock = diffusers.StableDiffusionImg2ImgPipeline(
         vae=random_network(diffusers.AutoencoderKL, SD_AUTOENCODER),
@@ -121,21 +126,41 @@ def one_step_image(parts: Any, networks: Networks, guidance: float, rounds: int)
             guidance_scale=guidance,
         )
 
-    model = StableDiffusion(parts, networks, "euler_a", canny)
+    spent: dict[str, list[float]] = {stage: [] for stage in ("prepare", "step", "decode")}
 
-    def run_ours() -> object:
+    def ours(model: StableDiffusion) -> object:
         seed = next(seeds)
         job = ImageJob("a", f"a forest {seed}", "", seed, 1, guidance, 1.0)
         photo = pixels.copy()
         photo[0, 0] = seed % 256
+        times = [time.perf_counter()]
         denoising = model.prepare(job, PreparedPhoto(photo))
+        times.append(time.perf_counter())
         model.advance(denoising, model.predict([denoising])[0])
-        return model.decode(denoising)
+        times.append(time.perf_counter())
+        picture = model.decode(denoising)
+        times.append(time.perf_counter())
+        if model is fast:
+            for stage, (begun, ended) in zip(spent, pairwise(times), strict=True):
+                spent[stage].append(ended - begun)
+        return picture
 
-    title = f"One-step image, 512 x 512, guidance {guidance:g}"
-    return report(
-        title, interleaved({BASELINE: run_stock, "ours, tiny autoencoder": run_ours}, rounds)
+    fast = StableDiffusion(parts, networks, "euler_a", canny, autoencoder=autoencoder)
+    by_torch = StableDiffusion(parts, networks, "euler_a", canny)
+    table = report(
+        f"One-step image, 512 x 512, guidance {guidance:g}",
+        interleaved(
+            {
+                BASELINE: run_stock,
+                "ours, tiny autoencoder in torch": lambda: ours(by_torch),
+                "ours, tiny autoencoder": lambda: ours(fast),
+            },
+            rounds,
+        ),
     )
+    stages = {stage: min(seconds) for stage, seconds in spent.items()}
+    print("of the last, fastest:", ", ".join(f"{one} {s:.2f} s" for one, s in stages.items()))
+    return {**table, "stages": stages}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -152,6 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parts = sd_components(tiny_autoencoder(), unet)
     start = time.perf_counter()
     fast = OpenVINONetworks(parts, bf16=True, threads=options.threads)
+    autoencoder = OpenVINOAutoencoder(parts, bf16=True, threads=options.threads)
     started = time.perf_counter() - start
     print(f"{options.threads} threads; converted and compiled in {started:.1f} s")
     ours: dict[str, Networks] = {"OpenVINO bfloat16": fast}
@@ -168,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ours.clear()
     for guidance in (1.0, 7.5):
         tables[f"one_step_image_guidance_{guidance:g}"] = one_step_image(
-            parts, fast, guidance, max(2, options.rounds // 2)
+            parts, fast, autoencoder, guidance, max(2, options.rounds // 2)
         )
     if options.json is not None:
         document = {"threads": options.threads, "load_seconds": started, **tables}

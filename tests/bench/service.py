@@ -20,10 +20,14 @@ PHOTO = ROOT / "deployments" / "samples" / "coffee.png"
 
 
 @contextmanager
-def running(**model: object) -> Iterator[tuple[str, int]]:
+def running(
+    *, data: Path | None = None, ingress: dict[str, object] | None = None, **model: object
+) -> Iterator[tuple[str, int]]:
     """Run the shipped configuration with its models changed, and wait until they work.
 
     Args:
+        data: The folder of the store; one of its own by default.
+        ingress: Keys of the ingress to set.
         model: Keys of the catalog's entries to set.
 
     Yields:
@@ -33,7 +37,8 @@ def running(**model: object) -> Iterator[tuple[str, int]]:
     document["http_options"]["port"] = port = free_port()
     args = document["applications"][0]["args"]
     with tempfile.TemporaryDirectory() as folder:
-        args["storage"]["store"]["path"] = str(Path(folder) / "data")
+        args["storage"]["store"]["path"] = str(data or Path(folder) / "data")
+        args["ingress"].update(ingress or {})
         for entry in args["models"]:
             entry.update(model)
         config = Path(folder) / "serve_config.yaml"

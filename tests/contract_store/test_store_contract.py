@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from storage.answers import Answers
 from storage.errors import InvalidObjectName, ObjectNotFound
 from storage.lineage import Lineage
 from storage.records import Records
@@ -162,6 +163,22 @@ def test_records_keep_results_and_sweep_them(store: ImageStore) -> None:
     assert len(list(store.list(""))) == 5
     assert sweep(store, timedelta(days=1), now + timedelta(days=2)) == 2
     assert list(store.list("")) == []
+
+
+def test_an_answer_is_kept_and_swept(store: ImageStore) -> None:
+    answers = Answers(store)
+    assert answers.load(key(1)) is None
+    answer = {"answer": {"prompt_used": "\u2603", "seeds": [1]}, "events": [["image", {}]]}
+    for _ in range(2):
+        answers.save(key(1), {"answer": "older"})
+        answers.save(key(1), answer)
+    assert answers.load(key(1)) == answer
+    assert [info.name for info in store.list("")] == [f"answers/{key(1)}.json"]
+    now = datetime.now(UTC)
+    assert sweep(store, timedelta(days=1), now) == 0
+    assert answers.load(key(1)) == answer
+    assert sweep(store, timedelta(days=1), now + timedelta(days=2)) == 1
+    assert answers.load(key(1)) is None
 
 
 def test_a_source_goes_with_its_last_result(store: ImageStore) -> None:

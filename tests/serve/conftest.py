@@ -6,6 +6,7 @@ small limits and its results in a real S3 server. The models are tiny, and of th
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import time
 from collections.abc import Iterator
@@ -115,7 +116,8 @@ def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
         "secure": False,
     }
     secrets = {
-        "BACKDROP_API_KEYS": f"test:{KEY}",
+        # By its digest, so that the key itself stands nowhere but in requests.
+        "BACKDROP_API_KEYS": f"test:sha256:{hashlib.sha256(KEY.encode()).hexdigest()}",
         "BACKDROP_S3_ACCESS_KEY": s3.admin.access_key,
         "BACKDROP_S3_SECRET_KEY": s3.admin.secret_key,
     }
@@ -128,8 +130,10 @@ def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
                 "/",
                 {
                     "models": models,
+                    "ingress": {"max_waiting_images": 16},
                     "storage": {"store": {"kind": "filesystem", "path": str(folder / "data")}},
                 },
+                ingress=2,
             ),
             {
                 **application(
@@ -140,6 +144,7 @@ def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
                         "ingress": small,
                         "storage": {"store": s3_store, "retention_s": 3600},
                     },
+                    ingress=2,
                 ),
                 "runtime_env": {"env_vars": secrets},
             },
@@ -147,16 +152,24 @@ def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
     }
 
 
-def application(name: str, prefix: str, args: dict[str, object]) -> dict[str, object]:
-    """An application whose replicas all fit on a small machine."""
-    names = ["ingress", "studio", "storage", *(model["id"] for model in args["models"])]
+def application(
+    name: str, prefix: str, args: dict[str, object], *, ingress: int = 1
+) -> dict[str, object]:
+    """An application whose replicas all fit on a small machine, with so many of the ingress."""
+    names = ["ingress", "admission", "studio", "storage"]
+    names += [model["id"] for model in args["models"]]
     return {
         "name": name,
         "route_prefix": prefix,
         "import_path": "deployments.app:build",
         "args": args,
         "deployments": [
-            {"name": deployment, "ray_actor_options": {"num_cpus": 0.01}} for deployment in names
+            {
+                "name": deployment,
+                "ray_actor_options": {"num_cpus": 0.01},
+                "num_replicas": ingress if deployment == "ingress" else 1,
+            }
+            for deployment in names
         ],
     }
 

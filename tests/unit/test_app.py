@@ -40,12 +40,15 @@ def composed(**args: object) -> dict[str, Deployment]:
 
 def test_the_default_application():
     by_name = composed()
-    assert list(by_name) == ["ingress", "studio", "storage", "stable-diffusion", "controlnet"]
+    assert list(by_name) == [
+        "ingress", "studio", "storage", "admission", "stable-diffusion", "controlnet",
+    ]  # fmt: skip
     classes = {name: by_name[name].func_or_class.__name__ for name in by_name}
     assert classes == {
         "ingress": "Ingress",
         "studio": "Studio",
         "storage": "Storage",
+        "admission": "Admission",
         "stable-diffusion": "ModelReplica",
         "controlnet": "ModelReplica",
     }
@@ -54,12 +57,12 @@ def test_the_default_application():
 def test_each_model_gets_its_own_deployment_and_settings():
     models = [{"id": f"m{n}", "name": "M", "max_rows": 8, "max_waiting": n} for n in (1, 2, 3)]
     by_name = composed(models=models)
-    assert set(by_name) == {"ingress", "studio", "storage", "m1", "m2", "m3"}
+    assert set(by_name) == {"ingress", "admission", "studio", "storage", "m1", "m2", "m3"}
     for n in (1, 2, 3):
         (settings,) = by_name[f"m{n}"].init_args
         assert settings.id == f"m{n}"
         # All that its engine holds may be there at once; more is Serve's to refuse.
-        assert by_name[f"m{n}"].max_ongoing_requests == 8 + n
+        assert by_name[f"m{n}"].max_ongoing_requests == n + 2 * 4 * 8 + 16
 
 
 def test_the_arguments_reach_their_deployments():
@@ -72,14 +75,29 @@ def test_the_arguments_reach_their_deployments():
     assert (settings.path, retention_s, interval_s) == ("elsewhere", 60, 5)
     assert by_name["ingress"].init_args[0].ingress.deadline_s == 7
     # A replica that is asked to stop may finish what it holds.
-    for name in ("ingress", "stable-diffusion", "controlnet"):
+    for name in ("ingress", "studio", "storage", "stable-diffusion", "controlnet"):
         assert by_name[name]._deployment_config.graceful_shutdown_timeout_s == 7
+        # And another is there before.
+        assert by_name[name]._deployment_config.max_surge_percent == 100
+
+
+def test_one_replica_counts_for_all():
+    by_name = composed(ingress={"max_waiting_images": 9, "rates": {"requests_per_minute": 5}})
+    admission = by_name["admission"]
+    limits, rates = admission.init_args
+    assert limits == {"stable-diffusion": 9, "controlnet": 9}
+    assert rates.requests_per_minute == 5
+    config = admission._deployment_config
+    assert (config.num_replicas, config.autoscaling_config) == (1, None)
+    # Two at a time, in an update, would count apart.
+    assert not config.max_surge_percent
 
 
 @pytest.mark.parametrize(
     "module",
     ["deployments.app", "deployments.ingress.deployment", "deployments.studio.deployment",
-     "storage.deployment", "deployments.config", "deployments.launch"],
+     "storage.deployment", "deployments.admission.deployment", "deployments.config",
+     "deployments.launch"],
 )  # fmt: skip
 def test_only_models_load_torch(module):
     heavy = ("torch", "diffusers", "transformers", "accelerate")
@@ -90,7 +108,9 @@ def test_only_models_load_torch(module):
     assert done.stdout.strip() == "[]", done.stdout
 
 
-@pytest.mark.parametrize("module", ["storage.deployment", "deployments.ingress.api"])
+@pytest.mark.parametrize("module", [
+    "storage.deployment", "deployments.admission.deployment", "deployments.ingress.api",
+])  # fmt: skip
 def test_only_the_deployment_files_load_ray(module):
     code = f"import sys, {module}; print('ray' in sys.modules)"
     done = subprocess.run(

@@ -109,7 +109,7 @@ def test_a_misspelled_key_is_refused_and_named(tmp_path, place):
          "num_cpus"),
         (("applications", 0, "deployments", 3, "name"), "stable_diffusion",
          "deployments.3.name: 'stable_diffusion' is not a deployment of this application; it has "
-         "ingress, storage, studio, stable-diffusion, controlnet"),
+         "admission, ingress, storage, studio, stable-diffusion, controlnet"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_and_named(tmp_path, place, value, named):

@@ -25,15 +25,19 @@ STATUSES = {
     "ServiceError": (500, "internal_error"),
     "InternalError": (500, "internal_error"),
     "InvalidRequest": (400, "invalid_request"),
+    "AllWithheld": (400, "all_withheld"),
     "UnknownModel": (400, "unknown_model"),
     "InvalidImage": (400, "invalid_image"),
     "ProductNotFound": (400, "product_not_found"),
     "ForeignImage": (400, "foreign_image_url"),
     "Unauthorized": (401, "unauthorized"),
     "ImageNotFound": (404, "not_found"),
+    "IdempotencyConflict": (409, "idempotency_conflict"),
     "BodyTooLarge": (413, "body_too_large"),
     "Overloaded": (429, "overloaded"),
+    "RateLimited": (429, "rate_limited"),
     "Unavailable": (503, "unavailable"),
+    "StorageDown": (503, "unavailable"),
     "ReplicaLost": (503, "unavailable"),
     "DeadlineExceeded": (504, "deadline_exceeded"),
 }
@@ -63,7 +67,7 @@ def test_every_class_has_its_status_and_code(kind):
 
 
 def test_the_classes_cover_the_statuses_of_the_contract():
-    assert {kind.status for kind in EVERY} == {400, 401, 404, 413, 429, 500, 503, 504}
+    assert {kind.status for kind in EVERY} == {400, 401, 404, 409, 413, 429, 500, 503, 504}
     assert {kind.__name__ for kind in EVERY} == set(STATUSES)
 
 

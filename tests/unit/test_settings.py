@@ -15,6 +15,7 @@ from deployments.settings import (
     IngressSettings,
     LoraSettings,
     ModelSettings,
+    RateSettings,
     Settings,
     StorageSettings,
     StudioSettings,
@@ -28,6 +29,7 @@ KINDS: list[tuple[type[Settings], dict[str, Any]]] = [
     (LoraSettings, {"weights": "/lora"}),
     (UploadLimits, {}),
     (CorsSettings, {}),
+    (RateSettings, {}),
     (IngressSettings, {}),
     (StudioSettings, {}),
     (StorageSettings, {}),
@@ -61,6 +63,8 @@ DEFAULTS = {
         "compile": False,
         "threads": None,
         "max_rows": None,
+        "safety": "off",
+        "safety_threshold": 0.8,
         "max_waiting": 64,
     },
     LoraSettings: {
@@ -71,18 +75,25 @@ DEFAULTS = {
     },
     UploadLimits: {
         "max_body_bytes": 33_554_432,
+        "max_json_bytes": 1_048_576,
         "max_pixels": 50_000_000,
         "max_side": 16_384,
         "max_aspect": 8.0,
     },
     CorsSettings: {"origins": (), "localhost": True},
+    RateSettings: {"requests_per_minute": None, "images_per_minute": None},
     IngressSettings: {
         "public_base_url": None,
         "max_images": 8,
         "max_prompt_chars": 2000,
         "max_waiting_images": 64,
+        "max_wait_s": 60.0,
         "deadline_s": 300.0,
         "require_key": False,
+        "allow_anonymous": False,
+        "public_results": True,
+        "rates": RateSettings(),
+        "playground": True,
         "cors": CorsSettings(),
         "limits": UploadLimits(),
     },
@@ -107,6 +118,8 @@ BOUNDS: list[tuple[type[Settings], str, list[Any], list[Any]]] = [
     (ModelSettings, "threads", [1, None], [0]),
     (ModelSettings, "max_rows", [2, 256, None], [1, 257]),
     (ModelSettings, "max_waiting", [1, 10_000], [0, 10_001]),
+    (ModelSettings, "safety", ["off", "nsfw"], ["on", True, ""]),
+    (ModelSettings, "safety_threshold", [0, 1], [-0.1, 1.1]),
     (ModelSettings, "scheduler", ["ddim", "pndm"], ["dpm", ""]),
     (ModelSettings, "device", ["auto", "cpu", "cuda"], ["gpu"]),
     (ModelSettings, "dtype", ["auto", "float32", "float16", "bfloat16"], ["fp16"]),
@@ -122,12 +135,16 @@ BOUNDS: list[tuple[type[Settings], str, list[Any], list[Any]]] = [
     (ModelSettings, "weights", ["demo", "/models/sd"], [""]),
     (ModelSettings, "name", ["x", "x" * 100], ["", "x" * 101]),
     (UploadLimits, "max_body_bytes", [1024], [1023]),
+    (UploadLimits, "max_json_bytes", [1024, 67_108_864], [1023, 67_108_865]),
     (UploadLimits, "max_pixels", [1, 178_956_970], [0, 178_956_971]),
     (UploadLimits, "max_side", [1], [0]),
     (UploadLimits, "max_aspect", [1], [0.9]),
+    (RateSettings, "requests_per_minute", [1, 1_000_000, None], [0, 1_000_001]),
+    (RateSettings, "images_per_minute", [1, 1_000_000, None], [0, 1_000_001]),
     (IngressSettings, "max_images", [1, 64], [0, 65]),
     (IngressSettings, "max_prompt_chars", [1, 20_000], [0, 20_001]),
     (IngressSettings, "max_waiting_images", [8, 10_000], [0, 10_001]),
+    (IngressSettings, "max_wait_s", [0.5, 86_400], [0, 86_401]),
     (IngressSettings, "deadline_s", [0.01, 86_400], [0, 86_401, "soon"]),
     (StudioSettings, "max_output_side", [64, 8192], [63, 8193]),
     (StudioSettings, "contact_shadow", [0, 1], [-0.1, 1.1]),
@@ -178,10 +195,11 @@ def test_every_number_and_choice_has_its_bounds_tested():
         "controlnet_revision",
         "public_base_url",
     }
+    switches = {"require_key", "allow_anonymous", "public_results", "playground"}
     for kind, _ in KINDS[:-1]:
         for name, field in kind.model_fields.items():
             nested = isinstance(field.default, BaseModel)
-            if kind is CorsSettings or nested or name in free | {"require_key"}:
+            if kind is CorsSettings or nested or name in free | switches:
                 continue
             assert (kind, name) in tested, f"{kind.__name__}.{name}"
 
@@ -216,7 +234,7 @@ def test_what_is_not_an_id_is_refused(name):
 
 
 def test_the_names_of_the_frame_are_reserved():
-    assert {"ingress", "studio", "storage"} == RESERVED_NAMES
+    assert {"ingress", "studio", "storage", "admission"} == RESERVED_NAMES
     for name in RESERVED_NAMES:
         with pytest.raises(ValidationError, match=f"'{name}' is the name of another deployment"):
             made(ModelSettings, id=name)

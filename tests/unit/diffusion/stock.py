@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import itertools
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import cv2
@@ -31,9 +32,9 @@ BFLOAT16_PIXELS = 32
 
 JOBS = {
     "a": a_job("a", seed=1, steps=8, strength=0.9, guidance_scale=7.5, control_scale=0.7),
-    "b": a_job("b", seed=2, steps=12, strength=0.5, guidance_scale=1.0, prompt="a cup"),
+    "b": a_job("b", seed=2, steps=8, strength=0.5, guidance_scale=1.0, prompt="a cup"),
     "c": a_job(
-        "c", seed=3, steps=10, strength=0.75, guidance_scale=3.0, negative_prompt="dark",
+        "c", seed=3, steps=8, strength=0.75, guidance_scale=3.0, negative_prompt="dark",
         control_scale=1.3, control_start=0.2, control_end=0.7,
     ),
     "cancelled": a_job("cancelled", seed=4, steps=9, strength=1.0, guidance_scale=12.0),
@@ -63,10 +64,11 @@ def a_mask(height: int, width: int) -> Mask:
     return mask
 
 
-def photos(masked: bool) -> dict[str, PreparedPhoto]:
+@cache
+def photos(masked: bool) -> Mapping[str, PreparedPhoto]:
     """The photo of each job, with a mask or without."""
     if not masked:
-        return dict(PHOTOS)
+        return PHOTOS
     return {
         key: dataclasses.replace(photo, mask=a_mask(*photo.pixels.shape[:2]))
         for key, photo in PHOTOS.items()
@@ -107,8 +109,9 @@ def run_staggered(
     return results
 
 
+@cache
 def run_stock(parts: Any, scheduler: Any, job: ImageJob, photo: PreparedPhoto) -> Result:
-    """Latents and pixels that the stock pipeline makes of a job."""
+    """Latents and pixels that the stock pipeline makes of a job, made once for all tests."""
     height, width = photo.pixels.shape[:2]
     mask = photo.mask
     if mask is None and parts.inpainting:

@@ -31,30 +31,25 @@ def build(components: Any, mode: str, **options: Any) -> Any:
     return components(inpainting=mode == "inpainting", **options)
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("scheduler", get_args(SchedulerName))
-def test_every_sampler_equals_the_stock_pipeline(
-    components: Any, scheduler: Any, mode: str
-) -> None:
-    parts = build(components, mode, controlnet=True, dtype=torch.float64)
-    given = photos(masked=mode != "img2img")
+def test_every_sampler_equals_the_stock_pipeline(components: Any, scheduler: Any) -> None:
+    # With a mask a job uses all that a sampler has: it starts from the photo or from noise, and
+    # noises the photo anew for every step. The other modes are compared with two samplers below.
+    parts, given = components(controlnet=True, dtype=torch.float64), photos(masked=True)
     ours = run_staggered(SteppedModel.free(parts, scheduler), given)
     latents, pixels = difference(ours, parts, scheduler, given)
     assert latents <= TOLERANCE[torch.float64]
     assert pixels == 0
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("mode", MODES)
-def test_equals_the_stock_pipeline_without_a_controlnet(
-    components: Any, mode: str, dtype: torch.dtype
-) -> None:
-    parts = build(components, mode, dtype=dtype)
+def test_equals_the_stock_pipeline_without_a_controlnet(components: Any, mode: str) -> None:
+    parts = build(components, mode, dtype=torch.float64)
     given = photos(masked=mode != "img2img")
     ours = run_staggered(SteppedModel.free(parts, "euler_a"), given)
     latents, pixels = difference(ours, parts, "euler_a", given)
-    assert latents <= TOLERANCE[dtype]
-    assert pixels <= PIXEL_TOLERANCE[dtype]
+    assert latents <= TOLERANCE[torch.float64]
+    assert pixels == 0
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -67,12 +62,9 @@ def test_equals_the_stock_pipeline_in_single_precision(components: Any, mode: st
     assert pixels <= PIXEL_TOLERANCE[torch.float32]
 
 
-@pytest.mark.parametrize("controlnet", [False, True], ids=["plain", "controlnet"])
 @pytest.mark.parametrize("mode", MODES)
-def test_gives_the_stock_pipelines_bits_in_bfloat16(
-    components: Any, mode: str, controlnet: bool
-) -> None:
-    parts = build(components, mode, controlnet=controlnet, dtype=torch.bfloat16)
+def test_gives_the_stock_pipelines_bits_in_bfloat16(components: Any, mode: str) -> None:
+    parts = build(components, mode, controlnet=True, dtype=torch.bfloat16)
     given = photos(masked=mode != "img2img")
     # All that is ours is done for many jobs at once; only the kernels see one job's batch size.
     model = SteppedModel.free(parts, "dpmpp_2m", networks=JobByJob(parts))

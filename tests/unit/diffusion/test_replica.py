@@ -38,8 +38,10 @@ def start(
     models: list[SteppedModel] = []
     replicas: list[ModelReplica] = []
 
-    def stepped(components: Any, networks: Any, scheduler: Any, _: Any) -> SteppedModel:
-        models.append(SteppedModel(components, scheduler, networks=networks))
+    def stepped(
+        components: Any, networks: Any, scheduler: Any, _: Any, **options: Any
+    ) -> SteppedModel:
+        models.append(SteppedModel(components, scheduler, networks=networks, **options))
         return models[-1]
 
     def start(**changes: Any) -> tuple[ModelReplica, SteppedModel]:

@@ -12,7 +12,8 @@ import numpy as np
 from fastapi import FastAPI
 from PIL import Image, ImageDraw
 
-from deployments.errors import ImageNotFound
+from deployments.admission.deployment import Admission
+from deployments.errors import IdempotencyConflict, ImageNotFound
 from deployments.ingress.api import create_api
 from deployments.ingress.backends import Backends
 from deployments.ingress.keys import KeyRing
@@ -26,8 +27,10 @@ from deployments.jobs import (
     Progress,
     StoredImage,
 )
+from deployments.leases import Claim, Lease, Report
 from deployments.settings import IngressSettings, ModelSettings, StudioSettings
 from deployments.studio.deployment import Studio
+from storage.answers import Answers
 from storage.errors import ObjectNotFound
 from storage.filesystem import FilesystemStore
 from storage.lineage import Lineage
@@ -121,6 +124,41 @@ class StoredSources:
         return Shared(load())
 
 
+class StoredAnswers:
+    """The real answers over a real store."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self.answers = Answers(store)
+
+    async def save(self, name: str, answer: Mapping[str, object]) -> None:
+        self.answers.save(name, answer)
+
+    async def load(self, name: str) -> Mapping[str, object] | None:
+        return self.answers.load(name)
+
+
+class Admitting:
+    """The real admission, whose refusals are raised as behind its handle."""
+
+    def __init__(self, settings: IngressSettings) -> None:
+        limits = {model.id: settings.max_waiting_images for model in CATALOG}
+        self.replica = Admission(limits, settings.rates, learning_s=0)
+
+    async def take(self, replica: str, lease: Lease) -> None:
+        refusal = await self.replica.take(replica, lease)
+        if refusal is not None:
+            raise refusal
+
+    async def claim(self, replica: str, claim: Claim) -> bool:
+        granted = await self.replica.claim(replica, claim)
+        if isinstance(granted, IdempotencyConflict):
+            raise granted
+        return granted
+
+    async def report(self, report: Report) -> None:
+        await self.replica.report(report)
+
+
 def found(load, key: str):
     try:
         return load(key)
@@ -195,6 +233,7 @@ class Surface:
     sources: StoredSources
     store: FilesystemStore
     service: Service
+    admission: Admitting
 
     async def generate(
         self, photo: bytes | None = None, mask: bytes | None = None, **fields: object
@@ -221,8 +260,10 @@ def surface(
     studio: StudioSettings | None = None,
     retention_s: float | None = None,
     keys: KeyRing | None = None,
+    admission: Admitting | None = None,
 ) -> Surface:
     settings = settings or IngressSettings()
+    admission = admission or Admitting(settings)
     models = ScriptedModels()
     models.gate.set()
     store = FilesystemStore(folder)
@@ -235,14 +276,21 @@ def surface(
     service = Service(
         catalog=CATALOG,
         settings=settings,
-        backends=Backends(shared, models, results, sources),
+        backends=Backends(
+            shared,
+            models,
+            results,
+            sources,
+            StoredAnswers(store),
+            admission,
+        ),
         shape_floor=studio_settings.shape_floor,
         version="0",
     )
     app = create_api(service, settings, version="0", retention_s=retention_s, keys=keys)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://shop.test")
-    return Surface(app, client, models, shared, results, sources, store, service)
+    return Surface(app, client, models, shared, results, sources, store, service, admission)
 
 
 def png(

@@ -31,7 +31,7 @@ async def test_generate_answers_the_contract(api):
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
     assert list(body) == [
-        "images", "model_used", "prompt_used", "seeds", "fidelity", "warnings",
+        "images", "model_used", "prompt_used", "seeds", "fidelity", "warnings", "withheld",
     ]  # fmt: skip
     assert len(set(body["images"])) == 4
     assert all(URL.fullmatch(url) for url in body["images"])
@@ -271,7 +271,10 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert body["preserve_product"]["default"] == "auto"
     assert "product_mask" not in body
     generate = document["paths"]["/api/generate"]["post"]
-    statuses = ["200", "400", "401", "404", "413", "429", "500", "503", "504"]
+    statuses = ["200", "400", "401", "404", "409", "413", "429", "500", "503", "504"]
+    assert {header["name"] for header in generate["parameters"]} == {
+        "Idempotency-Key", "X-Deadline-Seconds",
+    }  # fmt: skip
     assert sorted(generate["responses"]) == statuses
     assert "text/event-stream" in generate["responses"]["200"]["content"]
     assert "Retry-After" in generate["responses"]["429"]["headers"]
@@ -288,8 +291,3 @@ async def test_docs_need_no_other_server(api):
         assert "//" not in link
         asset = await api.client.get(f"/{link}")
         assert asset.status_code == 200, link
-
-
-async def test_root_leads_to_the_docs(api):
-    answer = await api.client.get("/", follow_redirects=True)
-    assert answer.url.path == "/docs"

@@ -9,6 +9,7 @@ from storage.errors import (
     InvalidObjectName,
     ObjectNotFound,
     StorageError,
+    StorageFull,
     StorageMisconfigured,
     StorageUnavailable,
 )
@@ -18,7 +19,8 @@ EXAMPLES = [
     ObjectNotFound(NAME),
     CorruptObject(NAME, "is not a PNG image"),
     InvalidObjectName("../x"),
-    StorageUnavailable("The disk is full."),
+    StorageUnavailable("The disk fails."),
+    StorageFull("The disk is full."),
     StorageMisconfigured("The bucket does not exist."),
 ]
 

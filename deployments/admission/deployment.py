@@ -1,0 +1,118 @@
+"""The admission replica: the one place that counts for all ingress replicas.
+
+A plain class that Ray Serve can run, as exactly one replica; it is wired elsewhere and needs no Ray
+itself.
+
+It stores nothing. Every ingress replica repeats what it holds every `HEARTBEAT_S` seconds, so that
+a replica of this that was restarted knows it all again after `LEARNING_S`, and grants nothing
+before. What an ingress replica held that is not heard of for `PATIENCE_S` is free again. Refusals
+are answers and no exceptions, which would each be logged with a stack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+
+from deployments.admission.ledger import Ledger
+from deployments.admission.places import Places
+from deployments.admission.rates import Rates
+from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
+from deployments.leases import HEARTBEAT_S, Claim, Lease, Report
+from deployments.settings import RateSettings
+
+LEARNING_S = 1.5 * HEARTBEAT_S
+"""Seconds after the start in which nothing is granted: until every ingress replica has reported."""
+
+PATIENCE_S = 5 * HEARTBEAT_S
+"""Seconds without a word after which an ingress replica has lost what it held."""
+
+
+class Admission:
+    """Room for images, rates of keys, and claims of idempotency keys, for all ingress replicas.
+
+    Args:
+        limits: Images in flight by catalog id.
+        rates: How much one API key may ask for.
+        max_wait_s: See `Places`.
+        learning_s: See `LEARNING_S`.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        limits: Mapping[str, int],
+        rates: RateSettings,
+        *,
+        max_wait_s: float = math.inf,
+        learning_s: float = LEARNING_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._places = {model: Places(model, limit, max_wait_s) for model, limit in limits.items()}
+        self._rates = Rates(rates)
+        self._ledger = Ledger(PATIENCE_S)
+        self._clock = clock
+        self._knows_all = clock() + learning_s
+
+    async def take(self, replica: str, lease: Lease) -> Overloaded | RateLimited | None:
+        """Take places for all images of a request, or none; asking again for the same is harmless.
+
+        Args:
+            replica: The ingress replica.
+            lease: What it asks for, of a model in the catalog.
+
+        Returns:
+            Why not, or None when they are taken. A refusal does not count against a rate.
+        """
+        await self._learned()
+        now = self._clock()
+        if self._ledger.holds(replica, lease):
+            return None
+        try:
+            self._places[lease.model].take(lease, self._ledger.leases(lease.model, now), now)
+            self._rates.take(lease.key, lease.images)
+        except (Overloaded, RateLimited) as refusal:
+            return refusal.with_traceback(None)
+        self._ledger.add(replica, lease, now)
+        return None
+
+    async def claim(self, replica: str, claim: Claim) -> bool | IdempotencyConflict:
+        """Claim an idempotency key; asking again for the same is harmless.
+
+        Args:
+            replica: The ingress replica.
+            claim: What it asks for.
+
+        Returns:
+            Whether it is granted; false while another request for the same has it. A conflict when
+            another request has it for something else.
+        """
+        await self._learned()
+        try:
+            return self._ledger.claim(replica, claim, self._clock())
+        except IdempotencyConflict as conflict:
+            return conflict.with_traceback(None)
+
+    async def report(self, report: Report) -> None:
+        """Learn all that an ingress replica holds, which gives back what it holds no more."""
+        now = self._clock()
+        for made in report.made:
+            self._places[made.model].measure(made, self._ledger.leases(made.model, now))
+        self._ledger.report(report, now)
+
+    async def in_flight(self, model: str) -> int:
+        """Places in use.
+
+        Args:
+            model: Catalog id.
+        """
+        return sum(lease.images for lease in self._ledger.leases(model, self._clock()))
+
+    async def check_health(self) -> None:
+        """Answer, for Serve and for callers who wait for a first replica."""
+
+    async def _learned(self) -> None:
+        while (rest_s := self._knows_all - self._clock()) > 0:
+            await asyncio.sleep(rest_s)

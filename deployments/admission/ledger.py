@@ -1,0 +1,148 @@
+"""Who holds what: the leases and claims of all ingress replicas.
+
+A pure state machine; its callers tell it the time. Nothing here is stored: the replicas repeat what
+they hold, so a ledger that begins empty learns it from them, and what a replica held that is not
+heard of any more is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from deployments.errors import IdempotencyConflict
+from deployments.leases import Claim, Lease, Report
+
+
+class _Held(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def sequence(self) -> int: ...
+
+
+H = TypeVar("H", bound=_Held)
+
+
+@dataclass(slots=True)
+class _Replica:
+    heard: float
+    reported: int = 0
+    asked: frozenset[str] = frozenset()
+    leases: dict[str, Lease] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
+
+    def withdrew(self, held: _Held) -> bool:
+        """Whether a later message says that nobody waits for this any more."""
+        return held.sequence < self.reported and held.id not in self.asked
+
+
+class Ledger:
+    """What the ingress replicas hold.
+
+    Args:
+        patience_s: Seconds without a word after which a replica has lost what it held.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._replicas: dict[str, _Replica] = {}
+
+    def report(self, report: Report, now: float) -> None:
+        """Take over what a replica says it holds, unless a later report was here before.
+
+        Args:
+            report: Its words.
+            now: Seconds of a monotonic clock.
+        """
+        replica = self._replica(report.replica, now)
+        if report.sequence <= replica.reported:
+            return
+        replica.leases = _merged(replica.leases, report.leases, report)
+        replica.claims = _merged(replica.claims, report.claims, report)
+        replica.reported, replica.asked = report.sequence, report.asked
+
+    def add(self, name: str, lease: Lease, now: float) -> None:
+        """Note a lease that was granted; one whose request has left meanwhile is not.
+
+        Args:
+            name: The ingress replica.
+            lease: What it got.
+            now: Seconds of a monotonic clock.
+        """
+        replica = self._replica(name, now)
+        if not replica.withdrew(lease):
+            replica.leases[lease.id] = lease
+
+    def holds(self, name: str, lease: Lease) -> bool:
+        """Whether a replica has this lease already, because it asks again."""
+        return name in self._replicas and lease.id in self._replicas[name].leases
+
+    def claim(self, name: str, claim: Claim, now: float) -> bool:
+        """Claim an idempotency key, or find that another request has it.
+
+        Args:
+            name: The ingress replica.
+            claim: What it asks for.
+            now: Seconds of a monotonic clock.
+
+        Returns:
+            Whether the claim is granted; if not, the other request asks for the same.
+
+        Raises:
+            IdempotencyConflict: The other request asks for something else.
+        """
+        self._expire(now)
+        for other in self._replicas.values():
+            for running in other.claims.values():
+                if running.name != claim.name or running.id == claim.id:
+                    continue
+                if running.fingerprint != claim.fingerprint:
+                    raise IdempotencyConflict(
+                        "this Idempotency-Key belongs to a request with another body, "
+                        "which is running now"
+                    )
+                return False
+        replica = self._replica(name, now)
+        if not replica.withdrew(claim):
+            replica.claims[claim.id] = claim
+        return True
+
+    def leases(self, model: str, now: float) -> list[Lease]:
+        """The leases of a model, of all replicas that are still heard of.
+
+        Args:
+            model: Catalog id.
+            now: Seconds of a monotonic clock.
+        """
+        self._expire(now)
+        return [lease for lease in self._all() if lease.model == model]
+
+    def _all(self) -> Iterator[Lease]:
+        for replica in self._replicas.values():
+            yield from replica.leases.values()
+
+    def _replica(self, name: str, now: float) -> _Replica:
+        self._expire(now)
+        replica = self._replicas.setdefault(name, _Replica(heard=now))
+        replica.heard = now
+        return replica
+
+    def _expire(self, now: float) -> None:
+        self._replicas = {
+            name: replica
+            for name, replica in self._replicas.items()
+            if now - replica.heard <= self._patience_s
+        }
+
+
+def _merged(present: Mapping[str, H], told: Iterable[H], report: Report) -> dict[str, H]:
+    """What a report tells, and what was granted while it was on its way."""
+    unheard = {
+        held.id: held
+        for held in present.values()
+        if held.id in report.asked or held.sequence > report.sequence
+    }
+    return unheard | {held.id: held for held in told}

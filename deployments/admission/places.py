@@ -1,0 +1,159 @@
+"""Room for one model's images, shared fairly among API keys, and how long it takes to come free.
+
+Pure arithmetic over the leases it is shown; its callers tell it the time.
+
+While several keys hold or want places, none may come to hold more than its share, the bound divided
+by the number of these keys; alone, a key may hold all. What others hold above their share is not
+taken from them: as it comes free it goes to those below theirs. A key that was refused counts as
+wanting until it should have asked again. A request is admitted whole or not at all, so two rules
+keep large ones from starving among small ones: a key that holds nothing may exceed its share by
+one request, and no other key may take the places that the key which has waited longest needs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deployments.errors import Overloaded
+from deployments.leases import Lease, MadeImage
+
+SLACK_S = 3.0
+"""Seconds after the suggested wait during which a key still counts as wanting."""
+
+SHORTEST_WAIT_S = 1.0
+"""Suggested before anything was measured. Retry-After has whole seconds, so that no less helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Want:
+    since: float
+    until: float
+    images: int
+
+
+class Places:
+    """A bounded number of places for images of one model.
+
+    Args:
+        model: Catalog id, for the sentences.
+        limit: Places.
+        max_wait_s: A request that would be done only after so many seconds, at the measured speed,
+            is refused while others are in flight.
+    """
+
+    SMOOTHING = 0.2
+
+    def __init__(self, model: str, limit: int, max_wait_s: float = math.inf) -> None:
+        self._model = model
+        self._limit = limit
+        self._max_wait_s = max_wait_s
+        self._wants: dict[str, _Want] = {}
+        self._steps_per_s: float | None = None
+
+    def take(self, lease: Lease, leases: Sequence[Lease], now: float) -> None:
+        """Admit a request, whose lease the caller then adds to the others.
+
+        Args:
+            lease: What it asks for.
+            leases: What is held of this model.
+            now: Seconds of a monotonic clock.
+
+        Raises:
+            Overloaded: It would pass the bound or the key's share; its wait is what it takes until
+                enough places come free, at the measured speed.
+        """
+        self._wants = {key: want for key, want in self._wants.items() if want.until > now}
+        held = Counter[str]()
+        for other in leases:
+            held[other.key] += other.images
+        rivals = (held.keys() | self._wants.keys()) - {lease.key}
+        free = self._limit - held.total() - self._kept_free(lease.key, rivals, held)
+        own, total = held[lease.key], held.total()
+        share = self._limit / (len(rivals) + 1)
+        if rivals and own and own + lease.images > share:
+            missing = min(own + lease.images - share, own)
+            raise self._refused(
+                lease,
+                f"this key has {own} images of model {self._model!r} in flight, and its share is "
+                f"{share:.3g} while {len(rivals) + 1} keys use the model; {lease.images} more do "
+                "not fit now",
+                self._wait_s(missing, leases, own),
+                now,
+            )
+        if lease.images > free:
+            missing = min(lease.images - free, total)
+            raise self._refused(
+                lease,
+                f"model {self._model!r} has {total} images in flight and takes at most "
+                f"{self._limit}; {lease.images} more do not fit now",
+                self._wait_s(missing, leases, total),
+                now,
+            )
+        late_s = self._done_s(lease, leases) - self._max_wait_s
+        if leases and late_s > 0:
+            raise self._refused(
+                lease,
+                f"model {self._model!r} has {total} images in flight, and {lease.images} more "
+                f"would not be done within {self._max_wait_s:g} s",
+                late_s,
+                now,
+            )
+        self._wants.pop(lease.key, None)
+
+    def measure(self, made: MadeImage, leases: Sequence[Lease]) -> None:
+        """Learn the model's speed from an image, by Little's law.
+
+        An image that takes so many seconds among so many others leaves while each of the others
+        advances as far: the model takes (images in flight x steps) / (seconds) steps a second.
+
+        Args:
+            made: The image.
+            leases: What is held of its model, its own place included.
+        """
+        in_flight = max(1, sum(lease.images for lease in leases))
+        steps_per_s = in_flight * made.steps / made.held_s
+        previous = steps_per_s if self._steps_per_s is None else self._steps_per_s
+        self._steps_per_s = previous + self.SMOOTHING * (steps_per_s - previous)
+
+    def _kept_free(self, key: str, rivals: set[str], held: Counter[str]) -> int:
+        """Places that wait for the key which is below its share and has wanted longest."""
+        share = self._limit / (len(rivals) + 1)
+        since = self._wants[key].since if key in self._wants else math.inf
+        ahead = [
+            want
+            for rival, want in self._wants.items()
+            if rival in rivals
+            and want.since < since
+            and (not held[rival] or held[rival] + want.images <= share)
+        ]
+        return min(ahead, key=lambda want: want.since).images if ahead else 0
+
+    def _done_s(self, lease: Lease, leases: Sequence[Lease]) -> float:
+        """Seconds until a request is done: all that is in flight shares the model's speed."""
+        if self._steps_per_s is None:
+            return 0.0
+        steps = sum(other.images * other.steps for other in (*leases, lease))
+        return steps / self._steps_per_s
+
+    def _wait_s(self, missing: float, leases: Sequence[Lease], leaving: int) -> float:
+        """Seconds until so many places come free.
+
+        Args:
+            missing: Places.
+            leases: All images in flight, which share the model's speed.
+            leaving: How many of them the places are those of.
+        """
+        if self._steps_per_s is None or not leaving:
+            return SHORTEST_WAIT_S
+        steps = sum(lease.images * lease.steps for lease in leases)
+        return missing / leaving * steps / self._steps_per_s
+
+    def _refused(self, lease: Lease, sentence: str, wait_s: float, now: float) -> Overloaded:
+        if lease.images <= self._limit:
+            known = self._wants.get(lease.key)
+            until = now + max(wait_s, SHORTEST_WAIT_S) * 1.5 + SLACK_S
+            self._wants[lease.key] = _Want(known.since if known else now, until, lease.images)
+        return Overloaded(sentence, retry_after_s=wait_s)

@@ -1,0 +1,70 @@
+"""How much each API key may ask for in a minute.
+
+Counts in this process's memory over moving windows. Knows no HTTP, no Ray and no secrets: a key is
+its name.
+"""
+
+from __future__ import annotations
+
+import time
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from deployments.errors import RateLimited
+from deployments.settings import RateSettings
+
+
+class Rates:
+    """The rates of all keys.
+
+    Every window is a moving one: at no moment do the last 60 seconds hold more than the limit. For
+    use by one thread.
+
+    Args:
+        settings: The limits, the same for every key; a limit of None does not bind.
+    """
+
+    def __init__(self, settings: RateSettings) -> None:
+        self._windows = MovingWindowRateLimiter(MemoryStorage())
+        self._requests = _per_minute(settings.requests_per_minute, "requests")
+        self._images = _per_minute(settings.images_per_minute, "images")
+
+    def take(self, key: str, images: int) -> None:
+        """Count a request and its images, or neither.
+
+        Args:
+            key: The key's name; callers without one share the empty name.
+            images: How many the request asks for, at least 1.
+
+        Raises:
+            RateLimited: A limit would be passed; the sentence names it and its value, and the wait
+                is the time until the window's oldest entry leaves it.
+        """
+        asked = [
+            (limit, name, cost)
+            for limit, name, cost in (
+                (self._requests, "requests_per_minute", 1),
+                (self._images, "images_per_minute", images),
+            )
+            if limit is not None
+        ]
+        for limit, name, cost in asked:
+            if not self._windows.test(limit, key, cost=cost):
+                raise self._refusal(limit, name, key, cost)
+        for limit, _, cost in asked:
+            self._windows.hit(limit, key, cost=cost)
+
+    def _refusal(self, limit: RateLimitItem, name: str, key: str, cost: int) -> RateLimited:
+        window = self._windows.get_window_stats(limit, key)
+        whose = f"key {key!r}" if key else "all callers together"
+        return RateLimited(
+            f"{name} of {whose} is {limit.amount}: {window.remaining} are left now and this "
+            f"request needs {cost}",
+            retry_after_s=max(0.0, window.reset_time - time.time()),
+        )
+
+
+def _per_minute(amount: int | None, name: str) -> RateLimitItem | None:
+    return None if amount is None else RateLimitItemPerMinute(amount, namespace=name)

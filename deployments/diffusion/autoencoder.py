@@ -1,0 +1,69 @@
+"""What runs a model's autoencoder: photos in, latents or their distribution out, and back.
+
+Knows no scaling of latents, jobs, samplers, Ray or HTTP.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+Encoding = DiagonalGaussianDistribution | torch.Tensor
+"""A photo's distribution of latents (AutoencoderKL), or its latents (AutoencoderTiny)."""
+
+
+class Autoencoder(Protocol):
+    """An autoencoder on whatever computes it.
+
+    Two threads may use it at a time: one encodes, one decodes.
+    """
+
+    def encode(self, picture: torch.Tensor) -> Encoding:
+        """Encode a photo.
+
+        Args:
+            picture: [1, 3, height, width], -1 to 1, in the autoencoder's dtype and on its device.
+
+        Returns:
+            Latents [1, channels, height / f, width / f] or a distribution of them, not scaled;
+            nothing that runs later changes them.
+        """
+        ...
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents.
+
+        Args:
+            latents: [1, channels, height / f, width / f], not scaled, in the autoencoder's dtype
+                and on its device.
+
+        Returns:
+            [1, 3, height, width], about -1 to 1; nothing that runs later changes it.
+        """
+        ...
+
+
+class TorchAutoencoder:
+    """The module as it is, run by torch.
+
+    Args:
+        vae: AutoencoderKL or AutoencoderTiny.
+    """
+
+    def __init__(self, vae: Any) -> None:  # noqa: ANN401 - diffusers is untyped
+        self._vae = vae
+
+    def encode(self, picture: torch.Tensor) -> Encoding:
+        """Encode a photo; see `Autoencoder`."""
+        encoded = self._vae.encode(picture)
+        encoding: Encoding = (
+            encoded.latent_dist if hasattr(encoded, "latent_dist") else encoded.latents
+        )
+        return encoding
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents; see `Autoencoder`."""
+        decoded: torch.Tensor = self._vae.decode(latents, return_dict=False)[0]
+        return decoded

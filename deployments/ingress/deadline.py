@@ -1,0 +1,46 @@
+"""A request's deadline. Knows no HTTP and no Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from deployments.errors import DeadlineExceeded
+
+
+class Deadline:
+    """A moment, and what happens when it is past.
+
+    Args:
+        seconds: From now on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def rest_s(self) -> float:
+        """Seconds that are left, 0 when it is past."""
+        return max(0.0, self._end - time.monotonic())
+
+    def exceeded(self) -> DeadlineExceeded:
+        """The error of a request that is not done by then."""
+        return DeadlineExceeded(f"the images were not done within {self.seconds:g} s")
+
+    @asynccontextmanager
+    async def bounds(self) -> AsyncIterator[None]:
+        """Cancel what is inside when the deadline passes.
+
+        Raises:
+            DeadlineExceeded: It passed.
+        """
+        timeout = asyncio.timeout(self.rest_s())
+        try:
+            async with timeout:
+                yield
+        except TimeoutError:
+            if timeout.expired():
+                raise self.exceeded() from None
+            raise

@@ -1,0 +1,400 @@
+/**
+ * Client of Backdrop's HTTP API for web pages: one module without dependencies, made to be copied.
+ *
+ * It uploads, reads the events of a running request, waits out a busy service, takes a request up
+ * again when the connection is lost, and cancels. It shows nothing and stores nothing: what a page
+ * looks like, and where it keeps a key or a result, is the page's matter.
+ *
+ * @module
+ */
+
+/** Seconds of `Retry-After` above which the error is handed on instead of waited out. */
+const LONGEST_WAIT_S = 300;
+/** Longest pause before a lost connection is tried again; the first is 1 s, the next triple it. */
+const LONGEST_PAUSE_S = 30;
+
+/**
+ * How true an image is to the product that was kept, both 0 to 1; null where none was kept.
+ * @typedef {{pixels: number, shape: number} | null} Fidelity
+ *
+ * @typedef {Object} Recipe
+ * @property {string} prompt
+ * @property {string} model an id of `models()`
+ * @property {number} [numImages] the service's default if absent
+ * @property {number} [seed] 0 to 4294967295, of the first image; chosen here if absent
+ * @property {number} [steps]
+ * @property {number} [strength] above 0 to 1
+ * @property {number} [guidanceScale] 0 to 30
+ * @property {string} [negativePrompt]
+ * @property {"auto" | "true" | "false"} [preserveProduct]
+ *
+ * @typedef {Object} Photo
+ * @property {Blob} image PNG, JPEG or WebP
+ * @property {Blob} [productMask] white where the product is, of the photo's size
+ *
+ * @typedef {Object} Listeners
+ * @property {AbortSignal} [signal] cancels the call, and with it the work
+ * @property {(progress: {index: number, step: number, steps: number}) => void} [onProgress]
+ * @property {(image: {index: number, url: string, seed: number, fidelity: Fidelity}) => void}
+ *   [onImage] each image once, as soon as it can be fetched
+ * @property {(wait: {seconds: number, reason: BackdropError}) => void} [onWait] the service is
+ *   busy; the call repeats itself after so many seconds
+ * @property {(lost: {attempt: number, seconds: number}) => void} [onReconnect] the connection is
+ *   lost; the call repeats itself after so many seconds, for the attempt-th time
+ *
+ * @typedef {Object} Result every list in the order of the images
+ * @property {string[]} images URLs
+ * @property {string} modelUsed
+ * @property {string} promptUsed
+ * @property {number[]} seeds
+ * @property {Fidelity[]} fidelity
+ * @property {string[]} warnings sentences about what could not be honoured
+ * @property {{index: number, reason: string}[]} withheld made, but kept back by a safety filter
+ */
+
+/** Every failure of a call. */
+export class BackdropError extends Error {
+  /**
+   * @param {string} message one sentence
+   * @param {Object} facts
+   * @param {string} facts.code the service's, `network` (no connection), `aborted` (cancelled) or
+   *   `bad_response` (not the service's answer)
+   * @param {number} [facts.status] HTTP status; 0 when the failure has none of its own
+   * @param {string | null} [facts.requestId] the service's log has the same
+   * @param {number | null} [facts.retryAfterS] seconds after which a retry makes sense
+   */
+  constructor(message, { code, status = 0, requestId = null, retryAfterS = null }) {
+    super(message);
+    this.name = "BackdropError";
+    this.code = code;
+    this.status = status;
+    this.requestId = requestId;
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/** Splits the text of an event stream into events (WHATWG HTML, 9.2.6; `id` and `retry` unused). */
+export class EventParser {
+  #rest = "";
+  #afterReturn = false;
+  #type = "";
+  /** @type {string[]} */
+  #data = [];
+
+  /**
+   * Take the next piece of the stream, cut anywhere.
+   * @param {string} text
+   * @returns {{type: string, data: string}[]} the events it completes
+   */
+  push(text) {
+    // A line feed at the start belongs to a line that the return before it has ended already.
+    const fresh = this.#afterReturn && text.startsWith("\n") ? text.slice(1) : text;
+    if (text) this.#afterReturn = text.endsWith("\r");
+    const lines = (this.#rest + fresh).split(/\r\n|\n|\r/);
+    this.#rest = lines.pop() ?? "";
+    return lines.flatMap((line) => this.#line(line));
+  }
+
+  /** @param {string} line */
+  #line(line) {
+    if (line === "") {
+      const event = { type: this.#type || "message", data: this.#data.join("\n") };
+      const events = this.#data.length ? [event] : [];
+      this.#type = "";
+      this.#data = [];
+      return events;
+    }
+    const colon = line.indexOf(":");
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    if (field === "event") this.#type = value;
+    if (field === "data") this.#data.push(value);
+    return [];
+  }
+}
+
+/** One service, and the key it is called with. */
+export class BackdropClient {
+  #base;
+  #fetch;
+  #retries;
+  #silenceS;
+  /** @type {string | null} */
+  #apiKey;
+
+  /**
+   * @param {Object} [settings]
+   * @param {string} [settings.baseUrl] where the service is, such as `https://images.example`;
+   *   empty: beside the page
+   * @param {string | null} [settings.apiKey]
+   * @param {typeof globalThis.fetch} [settings.fetch]
+   * @param {number} [settings.retries] how often a call repeats itself without a new image
+   * @param {number} [settings.silenceS] seconds without a byte after which a running stream counts
+   *   as lost; the service writes one every 15 s at least
+   */
+  constructor(settings = {}) {
+    const { baseUrl = "", apiKey = null, retries = 3, silenceS = 45 } = settings;
+    this.#base = baseUrl && `${baseUrl.replace(/\/+$/, "")}/`;
+    this.#fetch = settings.fetch ?? globalThis.fetch;
+    this.#retries = retries;
+    this.#silenceS = silenceS;
+    this.#apiKey = apiKey;
+  }
+
+  /** @param {string | null} key null for none */
+  setApiKey(key) {
+    this.#apiKey = key;
+  }
+
+  /**
+   * The available models.
+   * @param {Listeners} [listeners]
+   * @returns {Promise<{id: string, name: string}[]>}
+   * @throws {BackdropError}
+   */
+  async models(listeners = {}) {
+    return this.#persist(async () => {
+      const response = await this.#send("api/models", { signal: listeners.signal });
+      const { models } = await response.json().catch(() => {
+        throw foreign();
+      });
+      return models;
+    }, listeners);
+  }
+
+  /**
+   * Make variations of a photo.
+   * @param {Recipe & Photo} request
+   * @param {Listeners} [listeners]
+   * @returns {Promise<Result>}
+   * @throws {BackdropError}
+   */
+  async generate({ image, productMask, ...recipe }, listeners = {}) {
+    const form = new FormData();
+    form.append("image", image);
+    if (productMask) form.append("product_mask", productMask);
+    Object.entries(fields(recipe)).forEach(([name, value]) => form.append(name, String(value)));
+    return this.#make("api/generate", form, {}, listeners);
+  }
+
+  /**
+   * Make variations of an image that the service made.
+   * @param {Recipe & {imageUrl: string}} request
+   * @param {Listeners} [listeners]
+   * @returns {Promise<Result>}
+   * @throws {BackdropError}
+   */
+  async vary({ imageUrl, ...recipe }, listeners = {}) {
+    const body = JSON.stringify({ image_url: imageUrl, ...fields(recipe) });
+    return this.#make("api/variation", body, { "Content-Type": "application/json" }, listeners);
+  }
+
+  /**
+   * Delete an image that the service made.
+   * @param {string} imageUrl
+   * @returns {Promise<void>}
+   * @throws {BackdropError}
+   */
+  async remove(imageUrl) {
+    // Images may be read from elsewhere, but are deleted here.
+    const path = /generated\/[^/?#]+$/.exec(imageUrl)?.[0];
+    if (!path) throw new BackdropError("not the URL of an image", { code: "invalid_request" });
+    await this.#send(path, { method: "DELETE" });
+  }
+
+  /**
+   * @param {string} path
+   * @param {BodyInit} body
+   * @param {Record<string, string>} headers
+   * @param {Listeners} listeners
+   * @returns {Promise<Result>}
+   */
+  async #make(path, body, headers, listeners) {
+    const { signal, onProgress, onImage } = listeners;
+    /** @type {Map<number, any>} */
+    const delivered = new Map();
+    // With one key for all attempts a repeat gets the first one's answer.
+    const sent = { Accept: "text/event-stream", "Idempotency-Key": newKey(), ...headers };
+    return this.#persist(async (advanced) => {
+      /** @type {Result | undefined} */
+      let answer; // returned at the stream's end, which spares the connection
+      const response = await this.#send(path, { method: "POST", body, headers: sent, signal });
+      for await (const { type, data } of this.#events(response, signal)) {
+        if (type === "progress" && !delivered.has(data.index)) onProgress?.(data);
+        if (type === "image" && !delivered.has(data.index)) {
+          delivered.set(data.index, data);
+          advanced();
+          onImage?.(data);
+        }
+        if (type === "error") throw failure(data);
+        if (type === "done") answer = result(data, delivered);
+      }
+      if (answer) return answer;
+      throw lost();
+    }, listeners);
+  }
+
+  /**
+   * Repeat an attempt while the service is busy or out of reach, a bounded number of times.
+   * @template T
+   * @param {(advanced: () => void) => Promise<T>} attempt calls `advanced` when it got somewhere
+   * @param {Listeners} listeners
+   * @returns {Promise<T>}
+   */
+  async #persist(attempt, { signal, onWait, onReconnect }) {
+    for (let repeats = 1; ; repeats++) {
+      try {
+        return await attempt(() => (repeats = 1));
+      } catch (error) {
+        if (signal?.aborted) throw aborted();
+        if (!(error instanceof BackdropError) || repeats > this.#retries) throw error;
+        if (error.code === "network") {
+          // Spread out, so that all pages do not return to a restarted service at once.
+          const pause = Math.min(3 ** (repeats - 1), LONGEST_PAUSE_S) * (0.75 + Math.random() / 2);
+          onReconnect?.({ attempt: repeats, seconds: pause });
+          await sleep(pause, signal);
+        } else {
+          const wait = error.retryAfterS;
+          const busy = error.status === 429 || error.status === 503;
+          if (!busy || wait === null || wait > LONGEST_WAIT_S) throw error;
+          onWait?.({ seconds: wait, reason: error });
+          await sleep(wait, signal);
+        }
+      }
+    }
+  }
+
+  /**
+   * @param {string} path
+   * @param {RequestInit} init
+   * @returns {Promise<Response>} a success
+   */
+  async #send(path, init) {
+    // Outside the call: a key that no header can carry is not a lost connection.
+    const headers = new Headers(init.headers);
+    if (this.#apiKey) headers.set("Authorization", `Bearer ${this.#apiKey}`);
+    const fetch = this.#fetch; // the browser's own takes no other `this`
+    const response = await fetch(this.#base + path, { ...init, headers }).catch(() => {
+      throw init.signal?.aborted ? aborted() : lost();
+    });
+    // A gateway that cannot reach the service; the service itself never says so.
+    if (response.status === 502) throw lost();
+    if (!response.ok) throw failure(await response.json().catch(() => ({})), response);
+    return response;
+  }
+
+  /**
+   * The events of a running stream, until it ends or is left.
+   * @param {Response} response
+   * @param {AbortSignal} [signal]
+   * @returns {AsyncGenerator<{type: string, data: any}, void, void>}
+   */
+  async *#events(response, signal) {
+    const kind = response.headers.get("Content-Type");
+    if (!response.body || !kind?.startsWith("text/event-stream")) throw foreign();
+    const reader = response.body.getReader();
+    const decoder = new TextDecoder();
+    const parser = new EventParser();
+    try {
+      for (;;) {
+        const timer = setTimeout(() => reader.cancel(), this.#silenceS * 1000);
+        const { done, value } = await reader
+          .read()
+          .catch(() => {
+            if (signal?.aborted) throw aborted();
+            return { done: true, value: undefined }; // an early end, as when the timer has struck
+          })
+          .finally(() => clearTimeout(timer));
+        if (done) return;
+        for (const { type, data } of parser.push(decoder.decode(value, { stream: true }))) {
+          if (signal?.aborted) throw aborted();
+          yield { type, data: JSON.parse(data) };
+        }
+      }
+    } finally {
+      // Ends a request that still runs; one that has failed has nothing left to cancel.
+      reader.cancel().catch(() => {});
+    }
+  }
+}
+
+/** @param {Recipe} recipe */
+function fields({ prompt, model, numImages, seed, steps, strength, guidanceScale, ...more }) {
+  const named = {
+    prompt,
+    model,
+    num_images: numImages,
+    // Chosen here, so that a repeat makes the same images.
+    seed: seed ?? crypto.getRandomValues(new Uint32Array(1))[0],
+    steps,
+    strength,
+    guidance_scale: guidanceScale,
+    negative_prompt: more.negativePrompt,
+    preserve_product: more.preserveProduct,
+  };
+  return Object.fromEntries(Object.entries(named).filter(([, value]) => value != null));
+}
+
+/** 128 random bits; unlike `crypto.randomUUID` also on pages without TLS. */
+function newKey() {
+  const words = crypto.getRandomValues(new Uint32Array(4));
+  return Array.from(words, (word) => word.toString(36)).join("-");
+}
+
+/**
+ * The answer, with the images that were delivered: a repeat may have stored them once more.
+ * @param {any} done
+ * @param {Map<number, any>} delivered
+ * @returns {Result}
+ */
+function result(done, delivered) {
+  const images = [...delivered.values()].sort((one, other) => one.index - other.index);
+  return {
+    images: images.map(({ url }) => url),
+    modelUsed: done.model_used,
+    promptUsed: done.prompt_used,
+    seeds: images.map(({ seed }) => seed),
+    fidelity: images.map(({ fidelity }) => fidelity),
+    warnings: done.warnings,
+    withheld: done.withheld,
+  };
+}
+
+/**
+ * @param {{error?: string, code?: string, request_id?: string}} body
+ * @param {Response} [response] absent for an event, which has no status
+ */
+function failure(body, response) {
+  const status = response?.status ?? 0;
+  const wait = response?.headers.get("Retry-After") ?? ""; // the service's are seconds
+  return new BackdropError(body.error ?? `the service answered with status ${status}`, {
+    code: body.code ?? "bad_response",
+    status,
+    requestId: body.request_id ?? response?.headers.get("X-Request-Id"),
+    retryAfterS: /^\d+$/.test(wait) ? Number(wait) : null,
+  });
+}
+
+/**
+ * @param {number} duration in seconds
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<void>}
+ */
+function sleep(duration, signal) {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(aborted());
+    const stop = () => {
+      clearTimeout(timer);
+      reject(aborted());
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, duration * 1000);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
+
+const aborted = () => new BackdropError("cancelled", { code: "aborted" });
+const lost = () => new BackdropError("the service cannot be reached", { code: "network" });
+const foreign = () => new BackdropError("the answer is not ours", { code: "bad_response" });

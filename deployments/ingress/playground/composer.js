@@ -1,0 +1,341 @@
+/**
+ * The form: what the next turn starts from, what it shall show, and how.
+ *
+ * Knows nothing of the conversation: it hands over what was asked for.
+ *
+ * @module
+ */
+
+import { byId, element, rove } from "./dom.js";
+import { newId } from "./history.js";
+import { fileOf, readPicture } from "./pictures.js";
+import { strings } from "./strings.js";
+
+/**
+ * What the next turn starts from, if not from a photo.
+ * @typedef {Object} Continued
+ * @property {string} url the image
+ * @property {string} label what it is called
+ * @property {number} aspect width over height
+ * @property {string | null} photo id of the photo it was made from, if that is here
+ *
+ * @typedef {Object} Asked
+ * @property {import("./client.js").Recipe} recipe
+ * @property {string} modelName
+ * @property {{id: string, picture: import("./pictures.js").Picture} | null} photo
+ * @property {{id: string, blob: Blob} | null} mask
+ * @property {Continued | null} continued
+ */
+
+const NUMBERS = { seed: "seed", steps: "steps", strength: "strength", guidance: "guidanceScale" };
+
+/** The composer. */
+export class Composer {
+  #gallery;
+  #form = byId("composer");
+  #prompt = byId("prompt");
+  #error = byId("composer-error");
+  /** @type {Asked["photo"]} */
+  #photo = null;
+  /** @type {Asked["mask"]} */
+  #mask = null;
+  /** @type {Continued | null} */
+  #continued = null;
+  /** @type {string | null} */
+  #photoUrl = null;
+  /** What a restored recipe has replaced, put back once it was sent. */
+  #replaced = /** @type {{images: string} | null} */ (null);
+
+  /**
+   * @param {import("./pictures.js").Gallery} gallery
+   * @param {(asked: Asked) => void} create
+   * @param {(key: string | null) => void} setKey
+   */
+  constructor(gallery, create, setKey) {
+    this.#gallery = gallery;
+    this.#form.addEventListener("submit", (/** @type {Event} */ event) => {
+      event.preventDefault();
+      const asked = this.#asked();
+      if (!asked) return;
+      this.#afterwards();
+      create(asked);
+    });
+    this.#form.addEventListener("input", () => this.#say(""));
+    byId("photo").addEventListener("change", (event) => this.#picked(event.target));
+    byId("camera").addEventListener("change", (event) => this.#picked(event.target));
+    byId("chosen").querySelector("button").onclick = () => this.#leave(() => this.#drop());
+    byId("continuing").querySelector("button").onclick = () =>
+      this.#leave(() => this.continueFrom(null));
+    byId("mask-set").querySelector("button").onclick = () => this.#setMask(null);
+    byId("paint-mask").onclick = () => this.paintMask();
+    const key = byId("api-key");
+    key.addEventListener("change", () => setKey(key.value.trim() || null));
+    key.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // it is the key that is meant, not the form
+      this.focus();
+    });
+    this.#fillIdeas();
+    this.#fillSamples();
+    this.#takeDrops();
+    this.#showSource();
+  }
+
+  /** @param {{id: string, name: string}[]} models */
+  setModels(models) {
+    const select = byId("model");
+    const before = select.value;
+    select.replaceChildren(
+      ...models.map(({ id, name }) => element("option", { value: id }, name)),
+    );
+    if (models.length === 0) select.append(element("option", { value: "" }, strings.noModels));
+    if (models.some(({ id }) => id === before)) select.value = before;
+  }
+
+  /**
+   * Say what is wrong, beside the prompt.
+   * @param {string} text
+   */
+  fail(text) {
+    this.#say(text);
+  }
+
+  /** Ask for the API key. */
+  askKey() {
+    byId("key").hidden = false;
+    byId("api-key").focus();
+  }
+
+  focus() {
+    this.#prompt.focus();
+  }
+
+  /**
+   * Give a prompt back that came to nothing, unless another was begun meanwhile.
+   * @param {string} prompt
+   */
+  giveBack(prompt) {
+    this.#prompt.value ||= prompt;
+  }
+
+  /** Whether the prompt has the focus and nothing in it. */
+  get idle() {
+    return document.activeElement === this.#prompt && this.#prompt.value === "";
+  }
+
+  /**
+   * Let the next turn continue an image, or again start from a photo.
+   * @param {Continued | null} continued
+   */
+  continueFrom(continued) {
+    this.#continued = continued;
+    if (continued) {
+      this.#setMask(null);
+      this.#gallery.show(byId("continuing").querySelector("img"), continued.url);
+      byId("continuing").querySelector("span").textContent = strings.continues(continued.label);
+    }
+    this.#showSource();
+  }
+
+  /**
+   * Put a recipe into the fields.
+   * @param {Partial<import("./client.js").Recipe>} recipe
+   */
+  load(recipe) {
+    this.#prompt.value = recipe.prompt ?? "";
+    const select = byId("model");
+    const known = [...select.options].some(({ value }) => value === recipe.model);
+    if (known) select.value = recipe.model;
+    for (const [id, name] of Object.entries(NUMBERS)) byId(id).value = recipe[name] ?? "";
+    byId("negative-prompt").value = recipe.negativePrompt ?? "";
+    const preserves = ["auto", "true", "false"].includes(recipe.preserveProduct ?? "");
+    byId("preserve").value = preserves ? recipe.preserveProduct : "auto";
+    this.#replaced = { images: byId("images").value };
+    byId("images").value = 1;
+    byId("advanced").open = true;
+    this.#say("");
+    this.focus();
+  }
+
+  /**
+   * Start from this photo, and perhaps with this mask.
+   * @param {File} file
+   * @param {string} [id] where it is known already
+   * @param {{id: string, blob: Blob} | null} [mask]
+   */
+  async setPhoto(file, id = newId(), mask = null) {
+    const picture = await readPicture(file);
+    if (!picture) return this.#say(strings.notAPicture(file.name));
+    this.#drop();
+    this.#photo = { id, picture };
+    this.#photoUrl = URL.createObjectURL(file);
+    byId("chosen").querySelector("img").src = this.#photoUrl;
+    byId("chosen").querySelector("span").textContent = file.name || strings.pasted;
+    this.#say("");
+    this.#setMask(mask);
+    this.continueFrom(null);
+    this.focus();
+  }
+
+  /** Open the mask painter. */
+  async paintMask() {
+    byId("advanced").open = true;
+    if (!this.#photo || this.#continued) return this.#say(strings.maskNeedsPhoto);
+    const { id, picture } = this.#photo;
+    const { paintMask } = await import("./mask.js");
+    const blob = await paintMask(picture);
+    if (blob && this.#photo?.id === id) this.#setMask({ id: newId(), blob });
+  }
+
+  /** @returns {Asked | null} */
+  #asked() {
+    const model = byId("model");
+    const prompt = this.#prompt.value.trim();
+    if (!this.#photo && !this.#continued) return this.#refuse(strings.needPhoto, byId("photo"));
+    if (!prompt) return this.#refuse(strings.needPrompt, this.#prompt);
+    if (!model.value) return this.#refuse(strings.needModel, model);
+    /** @type {import("./client.js").Recipe} */
+    const recipe = {
+      prompt,
+      model: model.value,
+      numImages: byId("images").valueAsNumber || 4,
+      preserveProduct: byId("preserve").value,
+    };
+    for (const [id, name] of Object.entries(NUMBERS)) {
+      if (byId(id).value !== "") recipe[name] = byId(id).valueAsNumber;
+    }
+    const negative = byId("negative-prompt").value.trim();
+    if (negative) recipe.negativePrompt = negative;
+    return {
+      recipe,
+      modelName: model.selectedOptions[0].textContent,
+      photo: this.#continued ? null : this.#photo,
+      mask: this.#continued ? null : this.#mask,
+      continued: this.#continued,
+    };
+  }
+
+  #afterwards() {
+    this.#say("");
+    this.#prompt.value = "";
+    if (this.#replaced) {
+      byId("images").value = this.#replaced.images;
+      byId("seed").value = "";
+      this.#replaced = null;
+    }
+    // What stays set stays in sight.
+    const fields = [...byId("advanced").querySelectorAll("input, select")];
+    const set = fields.some(({ id, value }) => value !== (id === "preserve" ? "auto" : ""));
+    byId("advanced").open = set || this.#mask !== null;
+    this.focus();
+  }
+
+  /**
+   * @param {string} text
+   * @param {HTMLElement} field
+   */
+  #refuse(text, field) {
+    this.#say(text);
+    field.focus();
+    return null;
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    if (this.#error.textContent !== text) this.#error.textContent = text;
+  }
+
+  /** @param {any} input */
+  #picked(input) {
+    const file = input.files[0];
+    // Emptied, so that the same file can be chosen again.
+    input.value = "";
+    if (file) this.setPhoto(file);
+  }
+
+  /** @param {() => void} leave takes away the button that has the focus */
+  #leave(leave) {
+    leave();
+    this.focus();
+  }
+
+  #drop() {
+    if (this.#photoUrl) URL.revokeObjectURL(this.#photoUrl);
+    this.#photo = null;
+    this.#photoUrl = null;
+    this.#setMask(null);
+    this.#showSource();
+  }
+
+  /** @param {Asked["mask"]} mask */
+  #setMask(mask) {
+    this.#mask = mask;
+    byId("mask-set").hidden = mask === null;
+  }
+
+  #showSource() {
+    byId("continuing").hidden = this.#continued === null;
+    byId("chosen").hidden = this.#photo === null || this.#continued !== null;
+    byId("photo-hint").hidden = this.#photo !== null || this.#continued !== null;
+  }
+
+  #fillIdeas() {
+    const buttons = strings.ideas.map((idea) =>
+      element("button", { type: "button", onclick: () => this.#take(idea) }, idea));
+    byId("ideas").append(...buttons);
+    rove(byId("ideas"));
+  }
+
+  /** @param {string} idea */
+  #take(idea) {
+    this.#prompt.value = idea;
+    this.#say("");
+    this.focus();
+  }
+
+  #fillSamples() {
+    const buttons = strings.samples.map(({ file, name }) => {
+      const address = `playground/samples/${file}`;
+      const picture = element("img", { src: address, alt: "", width: 40, height: 40 });
+      const take = () => this.#takeSample(address, name);
+      return element("button", { type: "button", title: name, "aria-label": name, onclick: take },
+        picture);
+    });
+    byId("samples").append(...buttons);
+    rove(byId("samples"));
+  }
+
+  /**
+   * @param {string} address
+   * @param {string} name
+   */
+  async #takeSample(address, name) {
+    const response = await fetch(address).catch(() => null);
+    if (!response?.ok) return this.#say(strings.noSample);
+    const blob = await response.blob();
+    await this.setPhoto(new File([blob], name, { type: blob.type }));
+  }
+
+  #takeDrops() {
+    // The whole page takes a drop: beside the form, the browser would leave the page for the file.
+    addEventListener("dragover", (event) => {
+      event.preventDefault();
+      byId("card").classList.add("dropping");
+    });
+    addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) byId("card").classList.remove("dropping");
+    });
+    addEventListener("drop", (event) => {
+      event.preventDefault();
+      byId("card").classList.remove("dropping");
+      const file = fileOf(event.dataTransfer);
+      if (file) this.setPhoto(file);
+    });
+    addEventListener("paste", (event) => {
+      const file = fileOf(event.clipboardData);
+      if (!file) return;
+      event.preventDefault();
+      this.setPhoto(file);
+    });
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Builds elements. Text is only ever text: nothing here, or elsewhere in the page, parses markup.
+ *
+ * Knows nothing of the page.
+ *
+ * @module
+ */
+
+import { strings } from "./strings.js";
+
+/**
+ * An element.
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes] `onNAME` listens; null, undefined and false are not set
+ * @param {...(Node | string | null)} children strings become text
+ * @returns {any} the element
+ */
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) {
+      made.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+/**
+ * The element of an id, which the page has.
+ * @param {string} id
+ * @returns {any}
+ */
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+/** Put the texts into the elements that name them. */
+export function fillTexts() {
+  const places = { text: "textContent", label: "ariaLabel", placeholder: "placeholder" };
+  for (const [kind, property] of Object.entries(places)) {
+    for (const place of document.querySelectorAll(`[data-${kind}]`)) {
+      place[property] = strings[place.dataset[kind]];
+    }
+  }
+}
+
+/**
+ * Tell a screen reader, politely.
+ * @param {string} text
+ */
+export function announce(text) {
+  byId("announcer").textContent = text;
+}
+
+/**
+ * Let arrow keys move among the buttons of a group that is one stop of the tab order
+ * (WAI-ARIA Authoring Practices, roving tabindex).
+ * @param {HTMLElement} group
+ */
+export function rove(group) {
+  const buttons = /** @type {HTMLElement[]} */ ([...group.querySelectorAll("button")]);
+  const enter = (/** @type {HTMLElement} */ entered) => {
+    for (const button of buttons) button.tabIndex = button === entered ? 0 : -1;
+  };
+  enter(buttons[0]);
+  group.addEventListener("focusin", (event) => enter(/** @type {HTMLElement} */ (event.target)));
+  group.addEventListener("keydown", (event) => {
+    const here = buttons.indexOf(/** @type {HTMLElement} */ (event.target));
+    const last = buttons.length - 1;
+    const there = {
+      ArrowRight: Math.min(here + 1, last),
+      ArrowLeft: Math.max(here - 1, 0),
+      Home: 0,
+      End: last,
+    }[event.key];
+    if (here < 0 || there === undefined) return;
+    event.preventDefault();
+    buttons[there].focus();
+  });
+}
+
+/**
+ * Ask a question before something is lost.
+ * @param {string} question
+ * @param {string} yes the button that does it
+ * @returns {Promise<boolean>}
+ */
+export function confirm(question, yes) {
+  const dialog = element(
+    "dialog",
+    { class: "question", "aria-labelledby": "question" },
+    element("p", { id: "question" }, question),
+    element(
+      "div",
+      { class: "actions" },
+      element("button", { type: "button", autofocus: true, onclick: () => dialog.close() },
+        strings.keep),
+      element("button", { type: "button", class: "danger", onclick: () => dialog.close("yes") },
+        yes),
+    ),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    });
+  });
+}

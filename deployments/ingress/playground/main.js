@@ -1,0 +1,161 @@
+/**
+ * The chat page: puts its parts together.
+ *
+ * Every address is relative, so that the page works under any route prefix.
+ *
+ * @module
+ */
+
+import { BackdropClient, BackdropError } from "./client.js";
+import { Composer } from "./composer.js";
+import { Conversation } from "./conversation.js";
+import { announce, byId, confirm, fillTexts } from "./dom.js";
+import { History, newId } from "./history.js";
+import { bindKeys } from "./keyboard.js";
+import { Gallery } from "./pictures.js";
+import { readRecipe } from "./recipe.js";
+import { sentence, strings } from "./strings.js";
+import { Viewer } from "./viewer.js";
+
+const KEY_NAME = "backdrop-api-key";
+
+fillTexts();
+document.body.classList.remove("loading");
+
+const base = new URL(".", document.baseURI);
+const client = new BackdropClient({ baseUrl: base.href });
+const gallery = new Gallery();
+const history = new History(`backdrop ${base.pathname}`);
+const viewer = new Viewer(client, gallery, { change, same });
+const composer = new Composer(gallery, create, setKey);
+const conversation = new Conversation({
+  client,
+  history,
+  gallery,
+  open: (view, index) => viewer.open(view, index),
+  needKey: () => composer.askKey(),
+  giveBack: (prompt) => composer.giveBack(prompt),
+});
+
+byId("clear-history").onclick = clear;
+bindKeys({ composer, conversation, viewer, clear });
+keepRoomForComposer();
+useKey(sessionStorage.getItem(KEY_NAME));
+conversation.restore(await history.open());
+await loadModels();
+restoreLink();
+addEventListener("hashchange", restoreLink);
+
+async function loadModels() {
+  try {
+    composer.setModels(await client.models());
+    composer.fail("");
+  } catch (error) {
+    if (!(error instanceof BackdropError)) throw error;
+    composer.setModels([]);
+    if (error.status === 401) composer.askKey();
+    else composer.fail(`${sentence(error.message)} ${strings.needModel}`);
+  }
+}
+
+/** @param {string | null} key */
+function useKey(key) {
+  client.setApiKey(key);
+  gallery.setApiKey(key);
+}
+
+/** @param {string | null} key */
+async function setKey(key) {
+  if (key === null) sessionStorage.removeItem(KEY_NAME);
+  else sessionStorage.setItem(KEY_NAME, key);
+  useKey(key);
+  await loadModels();
+}
+
+/** @param {import("./composer.js").Asked} asked */
+function create({ recipe, modelName, photo, mask, continued }) {
+  if (photo) history.savePicture(photo.id, photo.picture.file);
+  if (mask) history.savePicture(mask.id, mask.blob);
+  conversation.begin({
+    id: newId(),
+    created: Date.now(),
+    recipe,
+    modelName,
+    photo: photo?.id ?? continued?.photo ?? null,
+    mask: mask?.id ?? null,
+    imageUrl: continued?.url ?? null,
+    aspect: photo ? photo.picture.width / photo.picture.height : (continued?.aspect ?? 1),
+    status: "running",
+    results: [],
+    warnings: [],
+    absent: [],
+    failure: null,
+    tookS: 0,
+  });
+}
+
+/**
+ * Let the next prompt continue a result.
+ * @param {import("./turn.js").TurnView} view
+ * @param {number} index
+ */
+function change({ turn }, index) {
+  const { url } = /** @type {import("./history.js").Result} */ (turn.results[index]);
+  const label = strings.image(index + 1);
+  composer.continueFrom({ url, label, aspect: turn.aspect, photo: turn.photo });
+  composer.focus();
+  announce(strings.saidContinuing);
+}
+
+/**
+ * Put a result's recipe into the composer, with what it started from and its seed.
+ * @param {import("./turn.js").TurnView} view
+ * @param {number} index
+ */
+async function same({ turn }, index) {
+  const { seed } = /** @type {import("./history.js").Result} */ (turn.results[index]);
+  const { imageUrl, aspect, photo, mask } = turn;
+  const blob = history.picture(photo);
+  if (imageUrl !== null) {
+    composer.continueFrom({ url: imageUrl, label: strings.linkedImage, aspect, photo });
+  } else if (blob && photo !== null) {
+    const masked = history.picture(mask);
+    const file = blob instanceof File ? blob : new File([blob], strings.photo);
+    await composer.setPhoto(file, photo, mask && masked ? { id: mask, blob: masked } : null);
+  }
+  composer.load({ ...turn.recipe, seed });
+  if (imageUrl === null && !blob) composer.fail(strings.photoGone);
+  announce(strings.saidRestored);
+}
+
+/** Restore what a shared link holds. */
+async function restoreLink() {
+  const found = readRecipe(location.hash);
+  if (!found) return;
+  // Used up: a reload shall not bring it back.
+  window.history.replaceState(null, "", location.pathname + location.search);
+  const image = new Image();
+  gallery.show(image, found.imageUrl, () => composer.fail(strings.gone));
+  composer.load(found.recipe);
+  const continued = { url: found.imageUrl, label: strings.linkedImage, aspect: 1, photo: null };
+  composer.continueFrom(continued);
+  announce(strings.saidRestored);
+  await image.decode().catch(() => {});
+  if (image.naturalHeight) continued.aspect = image.naturalWidth / image.naturalHeight;
+}
+
+async function clear() {
+  if (!(await confirm(strings.clearQuestion, strings.clear))) return;
+  conversation.clear();
+  history.clear();
+  composer.focus();
+  announce(strings.saidCleared);
+}
+
+/** What is focused in the conversation must not lie under the composer. */
+function keepRoomForComposer() {
+  const form = byId("composer");
+  new ResizeObserver(() => {
+    document.documentElement.style.setProperty("--composer", `${form.offsetHeight}px`);
+  }).observe(form);
+}

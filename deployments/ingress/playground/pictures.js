@@ -1,0 +1,101 @@
+/**
+ * Pictures on the page: reads those a person gives, and shows those the service made.
+ *
+ * Knows nothing of turns. The photo itself is uploaded as it was given, never redrawn.
+ *
+ * @module
+ */
+
+/**
+ * A picture that was given, and its size after its EXIF orientation.
+ * @typedef {{file: File, width: number, height: number}} Picture
+ */
+
+/**
+ * Read a picture's size.
+ * @param {File} file
+ * @returns {Promise<Picture | null>} null where it is no picture
+ */
+export async function readPicture(file) {
+  const bitmap = await createImageBitmap(file).catch(() => null);
+  if (!bitmap) return null;
+  const { width, height } = bitmap;
+  bitmap.close();
+  return { file, width, height };
+}
+
+/**
+ * The first file of a drop or a paste.
+ * @param {DataTransfer | null} transfer
+ */
+export function fileOf(transfer) {
+  return transfer?.files[0] ?? null;
+}
+
+/**
+ * Where images can be read only with a key, which an `img` cannot send, they are fetched with it.
+ */
+export class Gallery {
+  /** @type {string | null} */
+  #apiKey = null;
+  /** @type {Map<string, string>} */
+  #fetched = new Map();
+
+  /** @param {string | null} key */
+  setApiKey(key) {
+    this.#apiKey = key;
+  }
+
+  /**
+   * Show a result, or a photo of this page.
+   * @param {HTMLImageElement} image
+   * @param {string} url
+   * @param {() => void} [gone] called where it cannot be had
+   */
+  show(image, url, gone = () => {}) {
+    if (url.startsWith("blob:")) {
+      image.onerror = gone;
+      image.src = url;
+      return;
+    }
+    const fetched = async () => {
+      image.onerror = gone;
+      const blob = this.#apiKey === null ? null : await this.blob(url).catch(() => null);
+      if (blob === null) return gone();
+      if (!this.#fetched.has(url)) this.#fetched.set(url, URL.createObjectURL(blob));
+      image.src = /** @type {string} */ (this.#fetched.get(url));
+    };
+    image.onerror = fetched;
+    const known = this.#fetched.get(url);
+    // Where one had to be fetched, the others have to be as well.
+    if (known === undefined && this.#fetched.size > 0 && isOwn(url)) fetched();
+    else image.src = known ?? url;
+  }
+
+  /**
+   * Whether a browser cannot save a result by its address alone.
+   * @param {string} url
+   */
+  mustFetch(url) {
+    return this.#fetched.has(url) || !isOwn(url);
+  }
+
+  /**
+   * A result's bytes.
+   * @param {string} url
+   * @returns {Promise<Blob>}
+   * @throws {Error} it cannot be had
+   */
+  async blob(url) {
+    // The key is the service's: another host that serves its images does not learn it.
+    const headers = isOwn(url) && this.#apiKey ? { Authorization: `Bearer ${this.#apiKey}` } : {};
+    const response = await fetch(url, { headers });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    return response.blob();
+  }
+}
+
+/** @param {string} url */
+function isOwn(url) {
+  return new URL(url, location.href).origin === location.origin;
+}

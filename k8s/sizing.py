@@ -1,0 +1,302 @@
+"""What the models of serve_config.gpu.yaml take of a GPU, and what a load takes of a cluster.
+
+    python k8s/sizing.py
+
+prints the tables of k8s/README.md. Parameters and operations are counted on networks built without
+memory from the configurations that the checkpoints publish; what a CPU-side operation takes was
+measured, and stands below. How much of a GPU's peak the networks reach is an assumption, named as
+such: it knows no GPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from torch.utils.flop_counter import FlopCounterMode
+
+from deployments.config import read_config
+from deployments.settings import AppArgs, ModelSettings
+
+CONFIG = Path(__file__).with_name("serve_config.gpu.yaml")
+
+EFFICIENCY = 0.4
+"""Assumed: the share of a GPU's peak at which batched UNet steps run. Measure yours with
+`python -m tests.bench.engine_gpu`, which prints both rates."""
+
+BUSY = 0.7
+"""The share of its capacity at which a replica is planned to run: the rest is for bursts, and for
+the time until a further replica is there."""
+
+IMAGES_PER_REQUEST = 4
+GIGABYTE = 10**9
+SHRINKS = 8
+"""Pixels of a side for one of the latents'."""
+
+GPUS = MappingProxyType({"L4": 121e12, "A100": 312e12, "L40S": 362e12, "H100": 989e12})
+"""Peak operations a second of dense float16 matrix products, from NVIDIA's data sheets."""
+
+CONTEXT_GB = 0.6
+"""Of a GPU, by each process that uses it: CUDA's context and the libraries' workspaces."""
+
+STUDIO_S = 4.4
+INGRESS_S = 0.40
+STORAGE_S = 0.16
+"""CPU seconds of a deployment for a request of four images that are fetched once, as
+`python -m tests.bench.dashboard` prints them; measured on two busy cores, with the demo weights
+and results of 1.5 megapixels."""
+
+STUDIO_CPUS = 2
+PHOTO_MB = 1.5
+RESULT_MB = 2.0
+"""Assumed: a phone's JPEG of a product, and the PNG of a result of a megapixel and a half."""
+
+CONTROLS_PER_REQUEST = 12
+"""Small requests to the bucket for four images: recipes, references, photo and product."""
+
+LOADS = (1, 10, 50, 100, 250, 500, 1000)
+
+_CLIP_L: dict[str, Any] = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "projection_dim": 768,
+}
+_CLIP_BIGG: dict[str, Any] = {
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 20,
+    "projection_dim": 1280,
+    "hidden_act": "gelu",
+}
+_AUTOENCODER: dict[str, Any] = {
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 2,
+}
+_SD: dict[str, Any] = {"cross_attention_dim": 768}
+_SDXL: dict[str, Any] = {
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "block_out_channels": (320, 640, 1280),
+    "transformer_layers_per_block": (1, 2, 10),
+    "attention_head_dim": (5, 10, 20),
+    "cross_attention_dim": 2048,
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 2816,
+}
+_SDXL_UP = {"up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D")}
+_INPAINTING_CHANNELS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one model takes.
+
+    Attributes:
+        model: Its settings.
+        parameters: Of all its networks.
+        operations: For one guided image with the model's own steps: the networks' multiplications
+            and additions, the autoencoder's two encodings and one decoding included.
+    """
+
+    model: ModelSettings
+    parameters: int
+    operations: float
+
+    @property
+    def weights_gb(self) -> float:
+        """Gigabytes of its weights in float16."""
+        return self.parameters * 2 / GIGABYTE
+
+    def images_per_s(self, gpu: str) -> float:
+        """Images a second that a GPU makes of nothing else."""
+        return GPUS[gpu] * EFFICIENCY / self.operations
+
+
+def costs() -> list[Cost]:
+    """The cost of every model of the configuration."""
+    document = read_config(CONFIG)
+    args = AppArgs.model_validate(document["applications"][0]["args"])
+    return [
+        Cost(
+            model,
+            sum(_parameters(part) for part in _parts(model.family, model.controlnet is not None)),
+            _operations(
+                model.family,
+                model.controlnet is not None,
+                model.size // SHRINKS,
+                int(model.steps * model.strength),
+            ),
+        )
+        for model in args.models
+    ]
+
+
+def _parts(family: str, controlled: bool) -> list[Any]:
+    """UNet, autoencoder, text encoders and perhaps ControlNet of a family, without memory."""
+    names = ["unet", "vae", "text_encoder"]
+    names += ["text_encoder_2"] if family == "sdxl" else []
+    names += ["controlnet"] if controlled else []
+    return [_part(family, name) for name in names]
+
+
+@cache
+def _part(family: str, name: str) -> Any:  # noqa: ANN401 - whatever diffusers or transformers builds
+    sdxl = family == "sdxl"
+    with torch.device("meta"):
+        match name:
+            case "unet":
+                config = {**_SDXL, **_SDXL_UP} if sdxl else _SD
+                return diffusers.UNet2DConditionModel(in_channels=_INPAINTING_CHANNELS, **config)
+            case "controlnet":
+                return diffusers.ControlNetModel(**(_SDXL if sdxl else _SD))
+            case "vae":
+                return diffusers.AutoencoderKL(**_AUTOENCODER)
+            case "text_encoder":
+                return transformers.CLIPTextModel(transformers.CLIPTextConfig(**_CLIP_L))
+    return transformers.CLIPTextModelWithProjection(transformers.CLIPTextConfig(**_CLIP_BIGG))
+
+
+def _parameters(network: Any) -> int:  # noqa: ANN401 - whatever diffusers or transformers builds
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _operations(family: str, controlled: bool, side: int, steps: int) -> float:
+    step = _step(family, "unet", side)
+    if controlled:
+        step += _step(family, "controlnet", side)
+    return float(steps * step + _coding(side))
+
+
+@cache
+def _step(family: str, name: str, side: int) -> int:
+    """Operations of one forward pass of a guided image's two rows."""
+    network, rows = _part(family, name), 2
+    channels = _INPAINTING_CHANNELS if name == "unet" else 4
+    inputs = [
+        torch.empty(rows, channels, side, side, device="meta"),
+        torch.empty(rows, device="meta"),
+        torch.empty(rows, 77, network.config.cross_attention_dim, device="meta"),
+    ]
+    if name == "controlnet":
+        inputs.append(torch.empty(rows, 3, side * SHRINKS, side * SHRINKS, device="meta"))
+    added = None
+    if family == "sdxl":
+        added = {
+            "text_embeds": torch.empty(rows, 1280, device="meta"),
+            "time_ids": torch.empty(rows, 6, device="meta"),
+        }
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(*inputs, added_cond_kwargs=added)
+    return int(counter.get_total_flops())
+
+
+@cache
+def _coding(side: int) -> int:
+    """Operations of encoding a photo and what of it is kept, and of decoding an image."""
+    vae = _part("sd", "vae")
+    photo = torch.empty(1, 3, side * SHRINKS, side * SHRINKS, device="meta")
+    latents = torch.empty(1, 4, side, side, device="meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        vae.encode(photo)
+        vae.encode(photo)
+        vae.decode(latents)
+    return int(counter.get_total_flops())
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a load needs.
+
+    Attributes:
+        requests: A second, of four images each.
+        gpus: By kind of GPU.
+        ingress: Replicas.
+        studio: Replicas of two CPUs.
+        storage: Replicas.
+        network_gbit: Gigabits a second through the edge, in and out.
+        bucket_mb: Megabytes a second written, and as many read.
+        bucket_operations: Requests a second to the bucket.
+    """
+
+    requests: int
+    gpus: dict[str, int]
+    ingress: int
+    studio: int
+    storage: int
+    network_gbit: float
+    bucket_mb: float
+    bucket_operations: float
+
+
+def need(requests: int, cost: Cost) -> Need:
+    """What so many requests a second need, all of one model, each image fetched once."""
+    images = requests * IMAGES_PER_REQUEST
+    return Need(
+        requests=requests,
+        gpus={gpu: _replicas(images / cost.images_per_s(gpu)) for gpu in GPUS},
+        ingress=_replicas(requests * INGRESS_S),
+        studio=_replicas(requests * STUDIO_S / STUDIO_CPUS),
+        storage=_replicas(requests * STORAGE_S),
+        network_gbit=(requests * PHOTO_MB + images * RESULT_MB) * 8 / 1000,
+        bucket_mb=requests * 2 * PHOTO_MB + images * RESULT_MB,
+        bucket_operations=requests * CONTROLS_PER_REQUEST + 2 * images,
+    )
+
+
+def _replicas(load: float) -> int:
+    """Replicas for a load counted in replicas that have nothing else to do."""
+    return max(1, math.ceil(load / BUSY))
+
+
+def tables(models: list[Cost]) -> Iterator[str]:
+    """The lines of all tables, in Markdown."""
+    yield "| model | parameters | weights, float16 | with its process | Tflop an image |"
+    yield "|---|---|---|---|---|"
+    for cost in models:
+        yield (
+            f"| `{cost.model.id}` | {cost.parameters / 1e9:.2f} billion | "
+            f"{cost.weights_gb:.1f} GB | {cost.weights_gb + CONTEXT_GB:.1f} GB | "
+            f"{cost.operations / 1e12:.0f} |"
+        )
+    weights = sum(cost.weights_gb for cost in models)
+    whole = weights + CONTEXT_GB * len(models)
+    yield f"| all on one GPU | | {weights:.1f} GB | {whole:.1f} GB | |"
+    yield ""
+    yield "| images a second of a GPU | " + " | ".join(GPUS) + " |"
+    yield "|---|" + "---|" * len(GPUS)
+    for cost in models:
+        rates = " | ".join(f"{cost.images_per_s(gpu):.2f}" for gpu in GPUS)
+        yield f"| `{cost.model.id}` | {rates} |"
+    for cost in (models[0], models[-1]):
+        yield ""
+        yield (
+            f"| requests/s of `{cost.model.id}` | "
+            + " | ".join(GPUS)
+            + " | ingress | studio | storage | edge Gbit/s | bucket MB/s | bucket requests/s |"
+        )
+        yield "|---|" + "---|" * (len(GPUS) + 6)
+        for requests in LOADS:
+            row = need(requests, cost)
+            gpus = " | ".join(f"{row.gpus[gpu]:,}" for gpu in GPUS)
+            yield (
+                f"| {requests:,} | {gpus} | {row.ingress} | {row.studio:,} | {row.storage} | "
+                f"{row.network_gbit:.2f} | {row.bucket_mb:,.0f} | {row.bucket_operations:,.0f} |"
+            )
+
+
+if __name__ == "__main__":
+    print("\n".join(tables(costs())))

@@ -1,0 +1,18 @@
+"""What a store tells about its operations, for metrics. Knows nothing of what is made of it."""
+
+from typing import Protocol
+
+
+class Observer(Protocol):
+    """Hears of operations, on any thread. Every method must be quick and not raise."""
+
+    def operated(self, operation: str, outcome: str, seconds: float, size: int) -> None:
+        """An operation has ended.
+
+        Args:
+            operation: `put`, `get`, `delete`, `list` or `check`.
+            outcome: `ok`, `not_found`, `corrupt`, `unavailable`, `misconfigured` or `failed`.
+            seconds: Its duration; of a listing, until it was read to its end or left.
+            size: Bytes of content that were written or read.
+        """
+        ...

@@ -1,0 +1,113 @@
+"""The page itself: its weight, its confinement, its stillness, its sizes and its colours."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+PAGE_LIMIT_BYTES = 120_000
+MARKUP = "<img src=x onerror=\"document.title='hacked'\"><b>bold</b>"
+
+
+@pytest.fixture
+def context_options(request) -> dict[str, object]:
+    options = {"viewport": {"width": 1280, "height": 900}}
+    return {**options, **getattr(request, "param", {})}
+
+
+def test_the_page_is_light_and_loads_nothing_from_elsewhere(service, context, open_chat):
+    bodies = {}
+
+    def arrived(response) -> None:
+        path = response.url.removeprefix(service)
+        if not path.startswith(("/api/", "/playground/samples/", "blob:", "data:")):
+            bodies[path] = len(response.body())
+
+    context.on("response", arrived)
+    chat = open_chat(service)
+    chat.page.wait_for_load_state("networkidle")
+    # What a click loads later counts as well.
+    chat.add_photo()
+    chat.composer.get_by_text("Advanced", exact=True).click()
+    chat.composer.get_by_role("button", name="Paint mask").click()
+    expect(chat.page.get_by_role("dialog")).to_be_visible()
+    assert len(bodies) > 5
+    assert not [path for path in bodies if not path.startswith("/")]
+    assert sum(bodies.values()) < PAGE_LIMIT_BYTES, bodies
+
+
+def test_markup_in_a_prompt_is_text(chat):
+    chat.add_photo()
+    title = chat.page.title()
+    turn = chat.ask(MARKUP, images=1)
+    expect(turn.get_by_text(MARKUP, exact=True).first).to_be_visible()
+    chat.finished(turn, 1)
+    chat.open_result(turn, 1)
+    expect(chat.dialog.get_by_text(MARKUP, exact=True)).to_be_visible()
+    assert chat.page.locator("b").count() == 0
+    assert chat.page.title() == title
+
+
+def test_nothing_moves_when_images_arrive(chat):
+    chat.add_photo()
+    chat.page.wait_for_timeout(600)  # what moves within half a second of an input is its doing
+    chat.page.evaluate("window.shifts = []")
+    turn = chat.ask("Perfume backdrop")
+    expect(turn.get_by_role("progressbar", name="Image 4")).to_be_visible()
+    chat.finished(turn)
+    chat.page.wait_for_timeout(300)
+    unasked = chat.page.evaluate("window.shifts.filter((shift) => !shift.hadRecentInput)")
+    assert sum(shift["value"] for shift in unasked) < 0.001, unasked
+
+
+@pytest.mark.parametrize(
+    "context_options",
+    [{"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}],
+    indirect=True,
+)
+def test_a_phone_needs_no_sideways_scrolling(chat, screenshots):
+    def sideways() -> bool:
+        return chat.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+
+    assert not sideways()
+    chat.add_photo()
+    turn = chat.ask("Aprilskaffeeundkuchenhintergrund" * 4, images=2)
+    chat.finished(turn, 2)
+    assert not sideways()
+    chat.page.screenshot(path=screenshots / "phone.png")
+    dialog = chat.open_result(turn, 1)
+    box = dialog.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 360
+    chat.page.screenshot(path=screenshots / "phone-dialog.png")
+
+
+def test_dark_is_dark(chat, screenshots):
+    def light() -> float:
+        colour = chat.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3
+
+    assert light() > 200
+    chat.add_photo()
+    turn = chat.ask("Perfume backdrop", images=2)
+    chat.finished(turn, 2)
+    chat.page.emulate_media(color_scheme="dark")
+    assert light() < 60
+    chat.page.screenshot(path=screenshots / "dark.png")
+
+
+@pytest.mark.parametrize("context_options", [{"reduced_motion": "reduce"}], indirect=True)
+def test_reduced_motion_is_respected(chat):
+    chat.add_photo()
+    turn = chat.ask("Perfume backdrop", images=1)
+    expect(turn.get_by_role("progressbar")).to_be_visible()
+    moving = """() => document.getAnimations().map((animation) => {
+        const { duration, iterations } = animation.effect.getComputedTiming();
+        return [animation.animationName ?? animation.transitionProperty, duration, iterations];
+    }).filter(([, duration]) => duration > 10)"""
+    assert chat.page.evaluate(moving) == []
+    chat.finished(turn, 1)
+    chat.open_result(turn, 1)
+    assert chat.page.evaluate(moving) == []

@@ -1,0 +1,180 @@
+"""A Ray cluster of several nodes on this machine, started as KubeRay's pods start theirs.
+
+Each node is a `ray start --block` in a process of its own, with token authentication on.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+START_TIMEOUT_S = 60
+
+
+@dataclass
+class RayNode:
+    """One node.
+
+    Attributes:
+        process: Its `ray start`.
+        agent_port: Where its dashboard agent answers, as KubeRay's probes ask it.
+    """
+
+    process: subprocess.Popen[bytes]
+    agent_port: int
+
+    def kill(self) -> None:
+        """End the node and all that runs on it with SIGKILL, as a machine that is gone."""
+        kill_all([self.process.pid])
+        self.process.wait()
+
+
+@dataclass
+class RayNodes:
+    """The running cluster.
+
+    Attributes:
+        dashboard: URL that `serve deploy` is given.
+        environment: What a command needs to speak to the cluster.
+        workers: The nodes that replicas run on.
+        logs: Folder of all that Ray logs.
+    """
+
+    dashboard: str
+    environment: dict[str, str]
+    logs: Path
+    workers: list[RayNode] = field(default_factory=list)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the environment's own, such as `serve`."""
+        return subprocess.run(
+            [_script(command[0]), *command[1:]],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def serve_state(self) -> dict[str, object]:
+        """What the dashboard says of Serve, which is what KubeRay goes by."""
+        answer = httpx.get(
+            f"{self.dashboard}/api/serve/applications/",
+            headers={"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"},
+            timeout=30,
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+
+@contextmanager
+def ray_nodes(ports: list[int], environment: dict[str, str]) -> Iterator[RayNodes]:
+    """A head without CPUs and two workers with four each.
+
+    Args:
+        ports: Twelve that are free.
+        environment: What replicas find in theirs, secrets above all.
+    """
+    # Sockets in it have long names, and a socket's path may have 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="k8s-"))
+    gcs, dashboard, client, *rest = ports
+    started: list[subprocess.Popen[bytes]] = []
+    nodes = RayNodes(
+        f"http://127.0.0.1:{dashboard}",
+        {
+            **os.environ,
+            **environment,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ADDRESS": f"127.0.0.1:{gcs}",
+        },
+        folder / "session_latest" / "logs",
+    )
+
+    def start(*options: str) -> RayNode:
+        agent, metrics = rest.pop(), rest.pop()
+        command = [_script("ray"), "start", "--block", "--node-ip-address=127.0.0.1", *options]
+        command += [f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}"]
+        with (folder / f"node-{agent}.log").open("wb") as log:
+            started.append(
+                subprocess.Popen(
+                    command,
+                    env=nodes.environment,
+                    cwd=folder,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+        return RayNode(started[-1], agent)
+
+    try:
+        start(
+            "--head",
+            f"--port={gcs}",
+            f"--dashboard-port={dashboard}",
+            f"--ray-client-server-port={client}",
+            f"--temp-dir={folder}",
+            "--num-cpus=0",
+            f"--object-store-memory={100_000_000}",
+        )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not _is_up(nodes):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the head did not start")
+            time.sleep(0.3)
+        for _ in range(2):
+            nodes.workers.append(
+                start(
+                    f"--address=127.0.0.1:{gcs}",
+                    "--num-cpus=4",
+                    f"--object-store-memory={200_000_000}",
+                )
+            )
+        yield nodes
+    finally:
+        kill_all([process.pid for process in started])
+        for process in started:
+            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def kill_all(pids: list[int]) -> None:
+    """Kill processes and all that they started."""
+    found: list[psutil.Process] = []
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            found += [process, *process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            continue
+    for process in found:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(found, timeout=10)
+
+
+def _is_up(nodes: RayNodes) -> bool:
+    try:
+        return bool(nodes.serve_state()) or True
+    except httpx.HTTPError:
+        return False
+
+
+def _script(name: str) -> str:
+    return str(Path(sysconfig.get_path("scripts")) / name)

@@ -1,0 +1,117 @@
+"""What guards the service on a real Serve: request ids, logs, and who may be let in."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from deployments.launch import serve_run
+from tests.serve.conftest import KEY, Cluster, free_port
+from tests.serve.test_service import AUTH, LIMITED, png
+
+PROMPT = "prompt-marker-4d7a"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/api/models"])
+@pytest.mark.parametrize("given", ["a b", "<script>alert(1)</script>", "x" * 200, 'a"b', "${x}"])
+def test_an_unsafe_request_id_comes_back_nowhere(cluster: Cluster, path, given):
+    answer = cluster.client.get(path, headers={"X-Request-Id": given})
+    (sent,) = answer.headers.get_list("x-request-id")
+    assert sent.replace("-", "").isalnum()
+    assert given not in f"{answer.headers} {answer.text}"
+    if answer.status_code >= 400:
+        assert answer.json()["request_id"] == sent
+
+
+def test_a_safe_request_id_is_kept(cluster: Cluster):
+    answer = cluster.client.get("/nothing", headers={"X-Request-Id": "ticket-17"})
+    assert answer.headers.get_list("x-request-id") == ["ticket-17"]
+    assert answer.json()["request_id"] == "ticket-17"
+
+
+def logs(cluster: Cluster) -> dict[Path, bytes]:
+    """Every log file of the running Ray."""
+    for process in psutil.Process(cluster.pid).children(recursive=True):
+        for part in process.cmdline():
+            if part.startswith("--session_dir="):
+                folder = Path(part.partition("=")[2]) / "logs"
+                return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    raise AssertionError("no process tells its session")
+
+
+def line_about(files: dict[Path, bytes], answer: httpx.Response) -> bytes:
+    """The log line of a request."""
+    request_id = b"request_id=" + answer.headers["x-request-id"].encode()
+    (line,) = {
+        line[line.index(b"request request_id=") :]
+        for text in files.values()
+        for line in text.splitlines()
+        if request_id in line
+    }
+    return line
+
+
+def test_logs_tell_of_a_request_and_neither_its_prompt_nor_its_key(cluster: Cluster):
+    data = {"negative_prompt": PROMPT, "model": "stable-diffusion", "steps": "2"}
+    data |= {"num_images": "1", "preserve_product": "false"}
+    made = cluster.client.post(
+        "/api/generate",
+        data={**data, "prompt": f"{PROMPT} " * 60},  # longer than the text encoder reads
+        files={"image": (f"{PROMPT}.png", png())},
+        headers=AUTH,
+    )
+    assert made.status_code == 200, made.text
+    refused = cluster.client.post(
+        f"{LIMITED}/api/generate?{PROMPT}",
+        data={**data, "prompt": PROMPT, "num_images": "99"},
+        files={"image": ("a", png())},
+        headers=AUTH,
+    )
+    assert refused.status_code == 400
+    files = logs(cluster)
+    for word in (b"model=stable-diffusion", b"images=1", b"status=200", b"made=1", b"engine_ms="):
+        assert word in line_about(files, made)
+    for word in (b"route=/api/generate", b"status=400", b"code=invalid_request", b"key=test"):
+        assert word in line_about(files, refused)
+    for secret in (PROMPT, KEY):
+        leaking = [file.name for file, text in files.items() if secret.encode() in text]
+        assert not leaking, leaking
+
+
+def test_serve_run_lets_nobody_in_from_elsewhere_without_keys(tmp_path: Path, capfd):
+    port = free_port()
+    model = {"id": "m", "name": "M"}
+    deployments = [
+        {"name": name, "ray_actor_options": {"num_cpus": 0.01}}
+        for name in ("ingress", "studio", "storage", "admission", "m")
+    ]
+    config = {
+        "http_options": {"host": "0.0.0.0", "port": port},  # noqa: S104 - what must be refused
+        "applications": [
+            {
+                "name": "open",
+                "route_prefix": "/",
+                "import_path": "deployments.app:build",
+                "args": {
+                    "models": [model],
+                    "storage": {"store": {"kind": "filesystem", "path": str(tmp_path / "data")}},
+                },
+                "deployments": deployments,
+            }
+        ],
+    }
+    file = tmp_path / "serve_config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    printed = ""
+    with serve_run(file) as child:
+        while child.poll() is None and "ingress.allow_anonymous: true" not in printed:
+            time.sleep(0.3)
+            printed += "".join(capfd.readouterr())
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"http://127.0.0.1:{port}/api/models", timeout=5).raise_for_status()
+    assert "other machines can reach 0.0.0.0 and no API keys are set" in printed, printed

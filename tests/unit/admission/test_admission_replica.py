@@ -1,0 +1,98 @@
+"""The admission replica: what it grants, and what it is careful with after its start."""
+
+from __future__ import annotations
+
+import asyncio
+
+from deployments.admission.deployment import PATIENCE_S, Admission
+from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
+from deployments.leases import Claim, Lease, MadeImage, Report
+from deployments.settings import RateSettings
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def lease(name: str, images: int = 1, sequence: int = 1, key: str = "") -> Lease:
+    return Lease(name, sequence, "m", key, images, 10)
+
+
+def report(replica: str, sequence: int, *leases: Lease, made=()) -> Report:
+    return Report(replica, sequence, leases, (), frozenset(), tuple(made))
+
+
+def admission(limit: int = 4, rates: RateSettings | None = None, **given) -> Admission:
+    return Admission({"m": limit}, rates or RateSettings(), **{"learning_s": 0.0, **given})
+
+
+async def test_the_bound_is_that_of_all_replicas():
+    desk = admission(4)
+    assert await desk.take("r", lease("a", 3)) is None
+    refusal = await desk.take("s", lease("b", 2))
+    assert isinstance(refusal, Overloaded)
+    assert refusal.__traceback__ is None
+    assert await desk.take("s", lease("c", 1)) is None
+    assert await desk.in_flight("m") == 4
+
+
+async def test_asking_again_for_the_same_takes_nothing_more():
+    desk = admission(4, RateSettings(requests_per_minute=1))
+    for _ in range(3):
+        assert await desk.take("r", lease("a", 3)) is None
+    assert await desk.in_flight("m") == 3
+
+
+async def test_a_refusal_for_a_rate_takes_no_place_and_one_for_room_no_rate():
+    desk = admission(4, RateSettings(images_per_minute=5))
+    assert await desk.take("r", lease("a", 4, key="k")) is None
+    for n in range(9):
+        assert isinstance(await desk.take("r", lease(f"b{n}", 1, key="k")), Overloaded)
+    await desk.report(report("r", 2))
+    assert await desk.take("r", lease("c", 1, sequence=3, key="k")) is None
+    limited = await desk.take("r", lease("d", 1, sequence=4, key="k"))
+    assert isinstance(limited, RateLimited)
+    assert limited.retry_after_s > 0
+    assert await desk.in_flight("m") == 1
+
+
+async def test_a_dead_ingress_loses_its_places():
+    clock = Clock()
+    desk = admission(4, clock=clock)
+    assert await desk.take("r", lease("a", 4)) is None
+    clock.now += PATIENCE_S
+    assert isinstance(await desk.take("s", lease("b", 1)), Overloaded)
+    clock.now += 0.1
+    assert await desk.take("s", lease("c", 1)) is None
+
+
+async def test_measurements_of_a_report_make_the_wait():
+    desk = admission(4)
+    await desk.take("r", lease("a", 4))
+    await desk.report(report("r", 2, lease("a", 4), made=[MadeImage("m", 10, 40.0)]))
+    refusal = await desk.take("r", lease("b", 1, sequence=3))
+    assert refusal.retry_after_s == 10.0
+
+
+async def test_after_its_start_it_grants_nothing_before_all_have_reported():
+    desk = admission(4, learning_s=0.2)
+    asking = asyncio.create_task(desk.take("s", lease("b", 2)))
+    claiming = asyncio.create_task(desk.claim("s", Claim("x", 2, "key", "f")))
+    await asyncio.sleep(0.05)
+    # Its predecessor granted this.
+    held = Claim("c", 1, "key", "f")
+    await desk.report(Report("r", 9, (lease("a", 3),), (held,), frozenset(), ()))
+    assert isinstance(await asking, Overloaded)
+    assert await claiming is False
+    assert await desk.in_flight("m") == 3
+
+
+async def test_a_claim_for_something_else_is_a_conflict():
+    desk = admission()
+    assert await desk.claim("r", Claim("a", 1, "key", "f")) is True
+    assert await desk.claim("s", Claim("b", 1, "key", "f")) is False
+    assert isinstance(await desk.claim("s", Claim("c", 1, "key", "g")), IdempotencyConflict)

@@ -1,0 +1,52 @@
+"""What an observer hears of a studio's work."""
+
+import numpy as np
+import pytest
+
+from deployments.errors import InvalidRequest, ProductNotFound
+from deployments.jobs import Photo
+from deployments.studio.deployment import Studio
+
+
+class Heard(list[tuple[str, str]]):
+    def worked(self, operation: str, outcome: str, seconds: float) -> None:
+        assert seconds >= 0
+        self.append((operation, outcome))
+
+
+class Nothing:
+    """Finds no product."""
+
+    def coarse(self, pixels: np.ndarray) -> np.ndarray:
+        return np.zeros(pixels.shape[:2], np.uint8)
+
+
+async def test_operations_are_told_with_their_outcome() -> None:
+    heard = Heard()
+    studio = Studio(finder=Nothing(), observer=heard)
+    photo = Photo(np.full((40, 60, 3), 90, np.uint8))
+    with pytest.raises(ProductNotFound):
+        await studio.find_product(photo, None)
+    with pytest.raises(InvalidRequest):
+        await studio.find_product(photo, np.zeros((40, 60), np.uint8))
+    mask = np.zeros((40, 60), np.uint8)
+    mask[10:30, 20:40] = 255
+    product = await studio.find_product(photo, mask)
+    await studio.prepare(photo, product, 64)
+    await studio.restore_product(await studio.encode_source(product))
+    assert heard == [
+        ("find_product", "not_found"),
+        ("find_product", "refused"),
+        ("find_product", "ok"),
+        ("prepare", "ok"),
+        ("encode_source", "ok"),
+        ("restore_product", "ok"),
+    ]
+
+
+async def test_what_breaks_is_told_as_failed() -> None:
+    heard = Heard()
+    studio = Studio(finder=Nothing(), observer=heard)
+    with pytest.raises(OSError, match="cannot identify"):
+        await studio.restore_product(b"no picture")
+    assert heard == [("restore_product", "failed")]
