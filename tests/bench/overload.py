@@ -4,8 +4,10 @@ usage: python -m tests.bench.overload [--times 4] [--seconds 60] [--max-wait S] 
 
 First one client after the other's answer (unloaded), then several at once (capacity), then requests
 that come at random at `times` the capacity, whatever the answers are. With the shipped
-configuration but for `max_wait_s`, one image a request. The targets: the p95 of the served at most 3 times that of
-unloaded requests, refusals within 0.1 s at the median, no 5xx, memory flat, the store consistent.
+configuration but for `max_wait_s`, one image a request.
+
+The targets: the p95 of the served at most 3 times that of unloaded requests, refusals within 0.1 s
+at the median, no 5xx, memory flat, the store consistent.
 """
 
 from __future__ import annotations

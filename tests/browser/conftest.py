@@ -29,7 +29,7 @@ from playwright.sync_api import (
 )
 
 from deployments.launch import serve_run
-from tests.browser.chat import Chat
+from tests.browser.chat import SAMPLE, Chat
 from tests.serve.conftest import application, free_port, wait_until_up
 
 AXE_VERSION = "4.14.1"
@@ -104,8 +104,13 @@ def service(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iter
     config = folder / "serve_config.yaml"
     config.write_text(yaml.safe_dump(configuration))
     url = f"http://127.0.0.1:{port}"
-    with serve_run(config), httpx.Client(base_url=url, timeout=120) as client:
+    with serve_run(config), httpx.Client(base_url=url, timeout=300) as client:
         wait_until_up(client, "/api/models")
+        # The replicas behind the ingress may still be loading: no test shall wait for that.
+        for model in models:
+            sample = {"image": ("coffee.png", SAMPLE.read_bytes())}
+            fields = {"prompt": "Forest", "model": model["id"], "num_images": "1", "steps": "1"}
+            client.post("/api/generate", data=fields, files=sample).raise_for_status()
         yield url
 
 

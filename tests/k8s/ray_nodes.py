@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 120
 
 
 @dataclass
@@ -29,11 +29,9 @@ class RayNode:
 
     Attributes:
         process: Its `ray start`.
-        agent_port: Where its dashboard agent answers, as KubeRay's probes ask it.
     """
 
     process: subprocess.Popen[bytes]
-    agent_port: int
 
     def kill(self) -> None:
         """End the node and all that runs on it with SIGKILL, as a machine that is gone."""
@@ -99,6 +97,8 @@ def ray_nodes(ports: list[int], environment: dict[str, str]) -> Iterator[RayNode
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Other tests may leave it little of the machine.
+            "RAY_raylet_start_wait_time_s": str(START_TIMEOUT_S),
             "RAY_ADDRESS": f"127.0.0.1:{gcs}",
         },
         folder / "session_latest" / "logs",
@@ -108,7 +108,8 @@ def ray_nodes(ports: list[int], environment: dict[str, str]) -> Iterator[RayNode
         agent, metrics = rest.pop(), rest.pop()
         command = [_script("ray"), "start", "--block", "--node-ip-address=127.0.0.1", *options]
         command += [f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}"]
-        with (folder / f"node-{agent}.log").open("wb") as log:
+        log_file = folder / f"node-{agent}.log"
+        with log_file.open("wb") as log:
             started.append(
                 subprocess.Popen(
                     command,
@@ -119,7 +120,14 @@ def ray_nodes(ports: list[int], environment: dict[str, str]) -> Iterator[RayNode
                     start_new_session=True,
                 )
             )
-        return RayNode(started[-1], agent)
+        node = RayNode(started[-1])
+        deadline = time.monotonic() + START_TIMEOUT_S
+        # Printed once the head knows the node.
+        while "Ray runtime started." not in (said := log_file.read_text()):
+            if node.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(said)
+            time.sleep(0.3)
+        return node
 
     try:
         start(
@@ -131,11 +139,6 @@ def ray_nodes(ports: list[int], environment: dict[str, str]) -> Iterator[RayNode
             "--num-cpus=0",
             f"--object-store-memory={100_000_000}",
         )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not _is_up(nodes):
-            if time.monotonic() > deadline:
-                raise TimeoutError("the head did not start")
-            time.sleep(0.3)
         for _ in range(2):
             nodes.workers.append(
                 start(
@@ -167,13 +170,6 @@ def kill_all(pids: list[int]) -> None:
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(found, timeout=10)
-
-
-def _is_up(nodes: RayNodes) -> bool:
-    try:
-        return bool(nodes.serve_state()) or True
-    except httpx.HTTPError:
-        return False
 
 
 def _script(name: str) -> str:
