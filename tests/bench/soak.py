@@ -125,7 +125,7 @@ class Caller:
         begun = time.monotonic()
         headers = {"Accept": "text/event-stream"}
         async with self._http.stream(
-            "POST", "/api/generate", headers=headers, **self._form(steps=50, num_images=4)
+            "POST", "/api/generate", headers=headers, **self._form(steps=3 * self._steps)
         ) as answer:
             async for line in answer.aiter_lines():
                 if line == "event: progress":

@@ -109,7 +109,7 @@ def service(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iter
         # The replicas behind the ingress may still be loading: no test shall wait for that.
         for model in models:
             sample = {"image": ("coffee.png", SAMPLE.read_bytes())}
-            fields = {"prompt": "Forest", "model": model["id"], "num_images": "1", "steps": "1"}
+            fields = {"prompt": "Forest", "model": model["id"], "num_images": "1", "steps": "2"}
             client.post("/api/generate", data=fields, files=sample).raise_for_status()
         yield url
 

@@ -59,7 +59,7 @@ def test_nothing_moves_when_images_arrive(chat):
     chat.finished(turn)
     chat.page.wait_for_timeout(300)
     unasked = chat.page.evaluate("window.shifts.filter((shift) => !shift.hadRecentInput)")
-    assert sum(shift["value"] for shift in unasked) < 0.001, unasked
+    assert unasked == []
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,8 @@ def test_nothing_moves_when_images_arrive(chat):
 )
 def test_a_phone_needs_no_sideways_scrolling(chat, screenshots):
     def sideways() -> bool:
-        return chat.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        # Not against innerWidth, which a phone's browser stretches to what overflows.
+        return chat.page.evaluate("document.documentElement.scrollWidth > screen.width")
 
     assert not sideways()
     chat.add_photo()

@@ -3,7 +3,7 @@ import pytest
 
 @pytest.fixture
 def context_options():
-    return {"viewport": {"width": 1280, "height": 940}}
+    return {"viewport": {"width": 1280, "height": 985}}
 
 
 def test_docs(chat, screenshots):
