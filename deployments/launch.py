@@ -76,9 +76,9 @@ def _serve(config: Path, port: int | None) -> None:
         http["port"] = port
     # Serve's own default is every address of this machine.
     host, port = http.setdefault("host", DEFAULT_HOST), http.get("port", DEFAULT_PORT)
+    _check_port(host, port)
     for application in _ours(document):
         _check_exposure(application, host)
-    _check_port(host, port)
     with tempfile.TemporaryDirectory(prefix="backdrop-") as folder:
         effective = Path(folder) / config.name
         effective.write_text(yaml.safe_dump(document), encoding="utf-8")
