@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from anyio import to_thread
@@ -121,7 +122,9 @@ class Callee:
         except Exception as error:
             raise translate(error, self.name) from None
         finally:
-            items.cancel()
+            # A call that never reached a replica raises its failure here once more.
+            with suppress(Exception):
+                items.cancel()
 
     async def patiently(self, answer: Awaitable[T]) -> T:
         """Wait for an answer, but not for one that can never come.
@@ -221,7 +224,8 @@ class Reply(Awaitable[T]):
             try:
                 return await self._callee.patiently(response)
             except asyncio.CancelledError:
-                response.cancel()  # type: ignore[no-untyped-call]  # Ray's own lack of types
+                with suppress(Exception):  # as in `stream`
+                    response.cancel()  # type: ignore[no-untyped-call]  # Ray's own lack of types
                 raise
             except Exception as error:
                 failure = translate(error, self._callee.name)
