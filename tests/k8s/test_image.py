@@ -67,9 +67,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 shutil.copytree(there, source / there.name, ignore=caches)
             else:
                 shutil.copy(there, source)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    # The environment need not have a pip of its own, only the Python it was made with.
+    pip = [sys._base_executable, "-m", "pip", "--disable-pip-version-check"]
     built = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
-    subprocess.run([*pip, *built], check=True, timeout=300)
+    subprocess.run([*pip, "--python", sys.executable, *built], check=True, timeout=300)
     (wheel,) = folder.glob("backdrop-*.whl")
 
     environment = folder / "environment"
