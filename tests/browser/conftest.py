@@ -192,7 +192,8 @@ def serve_app() -> Iterator[Callable[[FastAPI], str]]:
 @pytest.fixture(scope="session")
 def axe(pytestconfig: pytest.Config) -> str:
     """The source of axe-core, fetched once from npm's registry."""
-    folder = Path(pytestconfig.cache.mkdir("axe-core"))
+    folder = pytestconfig.rootpath / ".pytest_cache" / "axe-core"
+    folder.mkdir(parents=True, exist_ok=True)
     archive = folder / f"axe-core-{AXE_VERSION}.tgz"
     if not archive.exists():
         if shutil.which("npm") is None:

@@ -14,7 +14,8 @@ SHIPPED = Path(__file__).parents[2] / "serve_config.yaml"
 
 def models(application: object) -> dict[str, object]:
     """The bound deployments of the models; Serve has no public way to look at them."""
-    return application._bound_deployment.init_args[3]
+    *_, found = application._bound_deployment.init_args
+    return found
 
 
 def test_a_model_without_options_of_its_own_has_them() -> None:
