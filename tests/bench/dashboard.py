@@ -23,12 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import matplotlib
-
-matplotlib.use("Agg")
-
 import psutil
-from matplotlib import pyplot
 from PIL import Image
 
 from tests.bench.promql import Scrape, Vector, evaluate, read
@@ -118,6 +113,12 @@ def series(expression: str, scrapes: list[Scrape]) -> dict[Any, list[tuple[float
 
 
 def draw(scrapes: list[Scrape], out: Path) -> None:
+    # Only the picture needs it; `--help` and the measurement do without.
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
     panels = json.loads(DASHBOARD.read_text())["panels"]
     rows = math.ceil(len(panels) / 3)
     figure, axes = pyplot.subplots(rows, 3, figsize=(15, 2.7 * rows), layout="constrained")
