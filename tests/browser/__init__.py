@@ -1,1 +1,4 @@
-"""The chat page in a real Chromium, against a real service. A package, so that it ends it."""
+"""The chat page in a real Chromium, against a real service, and its client against a faulty one.
+
+A package, so that what its fixtures start is gone when its last test has run.
+"""
