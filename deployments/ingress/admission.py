@@ -161,9 +161,11 @@ class Holder:
 
     def _tell(self) -> None:
         self._told = False
-        self._changed.set()
         if self._reporting is None or self._reporting.done():
+            # A new one, as it belongs to the event loop that first waits for it.
+            self._changed = asyncio.Event()
             self._reporting = asyncio.create_task(self._report())
+        self._changed.set()
 
     async def _report(self) -> None:
         """Report until nothing is held and that is known."""
