@@ -11,7 +11,7 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
-from deployments.admission.deployment import Admission
+from deployments.admission.deployment import OnlyAdmission
 from deployments.diffusion.deployment import ModelReplica
 from deployments.diffusion.turns import MOST_DECODING, MOST_SIZES
 from deployments.ingress.deployment import Ingress
@@ -74,7 +74,7 @@ def build(args: AppArgs) -> Application:
         ray_actor_options={"num_cpus": 0.1},
         graceful_shutdown_timeout_s=2,
         health_check_period_s=2,
-    )(Admission).bind(
+    )(OnlyAdmission).bind(
         {model.id: args.ingress.max_waiting_images for model in args.models},
         args.ingress.rates,
         max_wait_s=args.ingress.max_wait_s,

@@ -240,7 +240,8 @@ class StorageSettings(Settings):
     Attributes:
         store: The filesystem, or an S3 endpoint such as MinIO.
         retention_s: Seconds a result is kept; None keeps it for ever.
-        sweep_interval_s: Seconds between looks for results that are too old.
+        sweep_interval_s: Seconds between looks for results that are too old, and for what
+            broken-off work left behind.
     """
 
     store: StoreSettings = FilesystemSettings(kind="filesystem")

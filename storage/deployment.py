@@ -50,7 +50,8 @@ class Storage:
         Args:
             settings: Which store, and where.
             retention_s: Results older than this many seconds are removed, and the sources
-                that no other result needs; None keeps them for ever.
+                that no other result needs; None keeps them for ever, and removes only what
+                broken-off work left behind.
             sweep_interval_s: Seconds between two removals.
             observer: Hears of the store's operations; by default Ray's metrics do.
 
@@ -62,7 +63,6 @@ class Storage:
         # Not anyio's threads: cancelling a request natively gives back the limiter's
         # token while the thread still works, so cancelled requests would pile up threads.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
-        self._sweeper: threading.Thread | None = None
         if observer is None:
             # Imported here, so that processes which only call a storage do not load it.
             from storage.metrics import StorageMetrics
@@ -75,14 +75,14 @@ class Storage:
         self._records = Records(store)
         self._lineage = Lineage(store)
         self._answers = Answers(store)
-        if retention_s is not None:
-            self._sweeper = threading.Thread(
-                target=_sweep_until,
-                args=(self._stop, store, timedelta(seconds=retention_s), sweep_interval_s),
-                name="storage-sweep",
-                daemon=True,
-            )
-            self._sweeper.start()
+        retention = None if retention_s is None else timedelta(seconds=retention_s)
+        self._sweeper = threading.Thread(
+            target=_sweep_until,
+            args=(self._stop, store, retention, sweep_interval_s),
+            name="storage-sweep",
+            daemon=True,
+        )
+        self._sweeper.start()
 
     async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
         """Store a result; see `Records.save`."""
@@ -140,7 +140,7 @@ class Storage:
         Raises:
             StorageUnavailable: The retention sweep has died.
         """
-        if self._sweeper is not None and not self._sweeper.is_alive():
+        if not self._sweeper.is_alive():
             raise StorageUnavailable("The retention sweep of this replica has died.")
 
     def close(self) -> None:
@@ -176,7 +176,7 @@ def _refuse_several_nodes() -> None:
 
 
 def _sweep_until(
-    stop: threading.Event, store: ImageStore, retention: timedelta, interval_s: float
+    stop: threading.Event, store: ImageStore, retention: timedelta | None, interval_s: float
 ) -> None:
     # A function without the replica: a thread that held it would keep it alive for ever.
     while True:

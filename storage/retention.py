@@ -29,7 +29,7 @@ _PENDING_MAX_AGE = timedelta(hours=25)
 _logger = logging.getLogger(__name__)
 
 
-def sweep(store: ImageStore, retention: timedelta, now: datetime) -> int:
+def sweep(store: ImageStore, retention: timedelta | None, now: datetime) -> int:
     """Remove what is too old, and what was left by work that never came to its end.
 
     A source stays as long as any result made from it. An object that cannot be removed
@@ -38,7 +38,8 @@ def sweep(store: ImageStore, retention: timedelta, now: datetime) -> int:
     Args:
         store: Where the objects are kept.
         retention: Results and kept answers older than this are removed, and so are sources
-            that are older than this and needed by none.
+            that are older than this and needed by none. None keeps results and answers for ever,
+            and a source that none needs for the time that a request may take.
         now: The present time, timezone-aware.
 
     Returns:
@@ -60,7 +61,8 @@ def sweep(store: ImageStore, retention: timedelta, now: datetime) -> int:
             key = keys_of(info.name)[0]
             sources[key] = max(info.modified, sources.get(key, info.modified))
 
-    old = [key for key, modified in images.items() if now - modified > retention]
+    unneeded_age = _PENDING_MAX_AGE if retention is None else retention
+    old = [key for key, modified in images.items() if _older(modified, retention, now)]
     lone = [
         key
         for key, modified in recipes.items()
@@ -76,14 +78,21 @@ def sweep(store: ImageStore, retention: timedelta, now: datetime) -> int:
         if not ((result in gone or never_came) and _removed(store, info.name)):
             needed.add(source)
     unneeded = [
-        key for key, modified in sources.items() if key not in needed and now - modified > retention
+        key
+        for key, modified in sources.items()
+        if key not in needed and _older(modified, unneeded_age, now)
     ]
-    answers = [info.name for info in store.list(ANSWERS) if now - info.modified > retention]
+    answers = [info.name for info in store.list(ANSWERS) if _older(info.modified, retention, now)]
     return (
         len(gone)
         + sum(_removed(store, mask_name(key), source_name(key)) for key in unneeded)
         + sum(_removed(store, name) for name in answers)
     )
+
+
+def _older(modified: datetime, age: timedelta | None, now: datetime) -> bool:
+    """Whether something is older than an age; None is for ever."""
+    return age is not None and now - modified > age
 
 
 def _removed(store: ImageStore, *names: str) -> bool:

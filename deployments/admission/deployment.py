@@ -1,7 +1,6 @@
 """The admission replica: the one place that counts for all ingress replicas.
 
-A plain class that Ray Serve can run, as exactly one replica; it is wired elsewhere and needs no Ray
-itself.
+A plain class, and its like that Ray Serve runs, as exactly one replica.
 
 It stores nothing. Every ingress replica repeats what it holds every `HEARTBEAT_S` seconds, so that
 a replica of this that was restarted knows it all again after `LEARNING_S`, and grants nothing
@@ -116,3 +115,30 @@ class Admission:
     async def _learned(self) -> None:
         while (rest_s := self._knows_all - self._clock()) > 0:
             await asyncio.sleep(rest_s)
+
+
+class OnlyAdmission(Admission):
+    """Admission that refuses to start as one of several replicas, each of which would count apart.
+
+    Args:
+        limits: See `Admission`.
+        rates: See `Admission`.
+        max_wait_s: See `Admission`.
+
+    Raises:
+        ValueError: The configuration gives the deployment several replicas.
+    """
+
+    def __init__(
+        self, limits: Mapping[str, int], rates: RateSettings, *, max_wait_s: float = math.inf
+    ) -> None:
+        # Imported here: counting alone needs nothing of Ray.
+        from ray import serve
+
+        replicas = serve.get_replica_context().world_size
+        if replicas > 1:
+            raise ValueError(
+                f"the configuration gives the deployment admission {replicas} replicas, and each "
+                "would count apart: leave its num_replicas at 1"
+            )
+        super().__init__(limits, rates, max_wait_s=max_wait_s)

@@ -48,7 +48,7 @@ def test_the_default_application():
         "ingress": "Ingress",
         "studio": "Studio",
         "storage": "Storage",
-        "admission": "Admission",
+        "admission": "OnlyAdmission",
         "stable-diffusion": "ModelReplica",
         "controlnet": "ModelReplica",
     }

@@ -148,9 +148,18 @@ async def test_old_results_go_and_the_sweep_outlives_an_outage(
     storage.close()
 
 
-async def test_without_retention_nothing_is_removed(settings: FilesystemSettings) -> None:
-    storage = Storage(settings, retention_s=None, sweep_interval_s=0.001)
-    assert not any(thread.name == "storage-sweep" for thread in threading.enumerate())
+async def test_without_retention_only_what_is_half_done_is_removed(
+    settings: FilesystemSettings, tmp_path: Path
+) -> None:
+    storage = Storage(settings, retention_s=None, sweep_interval_s=0.01)
+    await storage.save(KEY, PNG, {})
+    folder = tmp_path / "images/generated"
+    lone = folder / f"{2:032x}.json"
+    lone.write_text("{}")
+    for file in folder.iterdir():
+        os.utime(file, (0, 0))
+    await asyncio.to_thread(wait_for, lambda: not lone.exists())
+    assert (await storage.load_image(KEY)).data == PNG
     storage.close()
 
 
@@ -166,7 +175,7 @@ async def test_a_sweep_that_died_is_reported(
     monkeypatch.setattr(deployment, "sweep", fail)
     storage = Storage(settings, retention_s=60.0)
     assert died.wait(30)
-    storage._sweeper.join()  # type: ignore[union-attr]  # there is one
+    storage._sweeper.join()
     with pytest.raises(StorageUnavailable, match="sweep of this replica has died"):
         await storage.check_health()
 
@@ -175,7 +184,6 @@ async def test_a_sweep_that_died_is_reported(
 def test_the_sweep_stops_with_the_replica(settings: FilesystemSettings, end: str) -> None:
     storage = Storage(settings, retention_s=60.0, sweep_interval_s=3600.0)
     sweeper = storage._sweeper
-    assert sweeper is not None
     assert sweeper.is_alive()
     gone = weakref.ref(storage)
     if end == "close":

@@ -77,6 +77,24 @@ def test_the_sweep_removes_a_recipe_whose_image_never_came(
     assert len(store.names()) == 1 - removed
 
 
+@pytest.mark.parametrize(("hours", "removed"), [(24, 1), (26, 3)])
+def test_without_a_retention_only_what_nothing_needs_goes(
+    records: Records, lineage: Lineage, store: Recorder, root: Path, hours: int, removed: int
+) -> None:
+    conversation(records, lineage, 1, [11])
+    store.put(f"answers/{key(9)}.json", b"{}", "application/json")
+    complete = set(store.names())
+    store.put(f"generated/{key(2)}.json", b"{}", "application/json")
+    lineage.refer(key(3), [key(12)])
+    lineage.save_source(key(3), PNG)
+    lineage.save_source(key(4), PNG)
+    for name in store.names():
+        age(root, name, timedelta(hours=hours) if name not in complete else DAY * 999)
+    assert sweep(store, None, NOW) == removed
+    assert set(store.names()) >= complete
+    assert (set(store.names()) == complete) is (removed == 3)
+
+
 def test_one_broken_object_does_not_stop_the_sweep(
     records: Records,
     lineage: Lineage,
