@@ -152,6 +152,9 @@ def open_chat(
         page = context.new_page()
         page.on("console", heard)
         page.on("pageerror", lambda error: complaints.append(f"exception: {error}"))
+        # Chromium is told only with the first listener, and nobody waits until it knows: a chooser
+        # that opened meanwhile would be the real one.
+        page.on("filechooser", lambda _: None)
         pages.append(page)
         page.goto(url)
         return Chat(page)

@@ -101,6 +101,36 @@ def test_no_mouse_is_needed(chat):
     expect(chat.turn.get_by_text(re.compile("Cancelled"))).to_be_visible()
 
 
+KEYS_TO = {
+    "Sample photos": "Alt+s",
+    "Ideas": "Alt+i",
+    "Model": "Alt+o",
+    "Images": "Alt+o Tab",
+    "Seed": "Alt+a",
+    "Steps": "Alt+a Tab",
+    "Strength": "Alt+a Tab Tab",
+    "Guidance": "Alt+g",
+    "Negative prompt": "Alt+n",
+    "Preserve product": "Alt+n Tab",
+    "Paint mask": "Alt+n Tab Tab",
+    "Keyboard": "?",
+}
+"""Which keys lead from the prompt to a control; a few controls belong to a named group."""
+
+
+@pytest.mark.parametrize("wanted", KEYS_TO)
+def test_no_control_is_more_than_three_keys_away(chat, wanted):
+    if wanted == "Paint mask":
+        chat.add_photo()
+    chat.prompt.focus()
+    keys = KEYS_TO[wanted].split()
+    assert len(keys) <= 3
+    for key in keys:
+        chat.page.keyboard.press(key)
+    group = chat.page.evaluate("document.activeElement.closest('[role=group]')?.ariaLabel")
+    assert wanted in (focused(chat.page), group)
+
+
 def test_everything_can_be_reached_with_tab_and_shows_it(chat):
     page = chat.page
     chat.add_photo()

@@ -26,16 +26,20 @@ export function bindKeys({ composer, conversation, viewer, clear }) {
       element("dd", {}, action),
     ]),
   );
+  /** @param {string} field */
+  const toAdvanced = (field) => {
+    byId("advanced").open = true;
+    byId(field).focus();
+  };
   /** By the key's place, so that a Mac's Option key, which types other letters, works as well. */
   const alternates = /** @type {Record<string, () => void>} */ ({
     KeyP: () => byId("photo").click(),
     KeyS: () => byId("samples").querySelector("[tabindex='0']").focus(),
     KeyI: () => byId("ideas").querySelector("[tabindex='0']").focus(),
     KeyO: () => byId("model").focus(),
-    KeyA: () => {
-      byId("advanced").open = true;
-      byId("seed").focus();
-    },
+    KeyA: () => toAdvanced("seed"),
+    KeyG: () => toAdvanced("guidance"),
+    KeyN: () => toAdvanced("negative-prompt"),
     KeyK: () => composer.paintMask(),
     KeyR: () => conversation.retryLast(),
     KeyX: clear,

@@ -174,6 +174,8 @@ export const strings = {
     ["Alt + I", "To the ideas"],
     ["Alt + O", "To the model"],
     ["Alt + A", "Advanced settings"],
+    ["Alt + G", "To the guidance"],
+    ["Alt + N", "To the negative prompt"],
     ["Alt + K", "Paint a mask"],
     ["Alt + R", "Try the last failure again"],
     ["Alt + X", "Clear history"],
