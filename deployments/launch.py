@@ -87,9 +87,19 @@ def _serve(config: Path, port: int | None) -> None:
             print(f"backdrop: starting on {here}", flush=True)
             _wait_until_up(child, here)
             _make_sample(child, here, document)
-            print(f"backdrop: up on {here} (API docs: {here}/docs), Ctrl-C ends it", flush=True)
+            print(f"backdrop: up on {here} ({_pages(here, document)}), Ctrl-C ends it", flush=True)
             code = child.wait()
             raise LaunchError(f"the service ended by itself with exit code {code}")
+
+
+def _pages(here: str, document: dict[str, Any]) -> str:
+    """What a browser may open."""
+    chat = any(
+        AppArgs.model_validate(application.get("args") or {}).ingress.playground
+        for application in _ours(document)
+    )
+    docs = f"API docs: {here}/docs"
+    return f"chat page: {here}/, {docs}" if chat else docs
 
 
 def _check_exposure(application: dict[str, Any], host: str) -> None:

@@ -148,6 +148,7 @@ class Callee:
             return waiting.result()
         finally:
             waiting.cancel()
+            waiting.add_done_callback(_heard)
 
     async def _probe(self) -> None:
         # Once for all who wait: many do when there is most to do.
@@ -238,6 +239,12 @@ class Reply(Awaitable[T]):
 
 def _references(args: Iterable[object]) -> list[Any]:
     return [arg.response if isinstance(arg, Reply) else arg for arg in args]
+
+
+def _heard(answer: asyncio.Future[Any]) -> None:
+    """Take notice of how an answer ended that nobody waits for any more."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _is_cancelled() -> bool:
