@@ -37,7 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--autoencoder-steps", type=int, default=6_000)
     parser.add_argument("--denoiser-steps", type=int, default=6_000)
-    parser.add_argument("--controlnet-steps", type=int, default=1_000)
+    parser.add_argument("--controlnet-steps", type=int, default=2_000)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
 
@@ -65,7 +65,7 @@ def main() -> None:
     if "denoiser" in stages:
         denoiser.train(out, loop.Plan(arguments.denoiser_steps, 1.5e-3, seed, average=0.998))
     if "controlnet" in stages:
-        controlnet.train(out, loop.Plan(arguments.controlnet_steps, 5e-4, seed, warmup=50))
+        controlnet.train(out, loop.Plan(arguments.controlnet_steps, 1e-3, seed, warmup=50))
     if "export" in stages:
         print(f"{export.export(out, arguments.demo):,} bytes in {arguments.demo}")
     if "sheet" in stages:

@@ -38,7 +38,7 @@ def edges(rng: Rng, picture: Pixels) -> Pixels:
     return np.asarray(out, np.uint8)
 
 
-def train(folder: Path, plan: loop.Plan, batch: int = 32) -> ControlNetModel:
+def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
     """Train on the work folder's pictures, UNet and text encoder; saves folder/controlnet."""
     torch.manual_seed(plan.seed)
     chunks, specs = pictures.load(folder / "pictures")

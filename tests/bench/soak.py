@@ -4,8 +4,9 @@ usage: python -m tests.bench.soak [--minutes 60] [--clients 12] [--steps 4] [--j
 
 The shipped configuration with a store of its own. Callers ask for JSON and for streams, carry on
 conversations, leave in the middle, send what is wrong, read results and remove some. At the start
-and the end stand the service's memory, threads, open files and temporary files; at the end its
-store is examined: every image with its recipe and what it was made from, and every URL readable
+and the end stand the service's memory, threads, open files and temporary files, and the memory of
+every minute between, with the processes that grew most in the second half; at the end its store is
+examined: every image with its recipe and what it was made from, and every URL readable
 that was given out and not removed.
 """
 
@@ -18,9 +19,11 @@ import os
 import random
 import statistics
 import tempfile
+import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -181,6 +184,54 @@ def resources(pid: int, temporary: Path) -> dict[str, float]:
     }
 
 
+class MemoryWatch:
+    """Notes every minute how much memory is each process' own.
+
+    Args:
+        pid: The service's first process.
+        every_s: Seconds between two looks.
+
+    Attributes:
+        minutes: MB by what a process calls itself, of each look.
+    """
+
+    def __init__(self, pid: int, every_s: float = 60) -> None:
+        self.minutes: list[Counter[str]] = []
+        self._pid = pid
+        self._every_s = every_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> MemoryWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(self._every_s):
+            self.minutes.append(self._look())
+
+    def _look(self) -> Counter[str]:
+        found = Counter[str]()
+        for process in psutil.Process(self._pid).children(recursive=True):
+            with suppress(psutil.Error):
+                title = " ".join(process.cmdline()[:3])[-60:]
+                found[title] += process.memory_full_info().uss / 2**20
+        return found
+
+    def report(self) -> dict[str, object]:
+        totals = [round(sum(minute.values())) for minute in self.minutes]
+        grown: dict[str, int] = {}
+        if len(self.minutes) > 1:
+            half, last = self.minutes[len(self.minutes) // 2], self.minutes[-1]
+            grown = {title: round(last[title] - half[title]) for title in last}
+        most = sorted(grown.items(), key=lambda pair: -pair[1])[:4]
+        return {"memory by minute": totals, "grew most, second half": dict(most)}
+
+
 async def unreadable(url: str, kept: set[str]) -> list[str]:
     async with httpx.AsyncClient(base_url=url, timeout=60) as http:
         return [image for image in kept if (await http.get(image)).status_code != 200]
@@ -207,7 +258,8 @@ def main() -> None:
             time.sleep(SETTLE_S)
             before = resources(pid, temporary)
             progress(f"{options.clients} clients for {options.minutes:g} minutes")
-            seen = asyncio.run(soak(url, options.clients, options.steps, options.minutes * 60))
+            with MemoryWatch(pid) as watch:
+                seen = asyncio.run(soak(url, options.clients, options.steps, options.minutes * 60))
             time.sleep(SETTLE_S)
             after = resources(pid, temporary)
             lost = asyncio.run(unreadable(url, seen.kept))
@@ -227,6 +279,7 @@ def main() -> None:
     )
     report["before"] = {name: round(value, 1) for name, value in before.items()}
     report["after"] = {name: round(value, 1) for name, value in after.items()}
+    report |= watch.report()
     report["images"] = len(found.images)
     report["given out and kept"] = len(seen.kept)
     report["of these unreadable"] = len(lost)
