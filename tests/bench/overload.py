@@ -3,7 +3,7 @@
 usage: python -m tests.bench.overload [--times 4] [--seconds 60] [--images 4] [--max-wait S]
 
 First one client after the other's answer (unloaded), then several at once (capacity), then requests
-that come at random at `times` the capacity, whatever the answers are. With the shipped
+that come at random at `times` what was served of them, whatever the answers are. With the shipped
 configuration, and the API's default number of images a request.
 
 The targets: the p95 of the served at most 3 times that of unloaded requests, refusals within 0.1 s
