@@ -196,7 +196,7 @@ def test_pods_reach_what_they_need_and_nothing_else(rendered: dict[str, list[Doc
         return manifests.reachable(documents, found[source].labels, found[target], port)
 
     assert opens("cpu", "object-store", 9000)
-    assert opens("gpu", "headgroup", 6379)
+    assert opens("controlnet", "headgroup", 6379)
     assert opens("bucket", "object-store", 9000)
     assert opens("headgroup", "redis", 6379)
     for source, target, port in (
@@ -224,7 +224,8 @@ def test_only_the_weights_job_may_reach_the_hub(rendered: dict[str, list[Documen
                 assert "169.254.0.0/16" in rule["to"][0]["ipBlock"]["except"]
     for pod in pods(documents):
         variables = {each["name"]: each for each in pod.spec["containers"][0].get("env", [])}
-        if pod.labels.get("ray.io/group") == "gpu":
+        limits = pod.spec["containers"][0].get("resources", {}).get("limits", {})
+        if "nvidia.com/gpu" in limits:
             assert variables["HF_HUB_OFFLINE"]["value"] == "1"
         assert ("HF_TOKEN" in variables) == (pod.name == "Job weights")
 
@@ -262,6 +263,30 @@ def test_the_smallest_cluster_holds_the_smallest_service(documents: list[Documen
             for deployment in serve_config(documents)["applications"][0]["deployments"]
         )
         assert asked <= there, resource
+
+
+def test_every_model_has_gpus_that_no_other_takes(rendered: dict[str, list[Document]]) -> None:
+    documents = rendered["gpu"]
+    application = serve_config(documents)["applications"][0]
+    models = {model["id"] for model in application["args"]["models"]}
+    groups = {
+        group["labels"]["backdrop-model"]: group
+        for group in ray_service(documents)["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+        if "labels" in group
+    }
+    assert set(groups) == models
+    deployments = {each["name"]: each for each in application["deployments"]}
+    for model, group in groups.items():
+        options = deployments[model]["ray_actor_options"]
+        refused = options["label_selector"]["backdrop-model"]
+        assert set(refused.removeprefix("!in(").removesuffix(")").split(",")) == models - {model}
+        limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
+        # A pod's limit is what KubeRay tells Ray: it holds one replica, and a second goes elsewhere.
+        there = int(limits["memory"].removesuffix("Gi")) * 2**30
+        assert options["memory"] <= there < 2 * options["memory"]
+        replicas = deployments[model]["autoscaling_config"]
+        assert group["minReplicas"] >= replicas["min_replicas"]
+        assert group["maxReplicas"] > replicas["max_replicas"]
 
 
 def test_clients_cannot_set_serves_own_headers(rendered: dict[str, list[Document]]) -> None:
