@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 from deployments.errors import DeadlineExceeded
+
+_END: ContextVar[float] = ContextVar("end", default=math.inf)
+
+
+def end() -> float:
+    """When what runs now is cancelled at the latest, by `time.monotonic`; never is infinity."""
+    return _END.get()
 
 
 class Deadline:
@@ -37,6 +46,7 @@ class Deadline:
             DeadlineExceeded: It passed.
         """
         timeout = asyncio.timeout(self.rest_s())
+        outer = _END.set(min(self._end, _END.get()))
         try:
             async with timeout:
                 yield
@@ -44,3 +54,5 @@ class Deadline:
             if timeout.expired():
                 raise self.exceeded() from None
             raise
+        finally:
+            _END.reset(outer)

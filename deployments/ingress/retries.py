@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from deployments.errors import ReplicaLost, ServiceError, StorageDown
+from deployments.ingress import deadline
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ class Patience:
         lost: Times a call is made again because a replica died with it. A picture that kills the
             replica which works on it must not kill them all, so this is small.
         down_s: Seconds after the first failure in which it is made again, with growing waits,
-            because the store cannot serve for the moment.
+            because the store cannot serve for the moment. Where the request's deadline leaves no
+            time for another attempt as long as the last, the caller hears of the store instead.
     """
 
     lost: int = 0
@@ -64,6 +66,7 @@ class Attempts:
         self._lost = 0
         self._down = 0
         self._first_down: float | None = None
+        self._resumed: float | None = None
 
     async def wait(self, failure: ServiceError) -> None:
         """Return when the call may be made again.
@@ -84,7 +87,12 @@ class Attempts:
                 self._first_down = now
             longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**self._down)
             reason, wait_s = "storage_down", longest * random.uniform(0.5, 1)  # noqa: S311
-            if now + wait_s > self._first_down + self._patience.down_s:
+            # The first attempt's length says nothing: it waited for what it was given.
+            lasts_s = 0.0 if self._resumed is None else now - self._resumed
+            if (
+                now + wait_s > self._first_down + self._patience.down_s
+                or now + wait_s + lasts_s >= deadline.end()
+            ):
                 raise failure
             self._down += 1
         else:
@@ -98,3 +106,4 @@ class Attempts:
         )
         self._observer.retried(self._deployment, reason)
         await asyncio.sleep(wait_s)
+        self._resumed = time.monotonic()

@@ -55,9 +55,9 @@ def test_while_the_store_stays_away_nothing_is_half_delivered(world):
                 headers={"Accept": "text/event-stream"},
                 **form(num_images=4, steps=50),
             ) as answer,
-            ThreadPoolExecutor(1) as pool,
+            ThreadPoolExecutor(2) as pool,
         ):
-            events, refused = [], None
+            events, refused, hasty = [], None, None
             name = ""
             for line in answer.iter_lines():
                 if line.startswith("event: "):
@@ -66,15 +66,23 @@ def test_while_the_store_stays_away_nothing_is_half_delivered(world):
                     events.append((name, json.loads(line.removeprefix("data: "))))
                 if away.is_set() and refused is None:
                     refused = pool.submit(world.generate)
+                    hasty = pool.submit(
+                        world.client.post,
+                        "/api/generate",
+                        headers={"X-Deadline-Seconds": "10"},
+                        **form(),
+                    )
         assert refused is not None
-        whole = refused.result()
+        assert hasty is not None
+        wholes = [refused.result(), hasty.result()]
     # The stream: what was delivered stays, then the failure.
     assert [name for name, _ in events] == ["image", "error"]
     assert events[-1][1]["code"] == "unavailable"
     world.pixels(events[0][1]["url"])
-    # JSON: nothing.
-    assert (whole.status_code, whole.json()["code"]) == (503, "unavailable"), whole.text
-    assert int(whole.headers["retry-after"]) >= 1
+    # JSON: nothing, and a deadline that ends before the patience does not hide the reason.
+    for whole in wholes:
+        assert (whole.status_code, whole.json()["code"]) == (503, "unavailable"), whole.text
+        assert int(whole.headers["retry-after"]) >= 1
     settle(world)
     findings = world.findings()
     assert findings.wrong == []

@@ -16,6 +16,7 @@ from deployments.errors import (
     Unavailable,
 )
 from deployments.ingress import retries
+from deployments.ingress.deadline import Deadline
 from deployments.ingress.retries import FIRST_WAIT_S, LONGEST_WAIT_S, Attempts, Patience
 
 LOST, DOWN = ReplicaLost("gone"), StorageDown("the storage is not available now")
@@ -87,6 +88,24 @@ async def test_time_that_an_attempt_took_counts(clock):
     clock.now += 45  # a store that does not answer
     with pytest.raises(StorageDown):
         await attempts.wait(DOWN)
+
+
+async def test_what_no_attempt_can_mend_before_the_deadline_is_told_before_it(clock):
+    async with Deadline(5).bounds():
+        attempts = await attempts_until_given_up(DOWN, Patience(down_s=20), Heard())
+    assert attempts > 3
+    assert 5 - LONGEST_WAIT_S <= clock.now - 1000 < 5
+
+
+async def test_an_attempt_that_would_outlast_the_deadline_is_not_begun(clock):
+    async with Deadline(20).bounds():
+        attempts = Attempts(Patience(down_s=20), "storage", Heard())
+        clock.now += 12  # until it had what it was to store: says nothing about the next attempt
+        await attempts.wait(DOWN)
+        clock.now += 4
+        with pytest.raises(StorageDown):
+            await attempts.wait(DOWN)
+    assert clock.now < 1020
 
 
 async def test_both_kinds_of_patience_are_counted_apart(clock):
