@@ -36,7 +36,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--autoencoder-steps", type=int, default=6_000)
-    parser.add_argument("--denoiser-steps", type=int, default=6_000)
+    parser.add_argument("--denoiser-steps", type=int, default=14_600)
     parser.add_argument("--controlnet-steps", type=int, default=2_000)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()

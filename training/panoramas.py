@@ -33,16 +33,18 @@ class View:
     blur: tuple[float, float] = (1.6, 4.0)
 
 
+_INDOORS = (4.0, 7.0)  # rooms are full of small things that a soft backdrop loses
+
 VIEWS: dict[str, View] = {
-    "apartment": View(pitch=(-10, 4), key=0.34, gain=(1.02, 1.0, 0.98)),
+    "apartment": View((25, 105), (-10, 0), (62, 85), (1.02, 1.0, 0.98), 0.34, _INDOORS),
     "bridge": View(pitch=(-10, 6), key=0.24, fov=(60, 90)),
     "city": View(pitch=(-6, 10), key=0.22),
     "dawn": View(pitch=(-8, 8), key=0.24),
-    "esplanade": View(pitch=(-10, 4), key=0.24),
+    "esplanade": View((10, 75), (-8, 2), (62, 85), key=0.26, blur=_INDOORS),
     "forest": View(pitch=(-4, 10), key=0.17, gain=(0.86, 1.08, 0.76)),
-    "hall": View(pitch=(-14, 2), key=0.22),
+    "hall": View((20, 85), (-8, 2), (62, 85), key=0.26, blur=_INDOORS),
     "lab": View(pitch=(-10, 2), key=0.22),
-    "lobby": View(pitch=(-8, 4), key=0.34, gain=(0.97, 1.0, 1.06)),
+    "lobby": View((-75, -20), (-8, 2), (62, 85), (0.98, 1.0, 1.05), 0.34, _INDOORS),
     "night": View(pitch=(-4, 10), key=0.20),
     "park": View(pitch=(-12, 8), key=0.26, gain=(1.0, 1.05, 0.95)),
     "sky": View(pitch=(-4, 24), key=0.30, gain=(0.98, 1.02, 1.08)),
@@ -51,7 +53,7 @@ VIEWS: dict[str, View] = {
     "sunset": View(pitch=(-6, 8), key=0.24, gain=(1.06, 0.98, 0.92)),
     "venice": View(yaw=(20, 150), pitch=(-10, 6), key=0.26),
     "warehouse": View(pitch=(-8, 6), key=0.20),
-    "workshop": View(pitch=(-10, 4), key=0.22),
+    "workshop": View((20, 60), (-8, 2), (62, 85), key=0.24, blur=_INDOORS),
 }
 
 

@@ -118,7 +118,7 @@ def cosmetics(rng: Rng, colour: Colour) -> Image:
     image = wall(rng, pale)
     cx, radius = rng.uniform(0.35, 0.65), rng.uniform(0.24, 0.36)
     arch = canvas.disc(cx, rng.uniform(0.34, 0.46), radius, 0.004)
-    image = canvas.mix(image, np.clip(image * rng.uniform(0.84, 0.93), 0, 1), arch)
+    image = canvas.mix(image, wall(rng, canvas.lighter(colour, -0.08)), arch)
     horizon = rng.uniform(0.68, 0.78)
     floor = wall(rng, canvas.lighter(pale, 0.15))
     image = canvas.mix(image, floor, canvas.edge(Y - horizon, 0.006))
@@ -130,11 +130,11 @@ def cosmetics(rng: Rng, colour: Colour) -> Image:
 
 def podium(rng: Rng, colour: Colour) -> Image:
     """A round podium in the wall's colour."""
-    image = paper(rng, colour)
-    cx, top = rng.uniform(0.42, 0.58), rng.uniform(0.62, 0.74)
+    image = paper(rng, colour) * 0.94
+    cx, top = rng.uniform(0.42, 0.58), rng.uniform(0.60, 0.70)
     steps = int(rng.integers(1, 3))
     for step in range(steps, 0, -1):
-        wide, high = rng.uniform(0.24, 0.30) + 0.1 * (step - 1), top + 0.07 * (step - 1)
+        wide, high = rng.uniform(0.26, 0.32) + 0.1 * (step - 1), top + 0.07 * (step - 1)
         squash = 0.25
         lid = canvas.edge(
             np.asarray(wide - np.sqrt((X - cx) ** 2 + ((Y - high) / squash) ** 2), np.float32),
@@ -148,9 +148,9 @@ def podium(rng: Rng, colour: Colour) -> Image:
             * canvas.edge(Y - high, 0.003)
             * canvas.edge(np.asarray(low - Y, np.float32), 0.003)
         )
-        side = 0.66 + 0.25 * np.sqrt(np.maximum(1 - ((X - cx + 0.3 * wide) / (1.4 * wide)) ** 2, 0))
+        side = 0.42 + 0.36 * np.sqrt(np.maximum(1 - ((X - cx + 0.3 * wide) / (1.4 * wide)) ** 2, 0))
         image = canvas.mix(image, canvas.shade(colour, np.asarray(side, np.float32)), body)
-        image = canvas.mix(image, canvas.lighter(colour, 0.22), lid)
+        image = canvas.mix(image, canvas.lighter(colour, 0.35), lid)
     return np.clip(canvas.blur(image, 1.0), 0, 1)
 
 
@@ -158,12 +158,12 @@ def silk(rng: Rng, colour: Colour) -> Image:
     """Folds of satin."""
     warp = canvas.noise(rng, 2, 2)
     turn = rng.uniform(-0.9, 0.9)
-    folds = np.sin((X * np.cos(turn) + Y * np.sin(turn) + 0.7 * warp) * rng.uniform(12, 22))
-    softer = np.sin((X - Y * turn + warp) * rng.uniform(5, 9))
-    light = np.asarray(0.72 + 0.2 * folds + 0.12 * softer, np.float32)
+    folds = np.sin((X * np.cos(turn) + Y * np.sin(turn) + 0.7 * warp) * rng.uniform(7, 12))
+    softer = np.sin((X - Y * turn + warp) * rng.uniform(3, 6))
+    light = np.asarray(0.68 + 0.24 * folds + 0.12 * softer, np.float32)
     gloss = np.maximum(folds - 0.7, 0) * 0.5
     return np.clip(
-        canvas.blur(canvas.shade(colour, light) + gloss[..., None].astype(np.float32), 1.8), 0, 1
+        canvas.blur(canvas.shade(colour, light) + gloss[..., None].astype(np.float32), 2.5), 0, 1
     )
 
 
@@ -182,15 +182,15 @@ def concrete(rng: Rng) -> Image:
 
 def window_light(rng: Rng, colour: Colour) -> Image:
     """A wall with the light of a window, and sometimes leaves' shadows, falling on it."""
-    image = wall(rng, colour) * 0.74
-    slant, cx, cy = rng.uniform(-0.5, 0.5), rng.uniform(0.3, 0.6), rng.uniform(0.2, 0.4)
+    image = wall(rng, colour) * 0.66
+    slant, cx, cy = rng.uniform(-0.5, 0.5), rng.uniform(0.35, 0.6), rng.uniform(0.3, 0.42)
     u, v = (X - cx) - slant * (Y - cy), (Y - cy) + 0.25 * slant * (X - cx)
     panes: Field = np.zeros((SIZE, SIZE), np.float32)
-    width, height = rng.uniform(0.11, 0.16), rng.uniform(0.14, 0.2)
-    for i in (-1, 0, 1):
-        for j in (-1, 0, 1):
-            du = np.abs(u - i * (width * 1.15)) - width / 2
-            dv = np.abs(v - j * (height * 1.12)) - height / 2
+    width, height = rng.uniform(0.2, 0.26), rng.uniform(0.22, 0.28)
+    for i in (-0.5, 0.5):
+        for j in (-0.5, 0.5):
+            du = np.abs(u - i * (width * 1.2)) - width / 2
+            dv = np.abs(v - j * (height * 1.15)) - height / 2
             panes = np.maximum(
                 panes, canvas.edge(np.asarray(-np.maximum(du, dv), np.float32), 0.008)
             )
@@ -198,7 +198,7 @@ def window_light(rng: Rng, colour: Colour) -> Image:
         leaves = canvas.edge(canvas.noise(rng, 7, 3) - rng.uniform(0.5, 0.6), 0.05)
         panes = panes * (1 - 0.8 * leaves)
     light = canvas.blur(panes, rng.uniform(1.5, 4))
-    lit = image * (1 + 0.42 * light[..., None]) + 0.08 * light[..., None] * np.array([1, 0.93, 0.8])
+    lit = image * (1 + 0.6 * light[..., None]) + 0.08 * light[..., None] * np.array([1, 0.93, 0.8])
     horizon = rng.uniform(0.74, 0.84)
     floor = canvas.edge(Y - horizon, 0.006)
     return np.clip(canvas.mix(lit.astype(np.float32), (lit * 0.9).astype(np.float32), floor), 0, 1)

@@ -281,7 +281,7 @@ def test_every_model_has_gpus_that_no_other_takes(rendered: dict[str, list[Docum
         refused = options["label_selector"]["backdrop-model"]
         assert set(refused.removeprefix("!in(").removesuffix(")").split(",")) == models - {model}
         limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
-        # A pod's limit is what KubeRay tells Ray: it holds one replica, and a second goes elsewhere.
+        # A pod's limit is what KubeRay tells Ray: it holds one replica, a second goes elsewhere.
         there = int(limits["memory"].removesuffix("Gi")) * 2**30
         assert options["memory"] <= there < 2 * options["memory"]
         replicas = deployments[model]["autoscaling_config"]

@@ -1,4 +1,4 @@
-"""Where Ray puts the models of the gpu configuration: on their own groups' pods, or on one machine."""
+"""Where Ray puts the gpu configuration's models: on their groups' pods, or on one machine."""
 
 from __future__ import annotations
 
