@@ -83,7 +83,7 @@ def test_it_has_the_layout_and_half_precision_of_real_weights() -> None:
 def test_a_forest_is_greener_than_a_beach(draw: Draw, seed: int) -> None:
     forest = draw("Change background to forest", seed)
     beach = draw("on a tropical beach", seed)
-    assert greenness(forest) > greenness(beach) + 0.3
+    assert greenness(forest) > greenness(beach) + 0.5
 
 
 @pytest.mark.parametrize(("colour", "channel"), [("red", 0), ("green", 1), ("blue", 2)])
