@@ -20,6 +20,7 @@ import torch
 from deployments.diffusion.denoising import DiffusionModel, rows_of
 from deployments.diffusion.networks import OutOfMemory
 from deployments.diffusion.observer import Observer
+from deployments.diffusion.pace import Pace
 from deployments.diffusion.stages import Stage, Streams
 from deployments.diffusion.submission import Event, Submission, Ticket
 from deployments.diffusion.turns import MOST_DECODING, Turns
@@ -31,9 +32,6 @@ _RESTART_S = 10.0
 
 _LAST_STEP_S = 30.0
 """How long `close` waits for what its threads are at when the drain time is over."""
-
-_NEWEST_SHARE = 0.2
-"""Weight of the newest measurement in the moving average of step times."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +46,7 @@ class Engine:
         max_waiting: Jobs that may wait for those; more are refused.
         observer: Hears of the engine's work.
         device: Where the model's tensors are.
+        clock: Seconds from any start, for the duration of forwards.
     """
 
     def __init__(
@@ -57,8 +56,10 @@ class Engine:
         max_waiting: int,
         observer: Observer,
         device: torch.device = torch.device("cpu"),  # noqa: B008 - immutable
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
+        self._clock = clock
         self._max_waiting = max_waiting
         self._observer = observer
         self._streams = Streams(device)
@@ -66,7 +67,7 @@ class Engine:
         self._changed = threading.Condition()
         self._turns: Turns[Submission] = Turns(capacity)
         self._decoding: deque[Submission] = deque()
-        self._row_pixel_s: float | None = None
+        self._pace = Pace()
         self._closing = False
         self._stopped = False
         self._stages = (
@@ -146,14 +147,14 @@ class Engine:
 
     def _estimate(self, images: int) -> float:
         too_many = self._turns.queued() + images - self._max_waiting
-        jobs = list(self._turns)
-        if too_many <= 0 or self._row_pixel_s is None or not jobs:
+        jobs, row_pixel_s = list(self._turns), self._pace.row_pixel_s
+        if too_many <= 0 or row_pixel_s is None or not jobs:
             return 0.0
         # Images leave at the rate at which their steps are done, so that many must leave.
         work = sum(
             one.rows * one.size[0] * one.size[1] * one.job.denoising_steps for one in jobs
         ) / len(jobs)
-        return too_many * work * self._row_pixel_s
+        return too_many * work * row_pixel_s
 
     def _cancel(self, entry: Submission) -> None:
         with self._changed:
@@ -230,7 +231,7 @@ class Engine:
                 if self._over():
                     return False
                 self._changed.wait()
-        begun = time.monotonic()
+        begun = self._clock()
         try:
             predictions = self._model.predict([entry.state for entry in batch])
         except OutOfMemory as error:
@@ -247,7 +248,7 @@ class Engine:
                     self._advance(entry, prediction)
             # The samplers' kernels still run while the next step's are being queued.
             self._streams.wait(predicted)
-            self._end_forward(batch, time.monotonic() - begun)
+            self._end_forward(batch, self._clock() - begun)
         return True
 
     def _next_batch(self) -> tuple[Submission, ...]:
@@ -296,12 +297,11 @@ class Engine:
         rows = sum(entry.rows for entry in batch)
         height, width = batch[0].size
         with self._changed:
+            cost_s = None
             if taken_s is not None:
                 self._observer.ticked(rows, taken_s)
-                newest = taken_s / (rows * height * width)
-                known = newest if self._row_pixel_s is None else self._row_pixel_s
-                self._row_pixel_s = known + _NEWEST_SHARE * (newest - known)
-            for entry in self._turns.end_forward(charge=taken_s is not None):
+                cost_s = self._pace.measured(height, width, rows, taken_s)
+            for entry in self._turns.end_forward(cost_s):
                 if entry.cancelled:
                     self._observer.cancelled(time.monotonic() - entry.cancelled)
             stepped = self._streams.mark()

@@ -1,9 +1,12 @@
 """Whose turn it is: jobs grouped by picture size, who joins, and whom the next forward serves.
 
-Groups share forwards by start-time fair queuing (P. Goyal, H. Vin, H. Cheng, "Start-time Fair
-Queuing", SIGCOMM 1996), a forward costing its rows times the pixels of one. While two sizes both
-have running jobs, what each was charged since differs by at most one forward of either. Within a
-size the order is that of submission. Knows no threads, tensors or models: its caller holds a lock.
+Groups share the time by start-time fair queuing (P. Goyal, H. Vin, H. Cheng, "Start-time Fair
+Queuing", SIGCOMM 1996), weighted by their running rows: a group is charged a forward's seconds
+divided by those rows. So all running rows have the same claim to the time. A large picture takes
+its steps more rarely than a small one beside it, and a size with few jobs, whose forwards last
+nearly as long as full ones, does not take the time from a crowded one. While two sizes both have
+running jobs, what each was charged since differs by at most one forward of either. Within a size
+the order is that of submission. Knows no threads, tensors or models: its caller holds a lock.
 """
 
 from __future__ import annotations
@@ -48,14 +51,16 @@ class _Group(Generic[Seated]):
 
     Attributes:
         capacity: Rows that may run at once.
-        cost: What it was charged, in rows times pixels, on the clock that all groups share.
+        cost: What it was charged, in seconds for each row, on the clock that all groups share.
         opened: Which group in order of opening it was; None while it only has waiting jobs.
+        served: The number of its last forward.
     """
 
     size: Size
     capacity: int
-    cost: int
+    cost: float
     opened: int | None = None
+    served: int = 0
     waiting: deque[Seated] = field(default_factory=deque)
     preparing: deque[Seated] = field(default_factory=deque)
     ready: deque[Seated] = field(default_factory=deque)
@@ -95,10 +100,11 @@ class Turns(Generic[Seated]):
         self._groups: dict[Size, _Group[Seated]] = {}
         self._shrunk: dict[Size, int] = {}
         # A size that comes back soon keeps what it was charged, or one-step jobs would rule.
-        self._debts: dict[Size, int] = {}
-        self._now = 0
+        self._debts: dict[Size, float] = {}
+        self._now = 0.0
         self._submitted = 0
         self._openings = 0
+        self._forwards = 0
         self._forward: tuple[Seated, ...] = ()
         self._leaving: set[Seated] = set()
 
@@ -109,7 +115,7 @@ class Turns(Generic[Seated]):
         group = self._groups.get(seat.size)
         if group is None:
             capacity = self._shrunk.get(seat.size) or self._capacity(*seat.size)
-            group = _Group(seat.size, capacity, self._debts.pop(seat.size, 0))
+            group = _Group(seat.size, capacity, self._debts.pop(seat.size, 0.0))
             self._groups[seat.size] = group
         group.waiting.append(seat)
 
@@ -162,6 +168,8 @@ class Turns(Generic[Seated]):
     def begin_forward(self) -> tuple[Seated, ...]:
         """Choose the jobs of the next forward: of the size that was charged least.
 
+        Of sizes that were charged alike it is the one that was not served for longest.
+
         Returns:
             Running jobs of one size, those first that were not served for longest; empty when none
             runs. `end_forward` must follow before the next one begins.
@@ -169,8 +177,10 @@ class Turns(Generic[Seated]):
         active = [group for group in self._groups.values() if group.running]
         if not active:
             return ()
-        group = min(active, key=lambda one: (one.cost, one.opened))
+        group = min(active, key=lambda one: (one.cost, one.served, one.opened))
         self._now = group.cost
+        self._forwards += 1
+        group.served = self._forwards
         self._debts = {size: debt for size, debt in self._debts.items() if debt > self._now}
         chosen: list[Seated] = []
         for seat in group.running:
@@ -180,20 +190,19 @@ class Turns(Generic[Seated]):
         self._forward = tuple(chosen)
         return self._forward
 
-    def end_forward(self, *, charge: bool) -> list[Seated]:
+    def end_forward(self, cost_s: float | None) -> list[Seated]:
         """Charge the forward to its size.
 
         Args:
-            charge: Whether it was computed.
+            cost_s: What it cost, in seconds; None if it was not computed.
 
         Returns:
             The jobs that `leave` was told of meanwhile, whose rows are free only now.
         """
         forward, self._forward = self._forward, ()
-        height, width = forward[0].size
         group = self._groups[forward[0].size]
-        if charge:
-            group.cost += _rows(forward) * height * width
+        if cost_s is not None:
+            group.cost += cost_s / _rows(group.running)
             group.running.rotate(-len(forward))
         left = [seat for seat in forward if seat in self._leaving]
         for seat in left:

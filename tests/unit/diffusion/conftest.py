@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -55,7 +56,9 @@ def start_engine() -> Iterator[Callable[..., Engine]]:
     def start(
         model: Any, max_rows: int = 16, max_waiting: int = 16, observer: Any = None
     ) -> Engine:
-        engine = Engine(model, lambda height, width: max_rows, max_waiting, observer or Recorder())
+        clock = getattr(model, "clock", time.monotonic)
+        observer = observer or Recorder()
+        engine = Engine(model, lambda height, width: max_rows, max_waiting, observer, clock=clock)
         started.append((engine, model))
         return engine
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -13,17 +14,34 @@ from deployments.diffusion.turns import MOST_SIZES, Seat, Turns
 SMALL, MIDDLE, LARGE = (64, 64), (64, 96), (256, 256)
 
 
+def linear(size: tuple[int, int], rows: int) -> float:
+    """Seconds of a forward on a device that is busy with one row."""
+    return size[0] * size[1] * rows
+
+
+def with_overhead(size: tuple[int, int], rows: int) -> float:
+    """Seconds of a forward of which twelve small rows' worth is needed for however few rows."""
+    return (12 + rows) * size[0] * size[1]
+
+
 class Run:
     """Turns with a simple life: what can be prepared is, and each forward is one step.
+
+    Args:
+        capacity: Rows of a forward.
+        cost: Size and rows to the seconds of a forward.
 
     Attributes:
         charged: What each size was charged so far.
         order: The numbers of the jobs as they began to run.
     """
 
-    def __init__(self, capacity: int = 4) -> None:
+    def __init__(
+        self, capacity: int = 4, cost: Callable[[tuple[int, int], int], float] = linear
+    ) -> None:
         self.turns: Turns[Seat] = Turns(lambda height, width: capacity)
-        self.charged: dict[tuple[int, int], int] = {}
+        self.cost = cost
+        self.charged: dict[tuple[int, int], float] = {}
         self.order: list[int] = []
         self.left: dict[int, int] = {}
 
@@ -49,8 +67,8 @@ class Run:
             return ()
         size = forward[0].size
         rows = sum(seat.rows for seat in forward)
-        self.charged[size] = self.charged.get(size, 0) + rows * size[0] * size[1]
-        self.turns.end_forward(charge=True)
+        self.charged[size] = self.charged.get(size, 0) + self.cost(size, rows) / rows
+        self.turns.end_forward(self.cost(size, rows))
         for seat in forward:
             self.left[seat.number] -= 1
             if not self.left[seat.number]:
@@ -58,18 +76,15 @@ class Run:
         return forward
 
 
-def cost(size: tuple[int, int], rows: int) -> int:
-    return size[0] * size[1] * rows
-
-
+@pytest.mark.parametrize("cost", [linear, with_overhead])
 @pytest.mark.parametrize("seed", range(20))
-def test_busy_sizes_are_charged_alike(seed: int) -> None:
+def test_busy_sizes_are_charged_alike(seed: int, cost: Any) -> None:
     """The bound: over any time in which two sizes are both running, one forward of each."""
     rng = random.Random(seed)  # noqa: S311 - no secret
-    run = Run()
+    run = Run(cost=cost)
     sizes = [SMALL, MIDDLE, LARGE]
     since: dict[tuple[Any, Any], int] = {}
-    charged: list[dict[Any, int]] = []
+    charged: list[dict[Any, float]] = []
     for tick in range(400):
         for size in sizes:
             if rng.random() < 0.15:
@@ -86,21 +101,33 @@ def test_busy_sizes_are_charged_alike(seed: int) -> None:
                 begun = charged[since.setdefault((one, other), tick)]
                 mine = run.charged.get(one, 0) - begun.get(one, 0)
                 others = run.charged.get(other, 0) - begun.get(other, 0)
-                assert mine - others <= cost(one, 4) + cost(other, 4)
+                # The fewer rows, the more each is charged for a forward.
+                assert mine - others <= cost(one, 1) + cost(other, 1)
         run.step()
     assert len(run.charged) == 3
 
 
-def test_a_large_picture_and_small_ones_get_the_same_share() -> None:
+def test_all_running_rows_get_the_same_share_of_the_time() -> None:
     run = Run()
     run.submit(LARGE, 1000)
     run.submit(SMALL, 1000)
     run.submit(SMALL, 1000)
-    served = [run.step()[0].size for _ in range(90)]
-    # A large step costs as much as eight small ones with twice the rows.
-    assert served.count(LARGE) == 10
+    served = [run.step()[0].size for _ in range(85)]
+    # A large step lasts as long as eight small ones, which have twice the rows.
+    assert served.count(LARGE) == 5
     assert served.count(SMALL) == 80
     assert (LARGE, LARGE) not in set(pairwise(served))
+
+
+def test_a_lone_picture_does_not_take_the_time_from_a_crowded_size() -> None:
+    """Its forward lasts half as long as a full one, for an eighth of the rows."""
+    run = Run(capacity=16, cost=with_overhead)
+    lone, *crowd = [run.submit(MIDDLE, 1000), *(run.submit(SMALL, 1000) for _ in range(8))]
+    served = [run.step() for _ in range(140)]
+    assert set(served) == {(lone,), tuple(crowd)}
+    # 10.5 seconds for each of its rows, in units of small rows, against 1.75.
+    assert served.count((lone,)) == 20
+    assert served.count(tuple(crowd)) == 120
 
 
 def test_a_size_that_was_away_has_saved_nothing_up() -> None:
@@ -121,7 +148,7 @@ def test_a_size_that_comes_back_at_once_is_not_forgiven() -> None:
         if not any(seat.size == LARGE for seat in run.turns):
             run.submit(LARGE, 1)
         served.append(run.step()[0].size)
-    # A large step with two rows costs sixteen small ones.
+    # A large step lasts as long as sixteen small ones.
     assert served.count(LARGE) <= 200 / 16 + 1
 
 
@@ -202,7 +229,7 @@ def test_a_shrunk_size_serves_all_of_its_jobs_in_turn() -> None:
     run.turns.join()
     assert len(run.turns.begin_forward()) == 4
     assert run.turns.shrink() == 4
-    assert run.turns.end_forward(charge=False) == []
+    assert run.turns.end_forward(None) == []
     assert run.step() == tuple(jobs[:2])
     assert run.step() == tuple(jobs[2:])
     assert run.step() == tuple(jobs[:2])
@@ -222,7 +249,7 @@ def test_a_job_larger_than_the_capacity_left_runs_alone() -> None:
     run.turns.join()
     run.turns.begin_forward()
     assert run.turns.shrink() == 1
-    run.turns.end_forward(charge=False)
+    run.turns.end_forward(None)
     guided = run.submit(SMALL)
     assert [run.step() for _ in range(3)] == [(jobs[0],), (jobs[1],), (guided,)]
 
@@ -241,7 +268,7 @@ def test_leaving_at_every_stage() -> None:
     assert first is jobs[1]
     assert not run.turns.leave(first)
     assert first in list(run.turns)
-    assert run.turns.end_forward(charge=True) == [first]
+    assert run.turns.end_forward(1.0) == [first]
     assert run.turns.leave(first)
     assert list(run.turns) == jobs[3:5]
 
