@@ -25,6 +25,8 @@ class Faults:
         down: Close every connection without an answer.
         delay_s: Seconds before a request is passed on.
         answer: Status and body given instead of passing requests on.
+        last: Method and path to whether this request is the last one that is passed on: it brings
+            the server down.
         before_reply: Called with method, path and the caller's port after the server has done its
             work and before the caller hears of it.
     """
@@ -32,6 +34,7 @@ class Faults:
     down: bool = False
     delay_s: float = 0.0
     answer: tuple[int, bytes] | None = None
+    last: Callable[[str, str], bool] | None = None
     before_reply: Callable[[str, str, int], None] | None = None
     refused: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -88,10 +91,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         faults = self.server.proxy.faults
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        if faults.down or faults.answer is not None:
-            with faults.lock:
+        with faults.lock:
+            down = faults.down
+            if down or faults.answer is not None:
                 faults.refused += 1
-        if faults.down:
+            elif faults.last is not None and faults.last(self.command, self.path):
+                faults.down = True
+        if down:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return

@@ -39,15 +39,11 @@ def test_a_slow_store_is_waited_for(world):
 
 def test_while_the_store_stays_away_nothing_is_half_delivered(world):
     before = set(world.findings().images)
-    away = threading.Event()
 
-    def go_away(method: str, path: str, port: int) -> None:
-        # From the first stored image on.
-        if method == "PUT" and path.endswith(".png") and "/generated/" in path:
-            world.proxy.faults.down = True
-            away.set()
+    def is_an_image(method: str, path: str) -> bool:
+        return method == "PUT" and path.endswith(".png") and "/generated/" in path
 
-    with world.proxy.failing(before_reply=go_away):
+    with world.proxy.failing(last=is_an_image) as store:
         with (
             world.client.stream(
                 "POST",
@@ -64,7 +60,7 @@ def test_while_the_store_stays_away_nothing_is_half_delivered(world):
                     name = line.removeprefix("event: ")
                 elif line.startswith("data: ") and name != "progress":
                     events.append((name, json.loads(line.removeprefix("data: "))))
-                if away.is_set() and refused is None:
+                if store.down and refused is None:
                     refused = pool.submit(world.generate)
                     hasty = pool.submit(
                         world.client.post,
