@@ -75,6 +75,7 @@ class Admission:
         except (Overloaded, RateLimited) as refusal:
             return refusal.with_traceback(None)
         self._ledger.add(replica, lease, now)
+        self._places[lease.model].holds(self._ledger.leases(lease.model, now), now)
         return None
 
     async def claim(self, replica: str, claim: Claim) -> bool | IdempotencyConflict:
@@ -98,8 +99,10 @@ class Admission:
         """Learn all that an ingress replica holds, which gives back what it holds no more."""
         now = self._clock()
         for made in report.made:
-            self._places[made.model].measure(made, self._ledger.leases(made.model, now))
+            self._places[made.model].measure(made, now)
         self._ledger.report(report, now)
+        for model, places in self._places.items():
+            places.holds(self._ledger.leases(model, now), now)
 
     async def in_flight(self, model: str) -> int:
         """Places in use.

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deployments.admission.occupancy import Occupancy
 from deployments.errors import Overloaded
 from deployments.leases import Lease, MadeImage
 
@@ -52,6 +53,9 @@ class Places:
         self._max_wait_s = max_wait_s
         self._wants: dict[str, _Want] = {}
         self._steps_per_s: float | None = None
+        self._occupancy = Occupancy()
+        # When the first image of all was made, until one that began after it is.
+        self._first_made: float | None = None
 
     def take(self, lease: Lease, leases: Sequence[Lease], now: float) -> None:
         """Admit a request, whose lease the caller then adds to the others.
@@ -103,19 +107,35 @@ class Places:
             )
         self._wants.pop(lease.key, None)
 
-    def measure(self, made: MadeImage, leases: Sequence[Lease]) -> None:
-        """Learn the model's speed from an image, by Little's law.
+    def holds(self, leases: Sequence[Lease], now: float) -> None:
+        """Learn what is held from now on, after each change.
+
+        Args:
+            leases: What is held of this model.
+            now: Seconds of a monotonic clock.
+        """
+        self._occupancy.now_is(sum(lease.images for lease in leases), now)
+
+    def measure(self, made: MadeImage, now: float) -> None:
+        """Learn the model's speed from an image that was made just now, by Little's law.
 
         An image that takes so many seconds among so many others leaves while each of the others
-        advances as far: the model takes (images in flight x steps) / (seconds) steps a second.
+        advances as far: the model takes (images in flight x steps) / (seconds) steps a second. How
+        many were in flight is the mean of those seconds: the last images of a request leave alone.
+        The first images of all may have waited for the model to load, so what is learned from them
+        counts only until another one is made that began after the first.
 
         Args:
             made: The image.
-            leases: What is held of its model, its own place included.
+            now: Seconds of a monotonic clock.
         """
-        in_flight = max(1, sum(lease.images for lease in leases))
+        in_flight = max(1.0, self._occupancy.mean(made.held_s, now))
         steps_per_s = in_flight * made.steps / made.held_s
-        previous = steps_per_s if self._steps_per_s is None else self._steps_per_s
+        previous = self._steps_per_s
+        if previous is None:
+            previous, self._first_made = steps_per_s, now
+        elif self._first_made is not None and now - made.held_s >= self._first_made:
+            previous, self._first_made = steps_per_s, None
         self._steps_per_s = previous + self.SMOOTHING * (steps_per_s - previous)
 
     def _kept_free(self, key: str, rivals: set[str], held: Counter[str]) -> int:

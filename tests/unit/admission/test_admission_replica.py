@@ -78,6 +78,18 @@ async def test_measurements_of_a_report_make_the_wait():
     assert refusal.retry_after_s == 10.0
 
 
+async def test_what_a_rate_refused_was_not_in_flight():
+    clock = Clock()
+    desk = admission(4, RateSettings(images_per_minute=2), clock=clock)
+    await desk.take("r", lease("a", 1))
+    assert isinstance(await desk.take("r", lease("b", 3)), RateLimited)
+    clock.now += 10
+    await desk.report(report("r", 2, lease("a", 1), made=[MadeImage("m", 10, 10.0)]))
+    refusal = await desk.take("r", lease("c", 4, sequence=3))
+    # One alone took ten seconds, and one place is missing.
+    assert refusal.retry_after_s == 10.0
+
+
 async def test_after_its_start_it_grants_nothing_before_all_have_reported():
     desk = admission(4, learning_s=0.2)
     asking = asyncio.create_task(desk.take("s", lease("b", 2)))

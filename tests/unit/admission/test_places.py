@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +30,7 @@ class Model:
         lease = Lease(str(next(self._ids)), 1, "m", key, images, steps)
         self.places.take(lease, self.leases, self.now)
         self.leases.append(lease)
+        self.places.holds(self.leases, self.now)
 
     def wait_s(self, key: str, images: int) -> float:
         with pytest.raises(Overloaded) as caught:
@@ -38,9 +40,10 @@ class Model:
 
     def finish(self, key: str) -> None:
         self.leases.remove(next(lease for lease in self.leases if lease.key == key))
+        self.places.holds(self.leases, self.now)
 
-    def measure(self, engine_s: float, steps: int = STEPS) -> None:
-        self.places.measure(MadeImage("m", steps, engine_s), self.leases)
+    def measure(self, held_s: float, steps: int = STEPS) -> None:
+        self.places.measure(MadeImage("m", steps, held_s), self.now)
 
     @property
     def held(self) -> Counter[str]:
@@ -185,6 +188,47 @@ def test_the_wait_for_a_share_is_that_of_the_keys_own_images():
     model.wait_s("b", 2)
     # Its share is 4, so 8 + 1 - 4 of its own have to leave, one a second.
     assert model.wait_s("a", 1) == pytest.approx(5.0)
+
+
+def test_the_last_images_of_a_request_do_not_tell_of_a_slow_model():
+    model = Model(64, max_wait_s=11)
+    model.take("", 4)
+    for end in (7.9, 8.0, 8.1, 8.2):
+        model.now = end
+        model.measure(end)
+        (lease,) = model.leases
+        model.leases = [replace(lease, images=lease.images - 1)] if lease.images > 1 else []
+        model.places.holds(model.leases, model.now)
+    # Four in eight seconds: another four and one more are done within eleven.
+    model.take("", 4)
+    model.take("", 1)
+    with pytest.raises(Overloaded):
+        model.take("", 1)
+
+
+def test_what_waited_for_the_model_to_load_counts_only_at_first():
+    model = Model(64, max_wait_s=10)
+    model.take("", 1)
+    model.take("", 1)
+    model.now = 60
+    model.measure(60.0)
+    model.finish("")
+    with pytest.raises(Overloaded):
+        model.take("", 1)
+    # Began before the first was made, so it may have waited as well.
+    model.now = 61
+    model.measure(61.0)
+    model.finish("")
+    model.take("", 1)
+    with pytest.raises(Overloaded):
+        model.take("", 1)
+    model.now = 63
+    model.measure(2.0)
+    model.finish("")
+    for _ in range(5):
+        model.take("", 1)
+    with pytest.raises(Overloaded):
+        model.take("", 1)
 
 
 def test_measurements_are_smoothed():

@@ -1,0 +1,48 @@
+"""How many images of a model were in flight over a past while. Its callers tell it the time."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import pairwise
+
+_REMEMBERED = 2048
+"""Changes that are remembered; what came before them is not known."""
+
+
+class Occupancy:
+    """A number that changes now and then."""
+
+    def __init__(self) -> None:
+        self._changes: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
+
+    def now_is(self, images: int, now: float) -> None:
+        """Note how many are in flight from now on.
+
+        Args:
+            images: That many.
+            now: Seconds of a monotonic clock, never less than before.
+        """
+        if not self._changes or self._changes[-1][1] != images:
+            self._changes.append((now, images))
+
+    def mean(self, seconds: float, now: float) -> float:
+        """The mean over the last so many seconds, as far back as is known.
+
+        Args:
+            seconds: Above 0.
+            now: Seconds of a monotonic clock, never less than before.
+
+        Returns:
+            The present number when nothing before this moment is known; 0 when nothing is known.
+        """
+        since = now - seconds
+        total = known = 0.0
+        ends = [*self._changes, (now, 0)]
+        for (begun, images), (ended, _) in pairwise(ends):
+            lasted = ended - max(begun, since)
+            if lasted > 0:
+                total += images * lasted
+                known += lasted
+        if known == 0:
+            return float(self._changes[-1][1]) if self._changes else 0.0
+        return total / known
