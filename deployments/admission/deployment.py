@@ -75,7 +75,7 @@ class Admission:
         except (Overloaded, RateLimited) as refusal:
             return refusal.with_traceback(None)
         self._ledger.add(replica, lease, now)
-        self._places[lease.model].holds(self._ledger.leases(lease.model, now), now)
+        self._places[lease.model].saw(self._ledger.leases(lease.model, now), now)
         return None
 
     async def claim(self, replica: str, claim: Claim) -> bool | IdempotencyConflict:
@@ -102,7 +102,7 @@ class Admission:
             self._places[made.model].measure(made, now)
         self._ledger.report(report, now)
         for model, places in self._places.items():
-            places.holds(self._ledger.leases(model, now), now)
+            places.saw(self._ledger.leases(model, now), now)
 
     async def in_flight(self, model: str) -> int:
         """Places in use.

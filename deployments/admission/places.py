@@ -107,7 +107,7 @@ class Places:
             )
         self._wants.pop(lease.key, None)
 
-    def holds(self, leases: Sequence[Lease], now: float) -> None:
+    def saw(self, leases: Sequence[Lease], now: float) -> None:
         """Learn what is held from now on, after each change.
 
         Args:

@@ -30,7 +30,7 @@ class Model:
         lease = Lease(str(next(self._ids)), 1, "m", key, images, steps)
         self.places.take(lease, self.leases, self.now)
         self.leases.append(lease)
-        self.places.holds(self.leases, self.now)
+        self.places.saw(self.leases, self.now)
 
     def wait_s(self, key: str, images: int) -> float:
         with pytest.raises(Overloaded) as caught:
@@ -40,7 +40,7 @@ class Model:
 
     def finish(self, key: str) -> None:
         self.leases.remove(next(lease for lease in self.leases if lease.key == key))
-        self.places.holds(self.leases, self.now)
+        self.places.saw(self.leases, self.now)
 
     def measure(self, held_s: float, steps: int = STEPS) -> None:
         self.places.measure(MadeImage("m", steps, held_s), self.now)
@@ -198,7 +198,7 @@ def test_the_last_images_of_a_request_do_not_tell_of_a_slow_model():
         model.measure(end)
         (lease,) = model.leases
         model.leases = [replace(lease, images=lease.images - 1)] if lease.images > 1 else []
-        model.places.holds(model.leases, model.now)
+        model.places.saw(model.leases, model.now)
     # Four in eight seconds: another four and one more are done within eleven.
     model.take("", 4)
     model.take("", 1)
