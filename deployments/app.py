@@ -13,7 +13,7 @@ from ray.serve import Application
 
 from deployments.admission.deployment import OnlyAdmission
 from deployments.diffusion.deployment import ModelReplica
-from deployments.diffusion.turns import MOST_DECODING, MOST_SIZES
+from deployments.diffusion.engine.fair_queue import MOST_DECODING, MOST_SIZES
 from deployments.ingress.deployment import Ingress
 from deployments.settings import MOST_ROWS, AppArgs
 from deployments.studio.deployment import Studio

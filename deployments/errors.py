@@ -1,7 +1,7 @@
 """The errors a caller can meet, each of which owns its HTTP status and code.
 
-Knows no HTTP framework: one place in `ingress.api` turns these into responses. Every class takes
-the arguments it passes to `Exception`, so an instance survives pickling between processes.
+`ingress.http.problems` turns them into responses. Every class passes its own arguments to
+`Exception`, so that an instance survives pickling between processes.
 """
 
 from __future__ import annotations

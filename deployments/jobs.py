@@ -1,7 +1,7 @@
 """What crosses deployment handles: frozen, picklable values.
 
-Knows no HTTP, Ray or torch. Wire models live in `ingress.schemas`; these are converted from them
-once, at the edge, and are trusted from there on.
+The wire models of `ingress.http.schemas` are converted to these once, at the edge. They are trusted
+from there on.
 """
 
 from __future__ import annotations

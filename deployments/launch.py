@@ -27,9 +27,9 @@ import psutil
 import yaml
 
 from deployments.config import BUILDER, ConfigError, read_config
-from deployments.ingress.exposure import check_exposure, is_loopback
-from deployments.ingress.keys import FILE_VARIABLE, KEYS_VARIABLE, KeyRing, a_secret
-from deployments.ingress.requestids import PROXY_HOOK, PROXY_MIDDLEWARES
+from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE, KeyRing, a_secret
+from deployments.ingress.http.exposure import check_exposure, is_loopback
+from deployments.ingress.http.middleware.request_ids import PROXY_HOOK, PROXY_MIDDLEWARES
 from deployments.settings import AppArgs
 
 DEFAULT_HOST = "127.0.0.1"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.config import BUILDER, ConfigError, read_config
-from deployments.diffusion.sources import WeightsError
+from deployments.diffusion.weights.sources import WeightsError
 from deployments.settings import AppArgs, ModelSettings
 
 _LOOK_INTERVAL_S = 2.0
@@ -59,8 +59,8 @@ def _models(document: dict[str, Any]) -> Iterator[ModelSettings]:
 
 def _download(models: list[ModelSettings], device: str) -> None:
     # Imported here because waiting must not need the memory that torch does.
-    from deployments.diffusion.adapters import find_lora
-    from deployments.diffusion.loading import find_sources
+    from deployments.diffusion.weights.loading import find_sources
+    from deployments.diffusion.weights.loras import find_lora
 
     for model in models:
         found = find_sources(model, _takes_fp16(model, device))

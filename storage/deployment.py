@@ -17,9 +17,10 @@ from storage.errors import StorageError, StorageMisconfigured, StorageUnavailabl
 from storage.lineage import Lineage
 from storage.observed import ObservedStore
 from storage.observer import Observer
+from storage.opening import open_store
 from storage.records import Records
 from storage.retention import sweep
-from storage.settings import FilesystemSettings, StoreSettings, open_store
+from storage.settings import FilesystemSettings, StoreSettings
 from storage.store import ImageStore, StoredObject
 
 _P = ParamSpec("_P")

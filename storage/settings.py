@@ -1,20 +1,17 @@
-"""Typed settings of the object stores, and the step from settings to a store.
+"""Typed settings of the object stores.
 
 Settings hold no secret, so they may be logged and pickled. Credentials come
 from the environment only and are read when the store is opened.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from storage.errors import StorageMisconfigured
-from storage.store import ImageStore
 
 ACCESS_KEY_VARIABLE = "BACKDROP_S3_ACCESS_KEY"
 # The name of a variable, not what it holds.
@@ -128,26 +125,3 @@ def read_credentials(environment: Mapping[str, str]) -> Credentials:
     return Credentials(
         read(ACCESS_KEY_VARIABLE), read(SECRET_KEY_VARIABLE), read(SESSION_TOKEN_VARIABLE) or None
     )
-
-
-def open_store(settings: StoreSettings) -> ImageStore:
-    """Open the store that the settings describe, with credentials from the environment.
-
-    Args:
-        settings: Which store, and where.
-
-    Returns:
-        A store that was not yet asked whether it can serve: see `ImageStore.check`.
-
-    Raises:
-        StorageMisconfigured: Credentials are missing, or a file or folder is unusable.
-        StorageUnavailable: The disk of a filesystem store is full or fails.
-    """
-    # Imported here: each needs the settings above, and neither needs the other's libraries.
-    if isinstance(settings, FilesystemSettings):
-        from storage.filesystem import FilesystemStore
-
-        return FilesystemStore(Path(settings.path))
-    from storage.minio_store import MinioStore
-
-    return MinioStore(settings, read_credentials(os.environ))

@@ -10,7 +10,7 @@ import diffusers
 import torch
 import transformers
 
-from deployments.diffusion.loading import Components
+from deployments.diffusion.weights.components import Components
 
 TOKENS = 16
 """Tokens the tiny text encoder reads; more are cut off."""

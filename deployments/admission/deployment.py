@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping
 from deployments.admission.ledger import Ledger
 from deployments.admission.places import Places
 from deployments.admission.rates import Rates
+from deployments.admission_messages import HEARTBEAT_S, Claim, Lease, Report
 from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
-from deployments.leases import HEARTBEAT_S, Claim, Lease, Report
 from deployments.settings import RateSettings
 
 LEARNING_S = 1.5 * HEARTBEAT_S

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from deployments.admission_messages import Claim, Lease, Report
 from deployments.errors import IdempotencyConflict
-from deployments.leases import Claim, Lease, Report
 
 
 class _Held(Protocol):

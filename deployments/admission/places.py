@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deployments.admission.occupancy import Occupancy
+from deployments.admission_messages import Lease, MadeImage
 from deployments.errors import Overloaded
-from deployments.leases import Lease, MadeImage
 
 SLACK_S = 3.0
 """Seconds after the suggested wait during which a key still counts as wanting."""

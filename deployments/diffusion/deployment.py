@@ -18,7 +18,7 @@ from deployments.logs import join_replica_log
 from deployments.settings import ModelSettings
 
 if TYPE_CHECKING:
-    from deployments.diffusion.submission import Event
+    from deployments.diffusion.engine.submission import Event
 
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
@@ -40,13 +40,13 @@ class ModelReplica:
         import torch
         import transformers
 
-        from deployments.diffusion.backends import create_autoencoder, create_networks
-        from deployments.diffusion.capacity import rows_capacity
-        from deployments.diffusion.control import canny
-        from deployments.diffusion.engine import Engine
-        from deployments.diffusion.loading import load_components
-        from deployments.diffusion.model import StableDiffusion
-        from deployments.diffusion.sources import WeightsError
+        from deployments.diffusion.compute.backend_choice import create_autoencoder, create_networks
+        from deployments.diffusion.compute.capacity import rows_capacity
+        from deployments.diffusion.engine.step_engine import Engine
+        from deployments.diffusion.families.control_maps import canny
+        from deployments.diffusion.families.stable_diffusion import StableDiffusion
+        from deployments.diffusion.weights.loading import load_components
+        from deployments.diffusion.weights.sources import WeightsError
 
         join_replica_log()
         transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -7,11 +7,13 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from ray.serve.context import _get_global_client
 
-from deployments.ingress.api import create_api
-from deployments.ingress.backends import Backends
-from deployments.ingress.calls import Handle
-from deployments.ingress.exposure import check_exposure
-from deployments.ingress.handles import (
+from deployments.ingress.core.ports import Backends
+from deployments.ingress.core.service import Service
+from deployments.ingress.http.api import create_api
+from deployments.ingress.http.api_keys import KeyRing
+from deployments.ingress.http.exposure import check_exposure
+from deployments.ingress.remote.metrics import ApiMetrics, ImageMetrics, RetryCounter
+from deployments.ingress.remote.remote_backends import (
     AdmissionHandle,
     AnswersHandle,
     ModelHandles,
@@ -19,9 +21,7 @@ from deployments.ingress.handles import (
     SourcesHandle,
     StudioHandle,
 )
-from deployments.ingress.keys import KeyRing
-from deployments.ingress.metrics import ApiMetrics, ImageMetrics, RetryCounter
-from deployments.ingress.service import Service
+from deployments.ingress.remote.serve_calls import Handle
 from deployments.logs import join_replica_log
 from deployments.settings import AppArgs
 

@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from deployments.diffusion.autoencoder import Autoencoder
-from deployments.diffusion.compiled_networks import CompiledNetworks
-from deployments.diffusion.control import canny
-from deployments.diffusion.model import StableDiffusion
-from deployments.diffusion.networks import Networks, Rows, TorchNetworks
-from deployments.diffusion.openvino_autoencoder import OpenVINOAutoencoder
-from deployments.diffusion.openvino_networks import OpenVINONetworks
-from deployments.diffusion.schedulers import create_scheduler
+from deployments.diffusion.compute.autoencoder import Autoencoder
+from deployments.diffusion.compute.compiled_networks import CompiledNetworks
+from deployments.diffusion.compute.networks import Networks, Rows, TorchNetworks
+from deployments.diffusion.compute.openvino_autoencoder import OpenVINOAutoencoder
+from deployments.diffusion.compute.openvino_networks import OpenVINONetworks
+from deployments.diffusion.families.control_maps import canny
+from deployments.diffusion.families.schedulers import create_scheduler
+from deployments.diffusion.families.stable_diffusion import StableDiffusion
 from deployments.jobs import ImageJob, PreparedPhoto
 from tests.bench.random_models import (
     SD_AUTOENCODER,

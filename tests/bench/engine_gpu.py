@@ -24,9 +24,9 @@ import diffusers
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from deployments.diffusion.backends import create_networks
-from deployments.diffusion.loading import Components
-from deployments.diffusion.networks import OutOfMemory, Rows, example_rows
+from deployments.diffusion.compute.backend_choice import create_networks
+from deployments.diffusion.compute.networks import OutOfMemory, Rows, example_rows
+from deployments.diffusion.weights.components import Components
 from deployments.settings import ModelSettings
 from tests.bench.random_models import SD_UNET, SDXL_UNET, random_network
 from tests.tiny_models import tiny_components

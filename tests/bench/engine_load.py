@@ -28,12 +28,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from deployments.diffusion.control import canny
-from deployments.diffusion.denoising import rows_of
-from deployments.diffusion.engine import Engine
-from deployments.diffusion.loading import load_components
-from deployments.diffusion.model import StableDiffusion
-from deployments.diffusion.networks import Rows, TorchNetworks
+from deployments.diffusion.compute.networks import Rows, TorchNetworks
+from deployments.diffusion.engine.denoising import rows_of
+from deployments.diffusion.engine.step_engine import Engine
+from deployments.diffusion.families.control_maps import canny
+from deployments.diffusion.families.stable_diffusion import StableDiffusion
+from deployments.diffusion.weights.loading import load_components
 from deployments.jobs import ImageJob, PreparedPhoto, Progress
 from deployments.settings import ModelSettings
 from tests.bench.service import progress

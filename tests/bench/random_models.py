@@ -10,7 +10,7 @@ import diffusers
 import torch
 import transformers
 
-from deployments.diffusion.loading import Components
+from deployments.diffusion.weights.components import Components
 from tests.tiny_models import tiny_components
 
 SD_UNET = {"sample_size": 64, "cross_attention_dim": 768}

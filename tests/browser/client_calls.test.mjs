@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { EventParser } from "../../deployments/ingress/playground/client.js";
+import { EventParser } from "../../deployments/ingress/http/page/client.js";
 import {
   answers,
   done,

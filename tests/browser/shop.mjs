@@ -2,7 +2,7 @@
 import { createServer } from "node:http";
 import { test } from "node:test";
 
-import { BackdropClient } from "../../deployments/ingress/playground/client.js";
+import { BackdropClient } from "../../deployments/ingress/http/page/client.js";
 
 const photo = new Blob(["a photo"], { type: "image/png" });
 export const order = {

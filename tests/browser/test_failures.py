@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Request, Route, expect
 
-from deployments.ingress.keys import KeyRing
+from deployments.ingress.http.api_keys import KeyRing
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import surface
 

@@ -17,7 +17,7 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.transport.serialization import Binary
 
-from deployments.ingress.keys import KeyRing
+from deployments.ingress.http.api_keys import KeyRing
 from tests.unit.ingress.memory import CATALOG, Surface, png, surface
 
 KEY = "contract-key-51c2"

@@ -109,7 +109,7 @@ def test_only_models_load_torch(module):
 
 
 @pytest.mark.parametrize("module", [
-    "storage.deployment", "deployments.admission.deployment", "deployments.ingress.api",
+    "storage.deployment", "deployments.admission.deployment", "deployments.ingress.http.api",
 ])  # fmt: skip
 def test_only_the_deployment_files_load_ray(module):
     code = f"import sys, {module}; print('ray' in sys.modules)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.ingress.keys import FILE_VARIABLE, KEYS_VARIABLE
+from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE
 from deployments.launch import LaunchError, _check_exposure
 
 OPEN = {"import_path": "deployments.app:build", "args": {}}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from deployments.admission.deployment import PATIENCE_S, Admission
+from deployments.admission_messages import Claim, Lease, MadeImage, Report
 from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
-from deployments.leases import Claim, Lease, MadeImage, Report
 from deployments.settings import RateSettings
 
 

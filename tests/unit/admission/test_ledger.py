@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.admission.ledger import Ledger
+from deployments.admission_messages import Claim, Lease, Report
 from deployments.errors import IdempotencyConflict
-from deployments.leases import Claim, Lease, Report
 
 
 def lease(name: str, sequence: int, images: int = 1) -> Lease:

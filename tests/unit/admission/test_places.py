@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.admission.places import SHORTEST_WAIT_S, Places
+from deployments.admission_messages import Lease, MadeImage
 from deployments.errors import Overloaded
-from deployments.leases import Lease, MadeImage
 
 STEPS = 10
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from gated import Recorder
 
-from deployments.diffusion.engine import Engine
+from deployments.diffusion.engine.step_engine import Engine
 from tests.tiny_models import save_tiny_controlnet, save_tiny_weights, tiny_components
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from stepped import PATIENCE_S
 
-from deployments.diffusion.networks import OutOfMemory
+from deployments.diffusion.compute.networks import OutOfMemory
 from deployments.errors import InvalidRequest
 from deployments.jobs import ImageJob, Pixels, PreparedPhoto
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from deployments.diffusion.networks import Rows, example_rows
+from deployments.diffusion.compute.networks import Rows, example_rows
 
 
 def random_rows(

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from deployments.diffusion.control import canny
-from deployments.diffusion.denoising import Denoising
-from deployments.diffusion.engine import Engine, Event
-from deployments.diffusion.model import StableDiffusion
-from deployments.diffusion.networks import TorchNetworks
+from deployments.diffusion.compute.networks import TorchNetworks
+from deployments.diffusion.engine.denoising import Denoising
+from deployments.diffusion.engine.step_engine import Engine, Event
+from deployments.diffusion.families.control_maps import canny
+from deployments.diffusion.families.stable_diffusion import StableDiffusion
 from deployments.jobs import GeneratedImage, ImageJob, Pixels, PreparedPhoto, Progress
 
 PATIENCE_S = 60

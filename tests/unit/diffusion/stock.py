@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from stepped import a_job, a_photo
 
-from deployments.diffusion.denoising import Denoising
-from deployments.diffusion.networks import Rows, TorchNetworks
-from deployments.diffusion.schedulers import create_scheduler
+from deployments.diffusion.compute.networks import Rows, TorchNetworks
+from deployments.diffusion.engine.denoising import Denoising
+from deployments.diffusion.families.schedulers import create_scheduler
 from deployments.jobs import ImageJob, Mask, Pixels, PreparedPhoto
 
 Result = tuple[torch.Tensor, Pixels]

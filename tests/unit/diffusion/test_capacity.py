@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.diffusion.capacity import FEWEST_ROWS, Footprint, rows_capacity
+from deployments.diffusion.compute.capacity import FEWEST_ROWS, Footprint, rows_capacity
 from deployments.settings import MOST_ROWS, ModelSettings
 from tests.tiny_models import tiny_components
 

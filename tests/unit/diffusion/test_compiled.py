@@ -12,8 +12,8 @@ import pytest
 import torch
 from rows_cases import random_rows
 
-from deployments.diffusion.compiled_networks import CompiledNetworks, padded_count
-from deployments.diffusion.networks import TorchNetworks
+from deployments.diffusion.compute.compiled_networks import CompiledNetworks, padded_count
+from deployments.diffusion.compute.networks import TorchNetworks
 from tests.tiny_models import tiny_components
 
 

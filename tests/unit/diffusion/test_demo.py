@@ -13,11 +13,11 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from deployments.diffusion.control import canny
-from deployments.diffusion.loading import load_components
-from deployments.diffusion.model import StableDiffusion
-from deployments.diffusion.networks import TorchNetworks
-from deployments.diffusion.sources import DEMO_CONTROLNET, DEMO_WEIGHTS, WeightsError
+from deployments.diffusion.compute.networks import TorchNetworks
+from deployments.diffusion.families.control_maps import canny
+from deployments.diffusion.families.stable_diffusion import StableDiffusion
+from deployments.diffusion.weights.loading import load_components
+from deployments.diffusion.weights.sources import DEMO_CONTROLNET, DEMO_WEIGHTS, WeightsError
 from deployments.jobs import ImageJob, Pixels, PreparedPhoto
 from deployments.settings import ModelSettings
 

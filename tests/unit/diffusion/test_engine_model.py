@@ -9,10 +9,10 @@ import torch
 from gated import Recorder
 from stepped import a_photo, submit
 
-from deployments.diffusion.control import canny
-from deployments.diffusion.engine import Engine
-from deployments.diffusion.model import NotFinite, StableDiffusion
-from deployments.diffusion.networks import OutOfMemory, Rows, TorchNetworks
+from deployments.diffusion.compute.networks import OutOfMemory, Rows, TorchNetworks
+from deployments.diffusion.engine.step_engine import Engine
+from deployments.diffusion.families.control_maps import canny
+from deployments.diffusion.families.stable_diffusion import NotFinite, StableDiffusion
 from deployments.errors import InvalidRequest
 
 

@@ -21,7 +21,7 @@ from stock import (
     run_staggered,
 )
 
-from deployments.diffusion.networks import Rows, TorchNetworks
+from deployments.diffusion.compute.networks import Rows, TorchNetworks
 from deployments.settings import SchedulerName
 
 MODES = ["img2img", "masked", "inpainting"]

@@ -15,12 +15,13 @@ import safetensors.torch
 import torch
 from weights_cases import assert_same_weights, edit_json, refusal, settings
 
-from deployments.diffusion import loading
-from deployments.diffusion.control import canny
-from deployments.diffusion.loading import Components, load_components, runs_openvino
-from deployments.diffusion.model import StableDiffusion
-from deployments.diffusion.networks import TorchNetworks
-from deployments.diffusion.processor import best_dtype
+from deployments.diffusion.compute.networks import TorchNetworks
+from deployments.diffusion.families.control_maps import canny
+from deployments.diffusion.families.stable_diffusion import StableDiffusion
+from deployments.diffusion.weights import loading
+from deployments.diffusion.weights.components import Components
+from deployments.diffusion.weights.loading import load_components, runs_openvino
+from deployments.diffusion.weights.processor import best_dtype
 from deployments.jobs import ImageJob, Pixels, PreparedPhoto
 from tests.tiny_models import save_tiny_controlnet, save_tiny_weights
 

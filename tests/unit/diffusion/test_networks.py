@@ -10,7 +10,7 @@ import pytest
 import torch
 from rows_cases import random_rows, take
 
-from deployments.diffusion.networks import OutOfMemory, TorchNetworks, within_memory
+from deployments.diffusion.compute.networks import OutOfMemory, TorchNetworks, within_memory
 
 
 @torch.inference_mode()

@@ -14,10 +14,10 @@ from rows_cases import random_rows, take
 
 pytest.importorskip("openvino", reason="openvino has no wheel for this processor")
 
-from deployments.diffusion.networks import Networks, TorchNetworks
-from deployments.diffusion.openvino_networks import OpenVINONetworks
-from deployments.diffusion.processor import native_bf16
-from deployments.diffusion.sources import WeightsError
+from deployments.diffusion.compute.networks import Networks, TorchNetworks
+from deployments.diffusion.compute.openvino_networks import OpenVINONetworks
+from deployments.diffusion.weights.processor import native_bf16
+from deployments.diffusion.weights.sources import WeightsError
 from tests.tiny_models import tiny_components
 
 KINDS: dict[str, dict[str, Any]] = {

@@ -17,12 +17,12 @@ from stepped import SteppedModel, a_job, a_photo
 
 pytest.importorskip("openvino", reason="openvino has no wheel for this processor")
 
-from deployments.diffusion import backends
-from deployments.diffusion.autoencoder import TorchAutoencoder
-from deployments.diffusion.backends import create_autoencoder
-from deployments.diffusion.loading import load_components
-from deployments.diffusion.openvino_autoencoder import OpenVINOAutoencoder
-from deployments.diffusion.processor import native_bf16
+from deployments.diffusion.compute import backend_choice as backends
+from deployments.diffusion.compute.autoencoder import TorchAutoencoder
+from deployments.diffusion.compute.backend_choice import create_autoencoder
+from deployments.diffusion.compute.openvino_autoencoder import OpenVINOAutoencoder
+from deployments.diffusion.weights.loading import load_components
+from deployments.diffusion.weights.processor import native_bf16
 from deployments.settings import ModelSettings
 from tests.tiny_models import tiny_components
 

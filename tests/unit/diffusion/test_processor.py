@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deployments.diffusion.processor import best_dtype, native_bf16
+from deployments.diffusion.weights.processor import best_dtype, native_bf16
 
 
 @pytest.mark.skipif(

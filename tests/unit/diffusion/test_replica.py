@@ -13,10 +13,10 @@ import pytest
 from ray.util.metrics import Metric
 from stepped import PATIENCE_S, SteppedModel, a_job, a_photo
 
-from deployments.diffusion import backends
-from deployments.diffusion import model as model_module
+from deployments.diffusion.compute import backend_choice as backends
 from deployments.diffusion.deployment import EngineMetrics, ModelReplica
-from deployments.diffusion.sources import WeightsError
+from deployments.diffusion.families import stable_diffusion as model_module
+from deployments.diffusion.weights.sources import WeightsError
 from deployments.errors import InternalError, InvalidRequest, Overloaded, ReplicaLost, Unavailable
 from deployments.jobs import GeneratedImage, Progress
 from deployments.settings import ModelSettings

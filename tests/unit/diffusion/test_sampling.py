@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from deployments.diffusion.sampling import StockSampler, TableSampler, on_device, tabulate
-from deployments.diffusion.schedulers import create_scheduler
+from deployments.diffusion.compute.sampling import StockSampler, TableSampler, on_device, tabulate
+from deployments.diffusion.families.schedulers import create_scheduler
 from deployments.settings import SchedulerName
 
 TRAINED = {

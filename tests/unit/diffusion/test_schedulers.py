@@ -5,7 +5,7 @@ from typing import Any, get_args
 import diffusers
 import pytest
 
-from deployments.diffusion.schedulers import create_scheduler, most_steps
+from deployments.diffusion.families.schedulers import create_scheduler, most_steps
 from deployments.settings import SchedulerName
 
 CONFIG = {

@@ -13,8 +13,8 @@ import huggingface_hub
 import pytest
 from weights_cases import refusal, settings
 
-from deployments.diffusion import loading, sources
-from deployments.diffusion.loading import load_components
+from deployments.diffusion.weights import loading, sources
+from deployments.diffusion.weights.loading import load_components
 from deployments.settings import LoraSettings
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -62,7 +62,7 @@ def test_a_hub_id_without_revision() -> None:
 def test_an_unreachable_hub(tmp_path: Path) -> None:
     code = (
         "from deployments.settings import ModelSettings\n"
-        "from deployments.diffusion.loading import load_components\n"
+        "from deployments.diffusion.weights.loading import load_components\n"
         "load_components(ModelSettings(id='m', name='M', weights='owner/name', revision='v1'))"
     )
     environment = os.environ | {
@@ -76,8 +76,9 @@ def test_an_unreachable_hub(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "deployments.diffusion.sources.WeightsError: The Hub weights owner/name at revision v1 "
-        "are not in the local cache, and the Hub cannot be reached."
+        "deployments.diffusion.weights.sources.WeightsError: "
+        "The Hub weights owner/name at revision v1 are not in the local cache, "
+        "and the Hub cannot be reached."
     )
 
 

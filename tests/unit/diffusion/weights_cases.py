@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from deployments.diffusion.loading import Components, load_components
-from deployments.diffusion.sources import WeightsError
+from deployments.diffusion.weights.components import Components
+from deployments.diffusion.weights.loading import load_components
+from deployments.diffusion.weights.sources import WeightsError
 from deployments.settings import ModelSettings
 
 

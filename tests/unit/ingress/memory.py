@@ -13,11 +13,12 @@ from fastapi import FastAPI
 from PIL import Image, ImageDraw
 
 from deployments.admission.deployment import Admission
+from deployments.admission_messages import Claim, Lease, Report
 from deployments.errors import IdempotencyConflict, ImageNotFound
-from deployments.ingress.api import create_api
-from deployments.ingress.backends import Backends
-from deployments.ingress.keys import KeyRing
-from deployments.ingress.service import Service
+from deployments.ingress.core.ports import Backends
+from deployments.ingress.core.service import Service
+from deployments.ingress.http.api import create_api
+from deployments.ingress.http.api_keys import KeyRing
 from deployments.jobs import (
     GeneratedImage,
     ImageJob,
@@ -27,7 +28,6 @@ from deployments.jobs import (
     Progress,
     StoredImage,
 )
-from deployments.leases import Claim, Lease, Report
 from deployments.settings import IngressSettings, ModelSettings, StudioSettings
 from deployments.studio.deployment import Studio
 from storage.answers import Answers

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from deployments.errors import Unavailable
-from deployments.ingress.keys import KeyRing
+from deployments.ingress.http.api_keys import KeyRing
 from deployments.jobs import Photo
 from deployments.studio.fitting import fit
 from tests.unit.ingress.memory import Surface, key_of, png, surface

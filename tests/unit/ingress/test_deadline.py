@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from deployments.ingress.deadline import Deadline
+from deployments.ingress.core.deadline import Deadline
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import Admitting, Surface, png, surface
 

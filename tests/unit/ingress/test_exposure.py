@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from deployments.ingress.exposure import UnsafeConfiguration, check_exposure, is_loopback
+from deployments.ingress.http.exposure import UnsafeConfiguration, check_exposure, is_loopback
 from deployments.settings import IngressSettings
 
 OPEN = ["0.0.0.0", "::", "10.1.2.3", "2001:db8::1", "shop.example", "localhost.example", ""]  # noqa: S104 - only compared

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from deployments.errors import Unavailable
-from deployments.ingress import idempotency
-from deployments.ingress.keys import KeyRing
+from deployments.ingress.core import idempotency
+from deployments.ingress.http.api_keys import KeyRing
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import Surface, key_of, png, surface
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.ingress.keys import FILE_VARIABLE, KEYS_VARIABLE, KeyRing, a_secret
+from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE, KeyRing, a_secret
 
 KEY = "s3cret-9f1c"
 OTHER = "other-77aa"

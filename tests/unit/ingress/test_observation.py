@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from deployments.errors import InternalError, Overloaded
-from deployments.ingress.api import create_api
+from deployments.ingress.http.api import create_api
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import Surface, png
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from deployments.errors import ReplicaLost, Unavailable
-from deployments.ingress.keys import KeyRing
+from deployments.ingress.http.api_keys import KeyRing
 from deployments.settings import IngressSettings, UploadLimits
 from tests.unit.ingress.memory import png, surface
 

@@ -10,7 +10,7 @@ from ray.serve._private.http_util import (
 )
 from starlette.datastructures import Headers
 
-from deployments.ingress.requestids import PROXY_MIDDLEWARES
+from deployments.ingress.http.middleware.request_ids import PROXY_MIDDLEWARES
 
 UNSAFE = [
     b"",

@@ -10,7 +10,7 @@ import pytest
 from ray._common.formatters import JSONFormatter
 from starlette.requests import Request
 
-from deployments.ingress.keys import KeyRing
+from deployments.ingress.http.api_keys import KeyRing
 from tests.unit.ingress.memory import surface
 
 SECRET = "s3cret-marker-6b1e"  # noqa: S105 - what no line may hold
@@ -27,7 +27,7 @@ def log(caplog):
         return [
             json.loads(formatter.format(record))
             for record in caplog.records
-            if record.name == "deployments.ingress.context"
+            if record.name == "deployments.ingress.http.middleware.frame"
         ]
 
     return lines

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from deployments.ingress.results import LONGEST_CACHE_S, image_response
+from deployments.ingress.http.result_responses import LONGEST_CACHE_S, image_response
 from deployments.jobs import StoredImage
 
 MODIFIED = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)

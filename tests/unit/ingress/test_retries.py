@@ -15,9 +15,9 @@ from deployments.errors import (
     StorageDown,
     Unavailable,
 )
-from deployments.ingress import retries
-from deployments.ingress.deadline import Deadline
-from deployments.ingress.retries import FIRST_WAIT_S, LONGEST_WAIT_S, Attempts, Patience
+from deployments.ingress.core.deadline import Deadline
+from deployments.ingress.remote import retries
+from deployments.ingress.remote.retries import FIRST_WAIT_S, LONGEST_WAIT_S, Attempts, Patience
 
 LOST, DOWN = ReplicaLost("gone"), StorageDown("the storage is not available now")
 

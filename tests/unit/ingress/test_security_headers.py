@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.ingress.keys import KeyRing
+from deployments.ingress.http.api_keys import KeyRing
 from deployments.settings import CorsSettings, IngressSettings
 from tests.unit.ingress.memory import surface
 

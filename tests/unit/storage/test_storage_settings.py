@@ -7,6 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from storage.errors import StorageMisconfigured
 from storage.filesystem import FilesystemStore
 from storage.minio_store import MinioStore
+from storage.opening import open_store
 from storage.settings import (
     ACCESS_KEY_VARIABLE,
     SECRET_KEY_VARIABLE,
@@ -15,7 +16,6 @@ from storage.settings import (
     FilesystemSettings,
     MinioSettings,
     StoreSettings,
-    open_store,
     read_credentials,
 )
 

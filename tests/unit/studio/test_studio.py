@@ -215,7 +215,7 @@ async def test_no_more_calls_than_threads_and_the_loop_stays_free(
 
 def test_a_replica_starts_without_torch_and_ray() -> None:
     check = (
-        "import sys, deployments.studio.deployment, deployments.ingress.uploads;"
+        "import sys, deployments.studio.deployment, deployments.ingress.core.uploads;"
         "print({'torch', 'ray', 'diffusers', 'fastapi'} & set(sys.modules))"
     )
     command = [sys.executable, "-W", "error", "-c", check]

@@ -10,7 +10,7 @@ import pytest
 from upload_samples import decoded
 
 from deployments.errors import InvalidImage
-from deployments.ingress.uploads import decode_mask
+from deployments.ingress.core.uploads import decode_mask
 from deployments.settings import UploadLimits
 from tests.hostile_images import KINDS, hostile
 

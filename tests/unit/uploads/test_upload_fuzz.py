@@ -20,7 +20,7 @@ from upload_samples import (
 )
 
 from deployments.errors import InvalidImage
-from deployments.ingress.uploads import decode_mask
+from deployments.ingress.core.uploads import decode_mask
 from deployments.settings import UploadLimits
 
 RGB = Image.fromarray(gradient())

@@ -11,7 +11,7 @@ from PIL import Image
 from upload_samples import Pixels, gradient, matrix_profile, png, saved
 
 from deployments.errors import InvalidImage
-from deployments.ingress.uploads import decode_mask, decode_upload
+from deployments.ingress.core.uploads import decode_mask, decode_upload
 from deployments.settings import UploadLimits
 
 LIMITS = UploadLimits()

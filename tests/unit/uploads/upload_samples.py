@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from deployments.errors import InvalidImage
-from deployments.ingress.uploads import decode_upload
+from deployments.ingress.core.uploads import decode_upload
 from deployments.settings import UploadLimits
 
 Pixels = npt.NDArray[np.uint8]

@@ -1,0 +1,143 @@
+"""What the engine drives: a job between two of its steps, and the model that takes the steps.
+
+Knows no networks, queues, Ray or HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from deployments.diffusion.compute.sampling import Sampler
+from deployments.jobs import ImageJob, Pixels, PreparedPhoto
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditioning:
+    """A job's texts, encoded.
+
+    Attributes:
+        embeddings: [rows, tokens, width]: the prompt's, after the negative prompt's if guided.
+        added: What an SDXL UNet takes besides: `text_embeds` [rows, width] and `time_ids`
+            [rows, ids]; else empty.
+        warnings: Sentences about texts that were cut.
+    """
+
+    embeddings: torch.Tensor
+    added: dict[str, torch.Tensor]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What stays of the photo when a UNet that knows no masks paints the rest.
+
+    Attributes:
+        mask: [1, 1, height / f, width / f], 1 where the model paints.
+        clean: The photo's latents, [1, channels, height / f, width / f].
+        noise: The job's first noise, like `clean`.
+    """
+
+    mask: torch.Tensor
+    clean: torch.Tensor
+    noise: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Control:
+    """What a ControlNet adds to a job.
+
+    Attributes:
+        embedded: The control map, embedded: [1, channels, height / f, width / f].
+        scale: How strongly it counts.
+        steps: For each step whether it counts at all.
+    """
+
+    embedded: torch.Tensor
+    scale: float
+    steps: tuple[bool, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Denoising:
+    """One job between two of its steps.
+
+    Latents are [1, channels, height / f, width / f], where f is what the autoencoder shrinks by.
+
+    Attributes:
+        sampler: The job's own; it remembers earlier steps.
+        timesteps: What the networks are told at each step, float32 [steps], on their device.
+        latents: The picture so far.
+        conditioning: The encoded texts.
+        guidance_scale: Weight of the prompt against the negative prompt.
+        inpainting: [1, 1 + channels, height / f, width / f]: the mask and the masked photo's
+            latents, for a UNet that takes them; else None.
+        kept: What is put back after each step; None where the UNet knows masks or there is none.
+        control: What a ControlNet adds; None for nothing.
+        step: Steps done.
+    """
+
+    sampler: Sampler
+    timesteps: torch.Tensor
+    latents: torch.Tensor
+    conditioning: Conditioning
+    guidance_scale: float
+    inpainting: torch.Tensor | None
+    kept: Kept | None
+    control: Control | None
+    step: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of a forward pass that this job takes."""
+        return self.conditioning.embeddings.shape[0]
+
+    @property
+    def steps(self) -> int:
+        """Steps this job takes in all."""
+        return len(self.timesteps)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about what of the job the model could not honour."""
+        return self.conditioning.warnings
+
+
+class DiffusionModel(Protocol):
+    """A model whose jobs advance step by step, many jobs of one size in one forward pass.
+
+    Three threads may use it at a time: one prepares, one predicts and advances, one decodes.
+    """
+
+    @property
+    def origin(self) -> str:
+        """Where the weights came from, with their revision."""
+        ...
+
+    def check(self, job: ImageJob, photo: PreparedPhoto) -> None:
+        """Raise InvalidRequest for what the model cannot run; cheap, and from any thread."""
+        ...
+
+    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:
+        """Make the state before a job's first step; may raise for this job alone."""
+        ...
+
+    def predict(self, batch: Sequence[Denoising]) -> list[torch.Tensor]:
+        """Predict for one step of each, in one forward pass; may raise for all of them."""
+        ...
+
+    def advance(self, denoising: Denoising, prediction: torch.Tensor) -> None:
+        """Take the predicted step; may raise for this job alone."""
+        ...
+
+    def decode(self, denoising: Denoising) -> Pixels:
+        """Turn finished latents into a picture; may raise for this job alone."""
+        ...
+
+
+def rows_of(job: ImageJob) -> int:
+    """Rows of a forward pass that a job takes: two with classifier-free guidance, else one."""
+    return 2 if job.guidance_scale > 1 else 1

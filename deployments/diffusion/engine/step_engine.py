@@ -1,0 +1,338 @@
+"""Step-level continuous batching: many jobs, one forward pass for each step.
+
+Three stages with a thread each: preparing, stepping and decoding, so that a job's start and end
+hold up nobody's steps. A job joins at the next step, leaves when it is done, and is cancelled
+within one step. Jobs whose pictures have the same size share forward passes; sizes take turns.
+Knows no Ray, HTTP or asyncio. The idea is that of iteration-level scheduling in G.-I. Yu et al.,
+"Orca" (OSDI 2022), applied to denoising steps.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import torch
+
+from deployments.diffusion.compute.networks import OutOfMemory
+from deployments.diffusion.engine.denoising import DiffusionModel, rows_of
+from deployments.diffusion.engine.fair_queue import MOST_DECODING, Turns
+from deployments.diffusion.engine.observer import Observer
+from deployments.diffusion.engine.step_times import Pace
+from deployments.diffusion.engine.submission import Event, Submission, Ticket
+from deployments.diffusion.engine.threads import Stage, Streams
+from deployments.errors import InvalidRequest, Overloaded, ReplicaLost, Unavailable
+from deployments.jobs import GeneratedImage, ImageJob, PreparedPhoto, Progress
+
+_RESTART_S = 10.0
+"""Retry-After of a replica that is gone: about what starting another one takes."""
+
+_LAST_STEP_S = 30.0
+"""How long `close` waits for what its threads are at when the drain time is over."""
+
+logger = logging.getLogger(__name__)
+
+
+class Engine:
+    """Runs jobs on a model in threads of its own until it is closed.
+
+    Args:
+        model: Used by the engine alone from now on, save its `check`.
+        capacity: Height and width of a picture in pixels to the rows of all jobs of that size that
+            run at once, at least 2; so also of one forward pass. Must be quick.
+        max_waiting: Jobs that may wait for those; more are refused.
+        observer: Hears of the engine's work.
+        device: Where the model's tensors are.
+        clock: Seconds from any start, for the duration of forwards.
+    """
+
+    def __init__(
+        self,
+        model: DiffusionModel,
+        capacity: Callable[[int, int], int],
+        max_waiting: int,
+        observer: Observer,
+        device: torch.device = torch.device("cpu"),  # noqa: B008 - immutable
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._model = model
+        self._clock = clock
+        self._max_waiting = max_waiting
+        self._observer = observer
+        self._streams = Streams(device)
+        # Guards everything below, and everything of a submission but its telling.
+        self._changed = threading.Condition()
+        self._turns: Turns[Submission] = Turns(capacity)
+        self._decoding: deque[Submission] = deque()
+        self._pace = Pace()
+        self._closing = False
+        self._stopped = False
+        self._stages = (
+            Stage("preparing", self._prepare_next, self._die, self._streams.own()),
+            Stage("stepping", self._step_next, self._die, self._streams.default()),
+            Stage("decoding", self._decode_next, self._die, self._streams.own()),
+        )
+        for stage in self._stages:
+            stage.start()
+
+    def submit(
+        self, job: ImageJob, photo: PreparedPhoto, on_event: Callable[[Event], None]
+    ) -> Ticket:
+        """Queue a job; it joins in order of submission when there are rows for it.
+
+        Args:
+            job: What to make.
+            photo: What to make it from; the job's size.
+            on_event: Called on a thread of the engine, so it must not block: with Progress after
+                each step, then once with the image or with the exception that ended the job.
+
+        Raises:
+            InvalidRequest: The model cannot run this job.
+            Overloaded: No place to wait.
+            ReplicaLost: The engine is closed or one of its threads died.
+        """
+        self._model.check(job, photo)
+        height, width = photo.pixels.shape[:2]
+        entry = Submission((height, width), rows_of(job), job, photo, on_event)
+        with self._changed:
+            if self._closing or self._stopped:
+                raise ReplicaLost("the model is shutting down", _RESTART_S)
+            self._turns.submit(entry)
+            if self._turns.queued() > self._max_waiting:
+                self._turns.leave(entry)
+                raise Overloaded("the model has no room for another image", self._estimate(1))
+            self._moved()
+        return Ticket(lambda: self._cancel(entry))
+
+    def estimate_wait_s(self, images: int) -> float:
+        """Seconds until this many more images have room, from measured step times.
+
+        Returns:
+            0 when there is room now, or when nothing was measured yet.
+        """
+        with self._changed:
+            return self._estimate(images)
+
+    def check(self) -> None:
+        """Pass if the engine runs.
+
+        Raises:
+            Unavailable: It was closed, or one of its threads died.
+        """
+        if self._stopped or not all(stage.alive for stage in self._stages):
+            raise Unavailable("the model's engine does not run", _RESTART_S)
+
+    def close(self, drain_s: float) -> None:
+        """Take no more jobs, finish those submitted, and end the threads; again does no harm.
+
+        Args:
+            drain_s: Seconds the submitted jobs have, waiting ones too. What is not done by then
+                fails with ReplicaLost.
+        """
+        until = time.monotonic() + drain_s
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for stage in self._stages:
+            stage.join(max(until - time.monotonic(), 0))
+        self._stop("the model is shutting down")
+        until = time.monotonic() + _LAST_STEP_S
+        for stage in self._stages:
+            stage.join(max(until - time.monotonic(), 0))
+            if stage.alive:
+                logger.error("The engine was closed, but its %s goes on.", stage.name)
+
+    def _estimate(self, images: int) -> float:
+        too_many = self._turns.queued() + images - self._max_waiting
+        jobs, row_pixel_s = list(self._turns), self._pace.row_pixel_s
+        if too_many <= 0 or row_pixel_s is None or not jobs:
+            return 0.0
+        # Images leave at the rate at which their steps are done, so that many must leave.
+        work = sum(
+            one.rows * one.size[0] * one.size[1] * one.job.denoising_steps for one in jobs
+        ) / len(jobs)
+        return too_many * work * row_pixel_s
+
+    def _cancel(self, entry: Submission) -> None:
+        with self._changed:
+            if entry.ended:
+                return
+            entry.ended = True
+            entry.cancelled = time.monotonic()
+            if self._leave(entry):
+                self._observer.cancelled(time.monotonic() - entry.cancelled)
+
+    def _leave(self, entry: Submission) -> bool:
+        """Take a job out; false when that must wait for the end of the present forward."""
+        if entry in self._decoding:
+            self._decoding.remove(entry)
+        left = self._turns.leave(entry)
+        self._moved()
+        return left
+
+    def _moved(self) -> None:
+        self._observer.queued(*self._turns.lengths(), len(self._decoding))
+        self._changed.notify_all()
+
+    def _fail(self, entry: Submission, error: Exception) -> None:
+        # A device that is broken for good raises here, which ends the thread and so the replica.
+        self._streams.wait(self._streams.mark())
+        if not isinstance(error, InvalidRequest):
+            logger.error("Job %s failed.", entry.job.key, exc_info=error)
+        if isinstance(error, (OutOfMemory, torch.OutOfMemoryError)):
+            self._observer.ran_out_of_memory()
+            height, width = entry.size
+            reason = f"a picture of {width}x{height} pixels does not fit into the model's memory"
+            error = Unavailable(reason, _RESTART_S)
+        entry.end(error)
+        with self._changed:
+            self._leave(entry)
+
+    def _die(self) -> None:
+        self._stop("the model stopped working and is being restarted")
+
+    def _stop(self, reason: str) -> None:
+        with self._changed:
+            self._stopped = True
+            left = [*self._decoding, *self._turns]
+            self._changed.notify_all()
+        for entry in left:
+            entry.end(ReplicaLost(reason, _RESTART_S))
+
+    def _over(self) -> bool:
+        """Whether the threads are to end."""
+        return self._stopped or (self._closing and not self._decoding and not any(self._turns))
+
+    def _prepare_next(self) -> bool:
+        with self._changed:
+            while (entry := self._turns.next_to_prepare()) is None:
+                if self._over():
+                    return False
+                self._changed.wait()
+        try:
+            state = self._model.prepare(entry.job, entry.photo)
+            self._streams.hand_to_stepping(state)
+        except Exception as error:
+            self._fail(entry, error)
+            return True
+        with self._changed:
+            if not entry.ended:
+                entry.state = state
+                self._turns.prepared(entry)
+                self._moved()
+        return True
+
+    def _step_next(self) -> bool:
+        with self._changed:
+            while not (batch := self._next_batch()):
+                if self._over():
+                    return False
+                self._changed.wait()
+        begun = self._clock()
+        try:
+            predictions = self._model.predict([entry.state for entry in batch])
+        except OutOfMemory as error:
+            self._did_not_fit(batch, error)
+            self._end_forward(batch)
+        except Exception as error:
+            for entry in batch:
+                self._fail(entry, error)
+            self._end_forward(batch)
+        else:
+            predicted = self._streams.mark()
+            for entry, prediction in zip(batch, predictions, strict=True):
+                if not entry.ended:
+                    self._advance(entry, prediction)
+            # The samplers' kernels still run while the next step's are being queued.
+            self._streams.wait(predicted)
+            self._end_forward(batch, self._clock() - begun)
+        return True
+
+    def _next_batch(self) -> tuple[Submission, ...]:
+        if self._stopped:
+            return ()
+        if len(self._decoding) < MOST_DECODING:
+            joined = self._turns.join()
+            for entry in joined:
+                entry.started = time.monotonic()
+                self._observer.admitted(entry.started - entry.submitted)
+            if joined:
+                self._moved()
+        return self._turns.begin_forward()
+
+    def _did_not_fit(self, batch: tuple[Submission, ...], error: OutOfMemory) -> None:
+        if len(batch) == 1:
+            self._fail(batch[0], error)
+            return
+        self._observer.ran_out_of_memory()
+        with self._changed:
+            rows = self._turns.shrink()
+        height, width = batch[0].size
+        logger.warning(
+            "%d rows of %dx%d pixels do not fit into memory; from now on a forward has at most %d.",
+            sum(entry.rows for entry in batch),
+            width,
+            height,
+            rows,
+        )
+
+    def _advance(self, entry: Submission, prediction: torch.Tensor) -> None:
+        try:
+            self._model.advance(entry.state, prediction)
+        except Exception as error:
+            self._fail(entry, error)
+        else:
+            entry.tell(Progress(entry.state.step, entry.state.steps))
+
+    def _end_forward(self, batch: tuple[Submission, ...], taken_s: float | None = None) -> None:
+        """Let those that are over leave and those that are done be decoded.
+
+        Args:
+            batch: Whom it was for.
+            taken_s: Seconds it took; None if it was not computed.
+        """
+        rows = sum(entry.rows for entry in batch)
+        height, width = batch[0].size
+        with self._changed:
+            cost_s = None
+            if taken_s is not None:
+                self._observer.ticked(rows, taken_s)
+                cost_s = self._pace.measured(height, width, rows, taken_s)
+            for entry in self._turns.end_forward(cost_s):
+                if entry.cancelled:
+                    self._observer.cancelled(time.monotonic() - entry.cancelled)
+            stepped = self._streams.mark()
+            for entry in batch:
+                if not entry.ended and entry.state.step == entry.state.steps:
+                    self._turns.leave(entry)
+                    entry.stepped = stepped
+                    self._decoding.append(entry)
+            self._moved()
+
+    def _decode_next(self) -> bool:
+        with self._changed:
+            while not self._decoding:
+                if self._over():
+                    return False
+                self._changed.wait()
+            entry = self._decoding[0]
+        self._streams.follow(entry.stepped)
+        try:
+            pixels = self._model.decode(entry.state)
+        except Exception as error:
+            self._fail(entry, error)
+            return True
+        made = GeneratedImage(
+            pixels,
+            queued_s=entry.started - entry.submitted,
+            engine_s=time.monotonic() - entry.submitted,
+            weights=self._model.origin,
+            warnings=entry.state.warnings,
+        )
+        entry.end(made)
+        with self._changed:
+            self._leave(entry)
+        return True

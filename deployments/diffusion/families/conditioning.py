@@ -1,0 +1,269 @@
+"""What the networks are told: prompts and photos, encoded once and kept for the next images.
+
+The arithmetic and its order are those of diffusers' pipelines for image to image and inpainting,
+so that their seeds give the same images here. Knows no samplers, steps or threads; one thread may
+use an encoder at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+
+from deployments.diffusion.compute.autoencoder import Autoencoder, Encoding
+from deployments.diffusion.compute.transfer import to_device
+from deployments.diffusion.engine.denoising import Conditioning
+from deployments.diffusion.families.control_maps import of_kept
+from deployments.diffusion.weights.components import Components
+from deployments.jobs import ImageJob, Mask, Pixels, PreparedPhoto
+
+Value = TypeVar("Value")
+
+_CACHED_PROMPTS = 64
+_CACHED_PHOTOS = 8
+
+_AESTHETIC_SCORES = (2.5, 6.0)
+"""What SDXL's pipelines tell a UNet that asks, of the negative prompt and of the prompt."""
+
+
+class PromptEncoder:
+    """Encodes the texts of jobs.
+
+    Args:
+        components: The loaded modules.
+    """
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+        self._texts: Cache[_EncodedText] = Cache(_CACHED_PROMPTS)
+
+    def encode(self, job: ImageJob, height: int, width: int) -> Conditioning:
+        """Encode prompt and, with guidance, negative prompt.
+
+        Args:
+            job: The texts, and whether it is guided.
+            height: Of the picture, in pixels.
+            width: Of the picture, in pixels.
+        """
+        texts = {"prompt": job.prompt}
+        if job.guidance_scale > 1:
+            texts = {"negative_prompt": job.negative_prompt, **texts}
+        encoded = {
+            field: self._texts.get(text, lambda text=text: self._encode(text))  # type: ignore[misc]
+            for field, text in texts.items()
+        }
+        warnings = [
+            f"{field} was cut after {one.kept} tokens: the model reads no more"
+            for field, one in encoded.items()
+            if one.cut
+        ]
+        embeddings = [one.embedding for one in encoded.values()]
+        pooled = [one.pooled for one in encoded.values()]
+        parts = self._components
+        if parts.zeros_for_empty_prompt and texts.get("negative_prompt") == "":
+            embeddings[0] = torch.zeros_like(embeddings[0])
+            pooled[0] = torch.zeros_like(pooled[0])
+        added = {}
+        if parts.sdxl:
+            # Where the crop began, which is nowhere, stands between two sizes or size and score.
+            size = (height, width)
+            ends = [(score,) for score in _AESTHETIC_SCORES] if parts.aesthetics else [size, size]
+            ids = [(*size, 0, 0, *end) for end in ends[-len(texts) :]]
+            time_ids = to_device(torch.tensor(ids, dtype=embeddings[0].dtype), parts.device)
+            added = {"text_embeds": torch.cat(pooled), "time_ids": time_ids}
+        return Conditioning(torch.cat(embeddings), added, tuple(warnings))
+
+    def _encode(self, text: str) -> _EncodedText:
+        parts = self._components
+        hidden, kept, cut = [], [], False
+        pooled = torch.empty(0)
+        for tokenizer, encoder in zip(parts.tokenizers, parts.text_encoders, strict=True):
+            room = tokenizer.model_max_length
+            tokens = tokenizer(
+                text, padding="max_length", max_length=room, truncation=True, return_tensors="pt"
+            )
+            whole = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+            kept.append(room - tokenizer.num_special_tokens_to_add())
+            cut = cut or len(whole) > kept[-1]
+            read = encoder(
+                to_device(tokens.input_ids, parts.device), output_hidden_states=parts.sdxl
+            )
+            # SDXL reads the layer before the last, and the second encoder's summary.
+            hidden.append(read.hidden_states[-2] if parts.sdxl else read[0])
+            pooled = read[0]
+        return _EncodedText(torch.cat(hidden, dim=-1), pooled, min(kept), cut)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _EncodedText:
+    """What a text became.
+
+    Attributes:
+        embedding: [1, tokens, width].
+        pooled: Of SDXL [1, width of the second encoder's projection].
+        kept: Tokens of the text that the encoders can read.
+        cut: The text has more of them.
+    """
+
+    embedding: torch.Tensor
+    pooled: torch.Tensor
+    kept: int
+    cut: bool
+
+
+class EncodedPhoto:
+    """A photo's encodings, before anything random; each is made when it is first asked for.
+
+    Args:
+        components: The loaded modules.
+        autoencoder: What runs their autoencoder.
+        control_map: uint8 [height, width, 3] to the same: what the ControlNet is shown.
+        pixels: uint8 [height, width, 3].
+        mask: uint8 [height, width]; from 128 the model paints.
+    """
+
+    def __init__(
+        self,
+        components: Components,
+        autoencoder: Autoencoder,
+        control_map: Callable[[Pixels], Pixels],
+        pixels: Pixels,
+        mask: Mask | None,
+    ) -> None:
+        self._components = components
+        self._autoencoder = autoencoder
+        self._control_map = control_map
+        self._pixels = pixels
+        self._mask = mask
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int, int]:
+        """[1, channels, height / f, width / f], where f is what the autoencoder shrinks by."""
+        parts, (height, width) = self._components, self._pixels.shape[:2]
+        return (1, parts.latent_channels, height // parts.shrinks, width // parts.shrinks)
+
+    @cached_property
+    def mask(self) -> torch.Tensor:
+        """[1, 1, height / f, width / f]: 1 where the model paints, 0 where the photo is kept."""
+        parts = self._components
+        painted = self._painted()[:: parts.shrinks, :: parts.shrinks]
+        mask = torch.from_numpy(np.ascontiguousarray(painted, dtype=np.float32))
+        return to_device(mask[None, None].to(parts.dtype), parts.device)
+
+    @cached_property
+    def control(self) -> torch.Tensor:
+        """The control map as the ControlNet embeds it, [1, channels, height / f, width / f]."""
+        parts = self._components
+        shown = self._control_map(self._pixels)
+        if self._mask is not None:
+            shown = of_kept(shown, self._mask)
+        shown_tensor = to_device(_tensor(shown).contiguous().to(parts.dtype), parts.device)
+        embedded: torch.Tensor = parts.controlnet.controlnet_cond_embedding(shown_tensor)
+        return embedded
+
+    def draw(self, generator: torch.Generator) -> torch.Tensor:
+        """Draw latents of the photo from what the autoencoder finds likely, scaled for the UNet."""
+        return self._draw(self._picture, generator)
+
+    def draw_masked(self, generator: torch.Generator) -> torch.Tensor:
+        """Draw latents, as above, of the photo with grey where the model paints."""
+        return self._draw(self._masked_picture, generator)
+
+    def skip_draw(self, generator: torch.Generator) -> None:
+        """Take from the generator what a draw takes, where the latents themselves are not used."""
+        if not isinstance(self._picture, torch.Tensor):
+            torch.randn(self.latent_shape, generator=generator, dtype=self._components.vae.dtype)
+
+    @cached_property
+    def _picture(self) -> Encoding:
+        return self._encode(2.0 * _tensor(self._pixels) - 1.0)
+
+    @cached_property
+    def _masked_picture(self) -> Encoding:
+        kept = torch.from_numpy(~self._painted())
+        return self._encode((2.0 * _tensor(self._pixels) - 1.0) * kept)
+
+    def _painted(self) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+        if self._mask is None:
+            return np.ones(self._pixels.shape[:2], dtype=np.bool_)
+        return np.asarray(self._mask >= 128)
+
+    def _encode(self, picture: torch.Tensor) -> Encoding:
+        dtype = self._components.vae.dtype
+        return self._autoencoder.encode(to_device(picture.to(dtype), self._components.device))
+
+    def _draw(self, encoding: Encoding, generator: torch.Generator) -> torch.Tensor:
+        latents = encoding if isinstance(encoding, torch.Tensor) else encoding.sample(generator)
+        scaled: torch.Tensor = self._components.vae.config.scaling_factor * latents.to(
+            self._components.dtype
+        )
+        return scaled
+
+
+class PhotoEncoder:
+    """Encodes photos, and knows again those it saw last.
+
+    Args:
+        components: The loaded modules.
+        autoencoder: What runs their autoencoder.
+        control_map: uint8 [height, width, 3] to the same: what the ControlNet is shown. Used only
+            when the components have a ControlNet.
+    """
+
+    def __init__(
+        self,
+        components: Components,
+        autoencoder: Autoencoder,
+        control_map: Callable[[Pixels], Pixels],
+    ) -> None:
+        self._components = components
+        self._autoencoder = autoencoder
+        self._control_map = control_map
+        self._photos: Cache[EncodedPhoto] = Cache(_CACHED_PHOTOS)
+
+    def encode(self, photo: PreparedPhoto) -> EncodedPhoto:
+        """Find or start the encodings of a photo; the same for equal pixels and mask."""
+        digest = hashlib.blake2b(photo.pixels.tobytes())
+        if photo.mask is not None:
+            digest.update(photo.mask.tobytes())
+        key = (photo.pixels.shape, digest.digest())
+        return self._photos.get(
+            key,
+            lambda: EncodedPhoto(
+                self._components, self._autoencoder, self._control_map, photo.pixels, photo.mask
+            ),
+        )
+
+
+class Cache(Generic[Value]):
+    """The most recently used values, so that the images of one request encode once.
+
+    Args:
+        size: How many are kept, at least 1.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """Find a value, or make and keep it."""
+        if key not in self._values:
+            self._values[key] = make()
+            if len(self._values) > self._size:
+                self._values.popitem(last=False)
+        self._values.move_to_end(key)
+        return self._values[key]
+
+
+def _tensor(pixels: Pixels) -> torch.Tensor:
+    """As float32 [1, 3, height, width], 0 to 1, with the strides of channels last."""
+    # Strides choose the kernels and so the rounding; the stock image processors leave these.
+    return torch.from_numpy(pixels[None].astype(np.float32) / 255.0).permute(0, 3, 1, 2)

@@ -1,0 +1,292 @@
+"""Stable Diffusion on a photo, split at its denoising steps.
+
+Image to image, with or without a mask, and inpainting with its own UNets, each with or without a
+ControlNet. The arithmetic and the order of random draws are those of diffusers' pipelines for
+StableDiffusion and StableDiffusionXL, so a seed gives the image that the stock pipeline gives.
+Knows no queues, Ray or HTTP.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import chain
+
+import numpy as np
+import torch
+
+from deployments.diffusion.compute.autoencoder import Autoencoder, TorchAutoencoder
+from deployments.diffusion.compute.networks import Networks, Rows
+from deployments.diffusion.compute.sampling import (
+    Sampler,
+    StepTable,
+    StockSampler,
+    TableSampler,
+    on_device,
+    tabulate,
+)
+from deployments.diffusion.compute.transfer import to_device
+from deployments.diffusion.engine.denoising import Control, Denoising, Kept
+from deployments.diffusion.families.conditioning import Cache, PhotoEncoder, PromptEncoder
+from deployments.diffusion.families.schedulers import create_scheduler, most_steps
+from deployments.diffusion.weights.components import Components
+from deployments.errors import InternalError, InvalidRequest
+from deployments.jobs import ImageJob, Pixels, PreparedPhoto
+from deployments.settings import SchedulerName
+
+_CACHED_TABLES = 64
+
+
+class NotFinite(InternalError):
+    """The model computed NaN or infinity for a job."""
+
+
+class StableDiffusion:
+    """Stable Diffusion 1.x, 2.x and XL.
+
+    Args:
+        components: The loaded modules.
+        networks: What runs their UNet and ControlNet.
+        scheduler: The sampler of every job.
+        control_map: uint8 [height, width, 3] to the same: what the ControlNet is shown. Used only
+            when the components have a ControlNet.
+        tables: Sample by coefficient tables, which never wait for the device but round otherwise
+            than the stock pipeline, in place of the stock scheduler; None does so on CUDA only.
+        autoencoder: What runs the components' autoencoder; None for torch.
+    """
+
+    def __init__(
+        self,
+        components: Components,
+        networks: Networks,
+        scheduler: SchedulerName,
+        control_map: Callable[[Pixels], Pixels],
+        tables: bool | None = None,
+        autoencoder: Autoencoder | None = None,
+    ) -> None:
+        self._components = components
+        self._networks = networks
+        self._scheduler_name = scheduler
+        self._scheduler = create_scheduler(scheduler, components.scheduler_config)
+        self._prompts = PromptEncoder(components)
+        self._autoencoder = autoencoder or TorchAutoencoder(components.vae)
+        self._photos = PhotoEncoder(components, self._autoencoder, control_map)
+        self._by_table = components.device.type == "cuda" if tables is None else tables
+        self._tables: Cache[StepTable] = Cache(_CACHED_TABLES)
+
+    @property
+    def origin(self) -> str:
+        """Where the weights came from, with their revision."""
+        return self._components.origin
+
+    def check(self, job: ImageJob, photo: PreparedPhoto) -> None:
+        """Refuse what the model cannot run; cheap, and from any thread.
+
+        Raises:
+            InvalidRequest: Naming the field, its value and what is allowed.
+        """
+        limit = most_steps(self._scheduler)
+        if not 1 <= job.steps <= limit:
+            raise InvalidRequest(
+                f"steps: scheduler {self._scheduler_name} takes 1 to {limit}, not {job.steps}"
+            )
+        if job.denoising_steps < 1:
+            raise InvalidRequest(
+                f"strength: {job.strength:g} of {job.steps} steps leaves none to take; "
+                f"it must be at least {math.ceil(1000 / job.steps) / 1000:g}"
+            )
+        for name, side in zip(("height", "width"), photo.pixels.shape[:2], strict=False):
+            if side < self._components.shrinks or side % self._components.shrinks:
+                raise InvalidRequest(
+                    f"{name}: this model takes multiples of {self._components.shrinks} pixels, "
+                    f"not {side}"
+                )
+
+    @torch.inference_mode()
+    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:
+        """Encode prompt and photo and noise the photo's latents to the first step's level.
+
+        Random numbers come from a generator on the CPU, whatever the device, in the order of the
+        stock pipelines: the sample of the autoencoder's distribution (if it has one, and if it is
+        used), the noise, with a mask the sample for the masked photo, and then the steps' noise.
+
+        Args:
+            job: The settings, which passed `check`.
+            photo: The picture, and what of it to paint; a UNet for inpainting paints all of it
+                when there is no mask.
+        """
+        parts = self._components
+        height, width = photo.pixels.shape[:2]
+        conditioning = self._prompts.encode(job, height, width)
+        encoded = self._photos.encode(photo)
+        generator = torch.Generator().manual_seed(job.seed)
+
+        # With a mask, full strength starts from noise alone; without, the stock pipeline adds
+        # the noise to the picture.
+        masked = parts.inpainting or photo.mask is not None
+        from_noise = masked and job.strength == 1.0
+        clean = None
+        if not (parts.inpainting and from_noise):
+            clean = encoded.draw(generator)
+            # The stock pipelines with masks lay latents out anew; strides choose kernels.
+            clean = clean.contiguous() if masked else clean
+        noise = to_device(
+            torch.randn(encoded.latent_shape, generator=generator, dtype=parts.dtype), parts.device
+        )
+        inpainting = None
+        if parts.inpainting:
+            inpainting = torch.cat([encoded.mask, encoded.draw_masked(generator)], dim=1)
+        elif masked:
+            encoded.skip_draw(generator)
+
+        sampler = self._start_sampler(job, generator, encoded.latent_shape)
+        if clean is None or from_noise:
+            latents = sampler.pure(noise)
+        else:
+            latents = sampler.noised(clean, noise, 0)
+        kept = None
+        if masked and not parts.inpainting and clean is not None:
+            kept = Kept(encoded.mask, clean, noise)
+
+        steps = len(sampler.timesteps)
+        controlled = tuple(
+            step / steps >= job.control_start and (step + 1) / steps <= job.control_end
+            for step in range(steps)
+        )
+        control = None
+        if parts.controlnet is not None and job.control_scale > 0 and any(controlled):
+            control = Control(encoded.control, job.control_scale, controlled)
+        return Denoising(
+            sampler=sampler,
+            timesteps=to_device(torch.tensor(sampler.timesteps, dtype=torch.float32), parts.device),
+            latents=latents,
+            conditioning=conditioning,
+            guidance_scale=job.guidance_scale,
+            inpainting=inpainting,
+            kept=kept,
+            control=control,
+        )
+
+    @torch.inference_mode()
+    def predict(self, batch: Sequence[Denoising]) -> list[torch.Tensor]:
+        """Run the networks once for the next step of every job.
+
+        Args:
+            batch: Jobs with latents of one size, each at any step with any settings.
+
+        Returns:
+            For each job the guided prediction, [1, channels, height / f, width / f].
+
+        Raises:
+            OutOfMemory: It did not fit; nothing was changed, and fewer jobs may fit.
+        """
+        rows = [one.rows for one in batch]
+        # Repeated, not expanded: concatenation then keeps the strides, and these choose kernels.
+        inputs = [
+            [one.sampler.scaled(one.latents, one.step).to(self._components.dtype)] * one.rows
+            for one in batch
+        ]
+        sample = latents = torch.cat(list(chain.from_iterable(inputs)))
+        inpainting = [
+            row
+            for one in batch
+            if one.inpainting is not None
+            for row in [one.inpainting] * one.rows
+        ]
+        if inpainting:
+            sample = torch.cat([latents, torch.cat(inpainting)], dim=1)
+        conditionings = [one.conditioning for one in batch]
+
+        maps: list[torch.Tensor] = []
+        control_rows: list[int] = []
+        scales: list[float] = []
+        seen: list[torch.Tensor] = []
+        first = 0
+        for one, its_input in zip(batch, inputs, strict=True):
+            if one.control is not None and one.control.steps[one.step]:
+                maps += [one.control.embedded] * one.rows
+                control_rows += range(first, first + one.rows)
+                scales += [one.control.scale] * one.rows
+                seen += its_input
+            first += one.rows
+        predicted = self._networks.predict(
+            Rows(
+                sample=sample,
+                timesteps=torch.cat([one.timesteps[one.step].expand(one.rows) for one in batch]),
+                embeddings=torch.cat([one.embeddings for one in conditionings]),
+                added={
+                    name: torch.cat([one.added[name] for one in conditionings])
+                    for name in conditionings[0].added
+                },
+                control=torch.cat(maps) if maps else None,
+                control_rows=tuple(control_rows),
+                control_scales=tuple(scales),
+                control_sample=torch.cat(seen) if seen else None,
+            )
+        )
+        guided = []
+        for one, prediction in zip(batch, torch.split(predicted, rows), strict=True):
+            if one.rows == 2:
+                without, with_prompt = prediction.chunk(2)
+                prediction = without + one.guidance_scale * (with_prompt - without)
+            guided.append(prediction)
+        return guided
+
+    @torch.inference_mode()
+    def advance(self, denoising: Denoising, prediction: torch.Tensor) -> None:
+        """Let the job's sampler take the step, and put back what is kept of the photo.
+
+        Args:
+            denoising: The job's state; it is changed.
+            prediction: The guided prediction, [1, channels, height / f, width / f].
+        """
+        sampler, kept = denoising.sampler, denoising.kept
+        latents = sampler.take(denoising.latents, prediction, denoising.step)
+        denoising.step += 1
+        if kept is not None:
+            photo = kept.clean
+            if denoising.step < denoising.steps:
+                photo = sampler.noised(kept.clean, kept.noise, denoising.step)
+            latents = (1 - kept.mask) * photo + kept.mask * latents
+        denoising.latents = latents
+
+    @torch.inference_mode()
+    def decode(self, denoising: Denoising) -> Pixels:
+        """Decode the latents to uint8 [height, width, 3].
+
+        Raises:
+            NotFinite: The latents or the picture hold NaN or infinity.
+        """
+        vae = self._components.vae
+        # Some decoders squash infinity into range, so the latents are looked at as well.
+        if not denoising.latents.isfinite().all():
+            raise NotFinite("the model computed no image for this job: its latents are not finite")
+        latents = denoising.latents.to(vae.dtype) / vae.config.scaling_factor
+        decoded = self._autoencoder.decode(latents)
+        if not decoded.isfinite().all():
+            raise NotFinite("the model computed no image for this job: its decoder overflowed")
+        picture = (decoded[0] * 0.5 + 0.5).clamp(0, 1).cpu().permute(1, 2, 0).float().numpy()
+        return np.asarray((picture * 255).round(), dtype=np.uint8)
+
+    def _start_sampler(
+        self, job: ImageJob, generator: torch.Generator, shape: tuple[int, ...]
+    ) -> Sampler:
+        parts = self._components
+        skipped = job.steps - job.denoising_steps
+        if not self._by_table:
+            return StockSampler(self._scheduler, job.steps, skipped, generator)
+
+        def make() -> StepTable:
+            # Half precision would lose what the weighted sums cancel.
+            precision = torch.promote_types(parts.dtype, torch.float32)
+            return on_device(tabulate(self._scheduler, job.steps, skipped), parts.device, precision)
+
+        table = self._tables.get((job.steps, skipped), make)
+        draws = None
+        if table.draws:
+            # All at once: drawn step by step they would hold up the steps of other jobs.
+            noises = [
+                torch.randn(shape, generator=generator, dtype=parts.dtype) for _ in table.timesteps
+            ]
+            draws = to_device(torch.cat(noises), parts.device)
+        return TableSampler(table, draws)

@@ -1,0 +1,132 @@
+"""Low-rank adapters (LoRA, arXiv 2106.09685) fused into a model's networks as they are loaded.
+
+The stock pipelines' loaders read them, so every layout that diffusers converts is taken; what
+they would skip with a warning is an error here. Knows nothing of jobs.
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+from collections.abc import Sequence
+from textwrap import shorten
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from deployments.diffusion.weights.modules import is_memory_shortage, tensor_names
+from deployments.diffusion.weights.sources import Source, WeightsError, find_source
+from deployments.settings import LoraSettings
+
+_NAME = "lora"
+
+
+def find_lora(lora: LoraSettings) -> Source:
+    """Find the folder of an adapter, downloading its file when it is named by a Hub id.
+
+    Args:
+        lora: The adapter.
+
+    Raises:
+        WeightsError: With one sentence: there is no such folder, or it cannot be had.
+    """
+    return find_source(
+        lora.weights, lora.revision, None, [glob.escape(lora.file)], [], prefer_fp16=False
+    )
+
+
+def fuse_loras(
+    loras: Sequence[LoraSettings], text_encoders: Sequence[torch.nn.Module], unet: torch.nn.Module
+) -> list[str]:
+    """Add adapters to the weights of the networks they were trained for.
+
+    Args:
+        loras: What to add, in order.
+        text_encoders: One for family sd, two for family sdxl; they are changed.
+        unet: It is changed.
+
+    Returns:
+        For each where it came from and its scale, for recipes.
+
+    Raises:
+        WeightsError: A file is missing, damaged or no adapter, or one of its tensors belongs to no
+            layer of these networks.
+    """
+    # The family's stock pipeline, with only what adapters change.
+    stock: Any = diffusers
+    shared: dict[str, Any] = {"text_encoder": text_encoders[0], "unet": unet}
+    shared |= {"vae": None, "tokenizer": None, "scheduler": None}
+    if len(text_encoders) == 2:
+        pipeline = stock.StableDiffusionXLPipeline(
+            **shared, text_encoder_2=text_encoders[1], tokenizer_2=None, add_watermarker=False
+        )
+    else:
+        pipeline = stock.StableDiffusionPipeline(
+            **shared, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+        )
+    # They warn of every layer that an adapter leaves alone; what is wrong is an error here.
+    verbosities = [
+        (log, log.get_verbosity()) for log in (diffusers.utils.logging, transformers.logging)
+    ]
+    for log, _ in verbosities:
+        log.set_verbosity(logging.CRITICAL)
+    try:
+        return [_fuse(pipeline, lora, [unet, *text_encoders]) for lora in loras]
+    finally:
+        for log, verbosity in verbosities:
+            log.set_verbosity(verbosity)
+
+
+def _fuse(pipeline: Any, lora: LoraSettings, networks: Sequence[torch.nn.Module]) -> str:  # noqa: ANN401 - diffusers is untyped
+    source = find_lora(lora)
+    names = _tensor_names(source, lora.file)
+    given = sum(name.endswith(".weight") and "magnitude" not in name for name in names)
+    try:
+        pipeline.load_lora_weights(
+            source.folder, weight_name=lora.file, local_files_only=True, adapter_name=_NAME
+        )
+        taken = sum(
+            name.endswith((f".lora_A.{_NAME}.weight", f".lora_B.{_NAME}.weight"))
+            for network in networks
+            for name, _ in network.named_parameters()
+        )
+        # The loader passes over what it finds no layer for.
+        if taken != given:
+            raise WeightsError(
+                f"The LoRA {source.name} does not fit these weights: they have layers for {taken} "
+                f"of the {given} tensors in {lora.file}."
+            )
+        pipeline.fuse_lora(lora_scale=lora.scale, safe_fusing=True)
+        pipeline.unload_lora_weights()
+    except WeightsError:
+        raise
+    except Exception as error:
+        reason = shorten(str(error), 300, placeholder=" ...").rstrip(".") or type(error).__name__
+        if is_memory_shortage(error):
+            problem = f"There is not enough memory to fuse the LoRA {source.name}."
+            raise WeightsError(problem) from error
+        # The report that this message points to goes to a log.
+        if "ignore_mismatched_sizes" in reason:
+            reason = "layers of a text encoder have another size"
+        raise WeightsError(
+            f"The LoRA {source.name} does not fit these weights: {reason}."
+        ) from error
+    return f"{source.origin}/{lora.file} x {lora.scale:g}"
+
+
+def _tensor_names(source: Source, file: str) -> list[str]:
+    if not (source.folder / file).is_file():
+        raise WeightsError(f"The LoRA {source.name} has no {file}.")
+    names = tensor_names(source, source.folder / file)
+    others = [name for name in names if "lora" not in name and "dora_scale" not in name]
+    if others or not names:
+        found = f"holds {min(others)}" if others else "is empty"
+        raise WeightsError(f"The file {file} of the LoRA {source.name} is no LoRA: it {found}.")
+    # The loader drops these with a warning and goes on with the rest, which is another adapter.
+    if any("dora_scale" in name for name in names):
+        raise WeightsError(
+            f"The file {file} of the LoRA {source.name} is a DoRA, which cannot be fused."
+        )
+    return names

@@ -1,0 +1,328 @@
+"""One admitted request: its images made side by side and delivered one by one.
+
+Knows no HTTP and no Ray. The work goes on in its own task from the start, so that a run nobody
+reads still ends, at its deadline at the latest, and gives back its places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from deployments.errors import AllWithheld, ReplicaLost, ServiceError
+from deployments.ingress.core.deadline import Deadline
+from deployments.ingress.core.events import (
+    Event,
+    ImageProgress,
+    ImageStored,
+    ImageWithheld,
+    Made,
+    Timings,
+)
+from deployments.ingress.core.job_source import Open, Origin
+from deployments.ingress.core.places_client import RequestPlaces
+from deployments.ingress.core.ports import Backends
+from deployments.jobs import FinishedImage, GeneratedImage, ImageJob, PreparedPhoto, Recipe
+from deployments.settings import ModelSettings
+
+logger = logging.getLogger(__name__)
+
+SEEDS = 2**32
+"""Seeds are 0 to SEEDS - 1; the images of a request take consecutive ones."""
+
+FORGET_S = 10.0
+"""Seconds that the removal of a failed request's images may hold its answer back."""
+
+
+class Run:
+    """The images of one request.
+
+    An image that shows its product in another shape is made once more, with the seed that lies as
+    many further as the request has images, which is no other image's; that one is kept as it is.
+
+    Args:
+        model: The model's settings.
+        jobs: One per image.
+        origin: Gets ready what they are made from.
+        places: Taken for all of them; given back one by one.
+        backends: The other deployments.
+        shape_floor: The least `Fidelity.shape` with which an image is not made once more.
+        deadline: When the run is given up.
+        progress: Whether anybody wants progress events.
+        version: Version of this package, for the recipes.
+
+    Attributes:
+        made: The images that are done so far, in the order of their ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: ModelSettings,
+        jobs: Sequence[ImageJob],
+        origin: Open,
+        places: RequestPlaces,
+        backends: Backends,
+        shape_floor: float,
+        deadline: Deadline,
+        progress: bool,
+        version: str,
+    ) -> None:
+        self._model = model
+        self._jobs = jobs
+        self._open = origin
+        self._places = places
+        self._begun = time.monotonic()
+        self._backends = backends
+        self._shape_floor = shape_floor
+        self._deadline = deadline
+        self._progress = progress
+        self._version = version
+        self._referred: list[str] = []
+        self._stored: set[str] = set()
+        self._withheld: list[str] = []
+        self.made: list[Made] = []
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._opened = asyncio.get_running_loop().create_future()
+        self._work = asyncio.create_task(self._all())
+        self._work.add_done_callback(self._ended)
+
+    async def opened(self) -> None:
+        """Wait until all is known that must be before a model may start.
+
+        Leaving early cancels the run.
+
+        Raises:
+            ServiceError: The images cannot be made from what was given.
+        """
+        try:
+            await asyncio.wait([self._work, self._opened], return_when=asyncio.FIRST_COMPLETED)
+            if self._work.done():
+                await self._work
+        except BaseException:
+            self._work.cancel()
+            await asyncio.wait([self._work])
+            raise
+
+    async def events(self) -> AsyncGenerator[Event]:
+        """Events as they happen; ends when every image is stored.
+
+        Leaving early cancels what is still in flight.
+
+        Raises:
+            ServiceError: The first failure of an image; the others were cancelled.
+        """
+        try:
+            while (event := await self._queue.get()) is not None:
+                yield event
+            await self._work
+        finally:
+            self._work.cancel()
+            await asyncio.wait([self._work])
+
+    async def images(self) -> list[Made]:
+        """All images, in order of their index; on failure none of them stays stored.
+
+        Raises:
+            ServiceError: As in `events`.
+        """
+        try:
+            async with aclosing(self.events()) as events:
+                async for _ in events:
+                    pass
+        except BaseException:
+            # The caller gets none of them.
+            await self._forget(self._stored)
+            raise
+        return sorted(self.made, key=lambda image: image.index)
+
+    async def _all(self) -> None:
+        try:
+            async with self._deadline.bounds():
+                origin = await self._open(self._refer)
+                self._opened.set_result(None)
+                await self._fan_out(origin)
+                if len(self._withheld) == len(self._jobs):
+                    raise AllWithheld(
+                        "the safety filter withheld every image of the request; "
+                        "another prompt or photo may give others"
+                    )
+                await self._forget(self._withheld)
+        except BaseException:
+            self._places.close()  # now: the removal may take a while
+            await self._forget([job.key for job in self._jobs if job.key not in self._stored])
+            raise
+
+    async def _refer(self, sources: Sequence[str]) -> None:
+        """Mark that all images of the request need these sources."""
+        keys = [job.key for job in self._jobs]
+        for source in sources:
+            self._referred.append(source)
+            await self._backends.sources.refer(source, keys)
+
+    async def _fan_out(self, origin: Origin) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                prepared = self._backends.studio.prepare(
+                    origin.photo, origin.product, self._model.size
+                )
+                kept = group.create_task(self._keep(origin, prepared))
+                for index, job in enumerate(self._jobs):
+                    group.create_task(self._one(index, job, origin, prepared, kept))
+        except* ServiceError as failures:
+            raise next(_leaves(failures)) from None
+
+    async def _keep(self, origin: Origin, prepared: Awaitable[PreparedPhoto]) -> None:
+        """Store what the images are made from, where that is not done yet."""
+        if origin.unsaved is None:
+            return
+        studio, sources = self._backends.studio, self._backends.sources
+        # The models wait for the prepared photo and nobody for the stored one: in this order, the
+        # studio does not encode while it prepares.
+        await prepared
+        await self._refer([origin.unsaved])
+        if origin.kind == "upload":
+            await sources.save_photo(origin.unsaved, studio.encode_source(origin.photo))
+        if origin.product is not None:
+            await sources.save_product(origin.unsaved, studio.encode_source(origin.product))
+
+    async def _one(
+        self,
+        index: int,
+        job: ImageJob,
+        origin: Origin,
+        prepared: Awaitable[PreparedPhoto],
+        kept: asyncio.Task[None],
+    ) -> None:
+        async with AsyncExitStack() as calls:
+            recipe, finished, warnings, timings = await self._make(
+                index, job, origin, prepared, calls
+            )
+            if finished.fidelity is not None and finished.fidelity.shape < self._shape_floor:
+                logger.info("image %s has the shape %.2f", job.key, finished.fidelity.shape)
+                job = replace(job, seed=(job.seed + len(self._jobs)) % SEEDS)
+                recipe, finished, warnings, again = await self._make(
+                    index, job, origin, prepared, calls
+                )
+                timings += again
+            self._places.release(time.monotonic() - self._begun)
+            if finished.withheld is not None:
+                self._withheld.append(job.key)
+                self._tell(ImageWithheld(index, finished.withheld, timings))
+                return
+            made = time.monotonic()
+            # An image must not outlive a source that could not be stored.
+            await asyncio.wait([kept])
+            await self._backends.results.save(job.key, finished.png, recipe.document())
+            self._stored.add(job.key)
+            timings += Timings(0, 0, time.monotonic() - made)
+            self._tell(
+                ImageStored(
+                    index=index,
+                    key=job.key,
+                    seed=job.seed,
+                    fidelity=finished.fidelity,
+                    warnings=origin.warnings + warnings,
+                    timings=timings,
+                )
+            )
+
+    def _tell(self, made: Made) -> None:
+        self.made.append(made)
+        self._queue.put_nowait(made)
+
+    async def _make(
+        self,
+        index: int,
+        job: ImageJob,
+        origin: Origin,
+        prepared: Awaitable[PreparedPhoto],
+        calls: AsyncExitStack,
+    ) -> tuple[Recipe, FinishedImage, tuple[str, ...], Timings]:
+        asked = time.monotonic()
+        image = await self._generate(index, job, prepared, calls)
+        made = time.monotonic()
+        recipe = self._recipe(job, image, origin)
+        finished = await self._backends.studio.finish(image, recipe, origin.product)
+        timings = Timings(
+            engine_s=image.engine_s,
+            handle_s=made - asked - image.engine_s,
+            finish_s=time.monotonic() - made,
+        )
+        return replace(recipe, fidelity=finished.fidelity), finished, image.warnings, timings
+
+    async def _generate(
+        self,
+        index: int,
+        job: ImageJob,
+        prepared: Awaitable[PreparedPhoto],
+        calls: AsyncExitStack,
+    ) -> GeneratedImage:
+        items = self._backends.models.generate(
+            self._model.id, job, prepared, progress=self._progress
+        )
+        # Closed by the caller, once there is time: closing cancels, and right after its image a
+        # call is about to end by itself.
+        await calls.enter_async_context(aclosing(items))
+        async for item in items:
+            if isinstance(item, GeneratedImage):
+                return item
+            self._queue.put_nowait(ImageProgress(index, item.step, item.steps))
+        raise ReplicaLost(f"model {self._model.id!r} ended without an image")
+
+    def _recipe(self, job: ImageJob, image: GeneratedImage, origin: Origin) -> Recipe:
+        return Recipe(
+            model=self._model.id,
+            weights=image.weights,
+            scheduler=self._model.scheduler,
+            source=origin.kind,
+            source_key=origin.key,
+            photo_key=origin.photo_key,
+            mask_key=origin.mask_key,
+            fidelity=None,
+            version=self._version,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            prompt=job.prompt,
+            negative_prompt=job.negative_prompt,
+            seed=job.seed,
+            steps=job.steps,
+            guidance_scale=job.guidance_scale,
+            strength=job.strength,
+            control_scale=job.control_scale,
+            control_start=job.control_start,
+            control_end=job.control_end,
+        )
+
+    async def _forget(self, keys: Collection[str]) -> None:
+        """Remove images nobody will get, and what was marked as needed by them."""
+        if not self._referred:
+            return  # nothing is stored before that
+
+        async def forget(key: str) -> None:
+            try:
+                async with asyncio.timeout(FORGET_S):
+                    await self._backends.results.delete(key, self._referred)
+            except (ServiceError, TimeoutError) as error:
+                logger.warning("image %s of a failed request could not be removed: %s", key, error)
+
+        await asyncio.gather(*(forget(key) for key in keys))
+
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        # Here and not in the tasks: a task that is cancelled before it starts runs no `finally`.
+        self._places.close()
+        self._queue.put_nowait(None)
+        if not work.cancelled():
+            work.exception()  # retrieved, so that a run nobody reads makes no noise
+
+
+def _leaves(group: BaseExceptionGroup[ServiceError]) -> Iterator[ServiceError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

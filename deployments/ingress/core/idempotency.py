@@ -1,0 +1,197 @@
+"""Answers that are made once: what an Idempotency-Key promises.
+
+Of the requests with one key, the first makes the answer, and the others wait for it and get the
+same, whichever ingress replica they reach. Only answers of success are kept, in the store and for
+as long as results are; when a request fails or its caller leaves, the next one makes the answer.
+An answer stays as it was given, also when its images are deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+
+from anyio import to_thread
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from deployments.errors import IdempotencyConflict, InternalError, InvalidRequest, ServiceError
+from deployments.ingress.core.deadline import Deadline
+from deployments.ingress.core.places_client import Holder, Holding
+from deployments.ingress.core.ports import Answers
+
+logger = logging.getLogger(__name__)
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+PATTERN = "[!-~]{1,200}"
+"""Visible ASCII characters."""
+
+POLL_S = 0.25
+"""Seconds between looks at whether the request that makes the answer has ended."""
+
+NOT_KEPT = (
+    "the answer could not be kept for its Idempotency-Key: the same request would make new images"
+)
+
+
+class KeptAnswer(BaseModel):
+    """An answer as it was given.
+
+    Attributes:
+        fingerprint: Digest of what was asked for.
+        answer: The JSON answer.
+        events: Name and data of what a stream tells before that, but for progress.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    fingerprint: str
+    answer: dict[str, object]
+    events: tuple[tuple[str, dict[str, object]], ...]
+
+
+class Turn:
+    """The right to make the answer of a key, until it is closed or the deadline has passed.
+
+    Args:
+        claim: What is held for it.
+        answers: Where the answer is kept.
+        name: Its name there.
+        fingerprint: Digest of what is asked for.
+        deadline: The request's.
+    """
+
+    def __init__(
+        self, claim: Holding, answers: Answers, name: str, fingerprint: str, deadline: Deadline
+    ) -> None:
+        self._claim = claim
+        self._answers = answers
+        self._name = name
+        self._fingerprint = fingerprint
+        self._deadline = deadline
+        # An answer that nobody begins to read never closes it.
+        loop = asyncio.get_running_loop()
+        self._end = loop.call_later(deadline.rest_s(), claim.close)
+
+    async def keep(
+        self, answer: Mapping[str, object], events: Sequence[tuple[str, Mapping[str, object]]]
+    ) -> bool:
+        """Keep the answer, which comes before it is given.
+
+        Args:
+            answer: As in `KeptAnswer`.
+            events: See there.
+
+        Returns:
+            Whether it is kept. When it is not, the images are there all the same, and the caller is
+            better served with them than with an error.
+        """
+        kept = {"fingerprint": self._fingerprint, "answer": answer, "events": list(events)}
+        try:
+            async with self._deadline.bounds():
+                await self._answers.save(self._name, kept)
+        except ServiceError as error:
+            logger.warning("an answer could not be kept: %s", error)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let the next request with this key go on; repeating it is harmless."""
+        self._end.cancel()
+        self._claim.close()
+
+
+class Idempotency:
+    """Makes sure that of the requests with one key only one makes the answer.
+
+    Args:
+        holder: Claims the keys.
+        answers: Keeps the answers.
+    """
+
+    def __init__(self, holder: Holder, answers: Answers) -> None:
+        self._holder = holder
+        self._answers = answers
+
+    async def turn(
+        self, owner: str, key: str, fingerprint: str, deadline: Deadline
+    ) -> Turn | KeptAnswer:
+        """Wait for the answer, or for the turn to make it.
+
+        Args:
+            owner: Name of the API key, whose idempotency keys are its own.
+            key: As the caller sent it.
+            fingerprint: Digest of what is asked for.
+            deadline: The request's.
+
+        Raises:
+            IdempotencyConflict: The key belongs to a request for something else.
+            DeadlineExceeded: It passed.
+        """
+        name = _digest(owner.encode(), key.encode())[:32]
+        async with deadline.bounds():
+            while (claim := await self._holder.claim(name, fingerprint)) is None:
+                await asyncio.sleep(POLL_S)
+            # Looked for only now: whoever had the claim before has kept its answer by the end.
+            try:
+                document = await self._answers.load(name)
+                if document is None:
+                    return Turn(claim, self._answers, name, fingerprint, deadline)
+            except BaseException:
+                claim.close()
+                raise
+        claim.close()
+        try:
+            kept = KeptAnswer.model_validate(document)
+        except ValidationError:
+            raise InternalError("the kept answer is damaged") from None
+        if kept.fingerprint != fingerprint:
+            raise IdempotencyConflict(f"this {HEADER} belongs to a request with another body")
+        return kept
+
+
+def key_of(values: Sequence[str]) -> str | None:
+    """The idempotency key of a request; None when it sent none.
+
+    Args:
+        values: The header's values, one for each time it was sent.
+
+    Raises:
+        InvalidRequest: It is not one key of the accepted form.
+    """
+    if not values:
+        return None
+    if len(values) > 1 or not re.fullmatch(PATTERN, values[0]):
+        raise InvalidRequest(f"{HEADER} must be one key of 1 to 200 visible ASCII characters")
+    return values[0]
+
+
+async def fingerprint(
+    kind: str, fields: Mapping[str, object], files: Mapping[str, bytes | None]
+) -> str:
+    """A digest of what a request asks for, the same however its body was written.
+
+    Args:
+        kind: Which request.
+        fields: Its fields but for the files, of JSON types, with their defaults.
+        files: The content of each file.
+    """
+    text = json.dumps([kind, fields], sort_keys=True).encode()
+
+    def digest() -> str:
+        parts = [
+            name.encode() + (b"" if data is None else hashlib.sha256(data).digest())
+            for name, data in sorted(files.items())
+        ]
+        return _digest(text, *parts)
+
+    return await to_thread.run_sync(digest)  # 32 MiB take some 20 ms
+
+
+def _digest(*parts: bytes) -> str:
+    """A digest of the parts, in which each has its own beginning and end."""
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

@@ -1,0 +1,198 @@
+"""What this ingress replica holds of what all of them share: places for images, and claims.
+
+The admission deployment decides; this remembers what it granted, repeats it as long as anything is
+held, and gives back by leaving it out. Nobody waits for that: what a lost message should have given
+back, the next one does. Knows no Ray and no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
+
+from deployments.admission_messages import HEARTBEAT_S, Claim, Lease, MadeImage, Report
+from deployments.errors import ServiceError
+from deployments.ingress.core import ports as backends
+
+logger = logging.getLogger(__name__)
+
+REFUSED = 429
+"""Status of a refusal, after which there is nothing to give back."""
+
+
+T = TypeVar("T")
+
+
+class Holding:
+    """Places of one request, or its claim; given back by `close`, at the latest.
+
+    Args:
+        holder: Whose.
+        held: What.
+    """
+
+    def __init__(self, holder: Holder, held: Lease | Claim) -> None:
+        self._holder = holder
+        self._held = held
+
+    def close(self) -> None:
+        """Give back what is left; repeating it is harmless."""
+        self._holder.give_back(self._held.id)
+
+
+class RequestPlaces(Holding):
+    """Places for the images of one request.
+
+    Args:
+        holder: Whose.
+        lease: As it was granted.
+    """
+
+    def __init__(self, holder: Holder, lease: Lease) -> None:
+        super().__init__(holder, lease)
+        self._lease = lease
+        self._left = lease.images
+
+    def release(self, held_s: float | None = None) -> None:
+        """Give one place back.
+
+        Args:
+            held_s: Seconds for which the image held it; None if it was not made.
+        """
+        self._left -= 1
+        if held_s is not None and held_s > 0:
+            self._holder.made(MadeImage(self._lease.model, self._lease.steps, held_s))
+        self._holder.keep(self._lease, self._left)
+
+
+class Holder:
+    """Asks the admission deployment, and tells it what is held.
+
+    Args:
+        admission: The deployment.
+        heartbeat_s: Seconds between two reports while anything is held.
+    """
+
+    def __init__(self, admission: backends.Admission, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._admission = admission
+        self._heartbeat_s = heartbeat_s
+        self._name = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
+        self._leases: dict[str, Lease] = {}
+        self._claims: dict[str, Claim] = {}
+        self._asked: set[str] = set()
+        self._made: list[MadeImage] = []
+        self._changed = asyncio.Event()
+        self._told = True
+        self._reporting: asyncio.Task[None] | None = None
+
+    async def take(self, model: str, key: str, images: int, steps: int) -> RequestPlaces:
+        """Take places for all images of a request, or none.
+
+        Args:
+            model: Catalog id.
+            key: Name of the API key, empty without one.
+            images: How many.
+            steps: Denoising steps of each.
+
+        Raises:
+            Overloaded: There are not enough, or the key would pass its share.
+            RateLimited: The key would pass its rate.
+        """
+        lease = Lease(self._new_id(), next(self._numbers), model, key, images, steps)
+        await self._ask(lease.id, self._admission.take(self._name, lease))
+        self._leases[lease.id] = lease
+        self._tell()
+        return RequestPlaces(self, lease)
+
+    async def claim(self, name: str, fingerprint: str) -> Holding | None:
+        """Claim an idempotency key; None while another request for the same has it.
+
+        Args:
+            name: Digest of the key and of whose it is.
+            fingerprint: Digest of what is asked for.
+
+        Raises:
+            IdempotencyConflict: Another request has it for something else.
+        """
+        claim = Claim(self._new_id(), next(self._numbers), name, fingerprint)
+        if not await self._ask(claim.id, self._admission.claim(self._name, claim)):
+            return None
+        self._claims[claim.id] = claim
+        self._tell()
+        return Holding(self, claim)
+
+    def made(self, image: MadeImage) -> None:
+        """Put a measurement into the next report."""
+        self._made.append(image)
+
+    def keep(self, lease: Lease, images: int) -> None:
+        """Keep only so many of a lease's places."""
+        if lease.id in self._leases:
+            if images > 0:
+                self._leases[lease.id] = replace(lease, images=images)
+            else:
+                del self._leases[lease.id]
+            self._tell()
+
+    def give_back(self, held: str) -> None:
+        """Give back a lease or a claim by its id, if it is still held."""
+        lease, claim = self._leases.pop(held, None), self._claims.pop(held, None)
+        if lease is not None or claim is not None:
+            self._tell()
+
+    async def _ask(self, held: str, answer: Awaitable[T]) -> T:
+        self._asked.add(held)
+        try:
+            return await answer
+        except BaseException as error:
+            # It may have been granted all the same. A report that leaves it out takes it back.
+            if getattr(error, "status", None) != REFUSED:
+                self._tell()
+            raise
+        finally:
+            self._asked.discard(held)
+
+    def _tell(self) -> None:
+        self._told = False
+        if self._reporting is None or self._reporting.done():
+            # A new one, as it belongs to the event loop that first waits for it.
+            self._changed = asyncio.Event()
+            self._reporting = asyncio.create_task(self._report())
+        self._changed.set()
+
+    async def _report(self) -> None:
+        """Report until nothing is held and that is known."""
+        while self._leases or self._claims or not self._told:
+            self._told = True
+            self._changed.clear()
+            made, self._made = tuple(self._made), []
+            report = Report(
+                replica=self._name,
+                sequence=next(self._numbers),
+                leases=tuple(self._leases.values()),
+                claims=tuple(self._claims.values()),
+                asked=frozenset(self._asked),
+                made=made,
+            )
+            try:
+                await self._admission.report(report)
+            except ServiceError as error:
+                logger.warning("the admission could not be told what is held: %s", error)
+                self._told = False
+                await asyncio.sleep(self._heartbeat_s)
+                continue
+            if self._leases or self._claims:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._heartbeat_s):
+                        await self._changed.wait()
+
+    @staticmethod
+    def _new_id() -> str:
+        return secrets.token_hex(8)

@@ -1,0 +1,159 @@
+"""What the use cases need of the other deployments, as plain async calls.
+
+`ingress.remote.remote_backends` implements these over Serve handles; tests implement them in
+memory. An awaitable that one call returns may be handed to another without being awaited: its value
+then travels between the deployments and not through this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from deployments.admission_messages import Claim, Lease, Report
+from deployments.jobs import (
+    FinishedImage,
+    GeneratedImage,
+    ImageJob,
+    Mask,
+    Photo,
+    PreparedPhoto,
+    Product,
+    Progress,
+    Recipe,
+    StoredImage,
+)
+
+
+class Studio(Protocol):
+    """Pixel work."""
+
+    def find_product(self, photo: Photo, mask: Mask | None) -> Awaitable[Product]:
+        """Cut the product out of a photo, or raise ProductNotFound."""
+        ...
+
+    def restore_product(self, png: Awaitable[bytes]) -> Awaitable[Product]:
+        """Read a product that was stored."""
+        ...
+
+    def prepare(
+        self, photo: Photo, product: Awaitable[Product] | None, size: int
+    ) -> Awaitable[PreparedPhoto]:
+        """Fit a photo to a working size of about size x size pixels."""
+        ...
+
+    def finish(
+        self, image: GeneratedImage, recipe: Recipe, product: Awaitable[Product] | None
+    ) -> Awaitable[FinishedImage]:
+        """Put the product over a result and encode it as PNG with the recipe's public part."""
+        ...
+
+    def encode_source(self, source: Photo | Awaitable[Product]) -> Awaitable[bytes]:
+        """Encode a photo or a product as PNG without metadata."""
+        ...
+
+
+class Models(Protocol):
+    """The model deployments."""
+
+    def generate(
+        self, model: str, job: ImageJob, photo: Awaitable[PreparedPhoto], *, progress: bool
+    ) -> AsyncGenerator[Progress | GeneratedImage]:
+        """Run a job on a model; its last item is the image. Closing the generator cancels it."""
+        ...
+
+
+class Results(Protocol):
+    """Stored results."""
+
+    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
+        """Store an image and its recipe under one key."""
+        ...
+
+    async def load_image(self, key: str) -> StoredImage:
+        """Read an image, or raise ImageNotFound."""
+        ...
+
+    async def load_recipe(self, key: str) -> Mapping[str, object]:
+        """Read a recipe, or raise ImageNotFound."""
+        ...
+
+    async def delete(self, key: str, sources: Sequence[str]) -> None:
+        """Remove an image and its recipe, and those sources that no other result needs."""
+        ...
+
+
+class Sources(Protocol):
+    """The stored photos that results are made from, and the products cut out of them."""
+
+    async def refer(self, source: str, results: Sequence[str]) -> None:
+        """Mark that results, some still to come, need a source.
+
+        Comes before the source is stored, and before the result that it was found through is read.
+        """
+        ...
+
+    async def save_photo(self, key: str, png: Awaitable[bytes]) -> None:
+        """Store a photo."""
+        ...
+
+    async def save_product(self, key: str, png: Awaitable[bytes]) -> None:
+        """Store the product of a photo."""
+        ...
+
+    def load_product(self, key: str) -> Awaitable[bytes]:
+        """Read the product of a photo, or raise ImageNotFound."""
+        ...
+
+
+class Answers(Protocol):
+    """Stored answers of idempotency keys."""
+
+    async def save(self, name: str, answer: Mapping[str, object]) -> None:
+        """Store an answer under a digest of its key, over an older one."""
+        ...
+
+    async def load(self, name: str) -> Mapping[str, object] | None:
+        """Read an answer; None where none is stored."""
+        ...
+
+
+class Admission(Protocol):
+    """What all ingress replicas share. Asking again for the same lease or claim is harmless."""
+
+    async def take(self, replica: str, lease: Lease) -> None:
+        """Take places, or raise Overloaded or RateLimited."""
+        ...
+
+    async def claim(self, replica: str, claim: Claim) -> bool:
+        """Claim an idempotency key; false while another request for the same has it.
+
+        Raises IdempotencyConflict when another request has it for something else.
+        """
+        ...
+
+    async def report(self, report: Report) -> None:
+        """Tell all that a replica holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """Everything behind the ingress.
+
+    Attributes:
+        studio: Pixel work.
+        models: The model deployments.
+        results: Stored results.
+        sources: What they were made from.
+        answers: Stored answers of idempotency keys.
+        admission: What all ingress replicas share.
+    """
+
+    studio: Studio
+    models: Models
+    results: Results
+    sources: Sources
+    answers: Answers
+    admission: Admission

@@ -1,0 +1,1 @@
+"""The wire: routes, schemas, errors, API keys and the chat page."""

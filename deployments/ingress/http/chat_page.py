@@ -1,0 +1,121 @@
+"""Serves the chat page: its files, from memory, with the headers that confine them.
+
+Knows no route of the API: the page itself finds them beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from mimetypes import guess_type
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+INDEX = "index.html"
+SAMPLES = "samples"
+"""The folder of sample photos, of the package and of the page's addresses."""
+
+_TYPES = {".js": "text/javascript", ".svg": "image/svg+xml"}  # the system's table may differ
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file of the page.
+
+    Attributes:
+        content: Its bytes.
+        media_type: What they are.
+        etag: Of the content, the same on every replica that serves the same package.
+    """
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+def load_assets() -> dict[str, Asset]:
+    """The page's files and the sample photos, by their path below `/playground/`."""
+    package = files("deployments")
+    pages = (package / "ingress" / "http" / "page").iterdir()
+    photos = (entry for entry in (package / SAMPLES).iterdir() if entry.name.endswith(".png"))
+    assets = {entry.name: _asset(entry.name, entry.read_bytes()) for entry in pages}
+    for entry in photos:
+        assets[f"{SAMPLES}/{entry.name}"] = _asset(entry.name, entry.read_bytes())
+    return assets
+
+
+def security_headers(public_base_url: str | None) -> dict[str, str]:
+    """What confines the page and everything it loads to this service.
+
+    Args:
+        public_base_url: What result URLs start with; its origin may be shown and read as well.
+    """
+    origin = "" if public_base_url is None else f" {_origin(public_base_url)}"
+    policy = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": f"'self' blob: data:{origin}",
+        "connect-src": f"'self'{origin}",
+        "form-action": "'none'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def add_playground(app: FastAPI, public_base_url: str | None) -> None:
+    """Let `/` be the chat page, and `/playground/` what it is made of.
+
+    Args:
+        app: The application.
+        public_base_url: What result URLs start with; None for the application's own address.
+    """
+    assets = load_assets()
+    # Revalidated at each use, so that an update is seen at once.
+    headers = {"Cache-Control": "no-cache", **security_headers(public_base_url)}
+
+    def answer(request: Request, name: str) -> Response:
+        asset = assets.get(name)
+        if asset is None:
+            raise HTTPException(404)
+        tagged = {**headers, "ETag": asset.etag}
+        known = request.headers.get("if-none-match", "")
+        # A compressing proxy makes the tag a weak one, which is good enough (RFC 9110, 13.1.2).
+        if asset.etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
+            return Response(status_code=304, headers=tagged)
+        return Response(asset.content, media_type=asset.media_type, headers=tagged)
+
+    @app.head("/", include_in_schema=False)
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        return answer(request, INDEX)
+
+    @app.get("", include_in_schema=False)
+    async def prefix(request: Request) -> Response:
+        # Under a route prefix, the page's relative addresses need the slash.
+        return RedirectResponse(f"{request.scope['root_path']}/")
+
+    @app.head("/playground/{name:path}", include_in_schema=False)
+    @app.get("/playground/{name:path}", include_in_schema=False)
+    async def asset(request: Request, name: str) -> Response:
+        return answer(request, name)
+
+
+def _asset(name: str, content: bytes) -> Asset:
+    suffix = name[name.rindex(".") :]
+    media_type = _TYPES.get(suffix) or guess_type(name)[0] or "application/octet-stream"
+    return Asset(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,1 @@
+"""What every request passes before its route: its id, deadline, form, log line and headers."""

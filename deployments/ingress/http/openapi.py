@@ -1,0 +1,172 @@
+"""What /openapi.json and /docs say beyond what FastAPI reads off the routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from starlette.responses import HTMLResponse, Response
+
+from deployments.ingress.core import idempotency
+from deployments.ingress.core.idempotency import REPLAYED
+from deployments.ingress.http.middleware import deadline_header as arrival
+from deployments.ingress.http.schemas import ErrorAnswer, ImagesAnswer, ModelsAnswer
+
+_REASONS = {
+    400: "A field is missing, malformed, unknown or out of range, or the image is not accepted.",
+    401: "A key is required, and it is missing or wrong.",
+    404: "The image does not exist, or no longer.",
+    409: "The Idempotency-Key belongs to a request with another body.",
+    413: "The body is over the limit.",
+    429: "There is no room now; Retry-After says when to try again.",
+    500: "Our fault.",
+    503: "The model or the storage cannot serve now; Retry-After says when to try again.",
+    504: "The deadline passed.",
+}
+_WITH_RETRY_AFTER = {429, 503}
+_EVENTS = (
+    "With `Accept: text/event-stream`: `progress` events (index, step, steps), an `image` event "
+    "(index, url, seed, fidelity) for each image as soon as it is stored or `withheld` (index, "
+    "reason) where it will not come, then `done` with the "
+    "same body as the JSON answer, or `error` with the body of a failure."
+)
+_HEADERS = [
+    {
+        "name": idempotency.HEADER,
+        "in": "header",
+        "required": False,
+        "description": "Of the requests with one key only one makes images, and all get its "
+        "answer. Another body with the same key is an error.",
+        "schema": {"type": "string", "pattern": f"^{idempotency.PATTERN}$"},
+    },
+    {
+        "name": arrival.HEADER,
+        "in": "header",
+        "required": False,
+        "description": "Seconds after which the request is given up; no more than the service "
+        "is configured to.",
+        "schema": {"type": "number", "exclusiveMinimum": 0},
+    },
+]
+
+
+def images_route() -> dict[str, Any]:
+    """Arguments of the two routes that make images."""
+    return {
+        "response_model": ImagesAnswer,
+        "tags": ["images"],
+        "openapi_extra": {"parameters": _HEADERS},
+        "responses": {
+            200: {
+                "description": "The images. " + _EVENTS,
+                "headers": {
+                    REPLAYED: {
+                        "description": "The answer was given before, to the same Idempotency-Key.",
+                        "schema": {"type": "string", "enum": ["true"]},
+                    }
+                },
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            },
+            **_failures(400, 401, 404, 409, 413, 429, 500, 503, 504),
+        },
+    }
+
+
+def models_route() -> dict[str, Any]:
+    """Arguments of the route that lists the models."""
+    return {"response_model": ModelsAnswer, "tags": ["models"], "responses": _failures(401, 500)}
+
+
+def result_route() -> dict[str, Any]:
+    """Arguments of the route that serves results."""
+    png = {"schema": {"type": "string", "contentMediaType": "image/png"}}
+    return {
+        # With a class that has a media type, FastAPI would give it to the failures too.
+        "response_class": Response,
+        "tags": ["images"],
+        "responses": {
+            200: {"description": "The image.", "content": {"image/png": png}},
+            304: {"description": "The caller has it already."},
+            **_failures(401, 404, 500, 503),
+        },
+    }
+
+
+def removal_route() -> dict[str, Any]:
+    """Arguments of the route that deletes results."""
+    return {
+        "status_code": 204,
+        "response_class": Response,
+        "tags": ["images"],
+        "responses": {204: {"description": "It is gone."}, **_failures(401, 404, 500, 503)},
+    }
+
+
+def docs_page(app: FastAPI) -> HTMLResponse:
+    """Swagger UI from the assets in this environment: no address outside is asked for anything."""
+    return get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title=f"{app.title} API",
+        swagger_js_url="docs/assets/swagger-ui-bundle.js",
+        swagger_css_url="docs/assets/swagger-ui.css",
+        swagger_favicon_url="docs/assets/favicon-32x32.png",
+    )
+
+
+def describe(app: FastAPI, *, keys_required: bool, public_results: bool = True) -> None:
+    """Correct the document FastAPI makes.
+
+    Takes out its 422, which this API never answers, and the nulls of the form, which has no way to
+    write one; adds the keys when they are on, and where they are needed.
+    """
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+            )
+            for path in schema["paths"].values():
+                for operation in path.values():
+                    operation["responses"].pop("422", None)
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schema["components"]["schemas"].pop(unused, None)
+            _drop_nulls(schema["components"]["schemas"]["GenerateForm"])
+            if keys_required:
+                _add_keys(schema, public_results)
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+def _drop_nulls(form: dict[str, Any]) -> None:
+    for field in form["properties"].values():
+        for kind in field.pop("anyOf", []):
+            if kind != {"type": "null"}:
+                field.update(kind)
+
+
+def _add_keys(schema: dict[str, Any], public_results: bool) -> None:
+    schema["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            if path.startswith("/api/") or method == "delete" or not public_results:
+                operation["security"] = [{"bearer": []}, {"header": []}]
+
+
+def _failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    failures: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        failures[status] = {"model": ErrorAnswer, "description": _REASONS[status]}
+        if status in _WITH_RETRY_AFTER:
+            retry_after = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
+            failures[status]["headers"] = {"Retry-After": retry_after}
+    return failures

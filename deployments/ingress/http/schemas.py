@@ -1,0 +1,243 @@
+"""Wire models of the HTTP contract: requests, answers, events and errors.
+
+These are not the domain types: `ingress.http.api` converts them once. `request_models` puts the
+bounds of the configuration into the request models, so that OpenAPI shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import File, UploadFile
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, field_validator
+
+from deployments.ingress.core.generation import SEEDS
+from deployments.ingress.core.job_source import Preserve
+from deployments.ingress.core.service import Order
+from deployments.settings import IngressSettings, ModelSettings
+
+EXAMPLE_URL = "https://yourdomain.com/generated/0123456789abcdef0123456789abcdef.png"
+EXAMPLE_SEED = 1234
+IMAGE_FORMATS = "PNG, JPEG or WebP"
+
+Prompt = Annotated[str, StringConstraints(pattern=r"\S")]
+"""At least one character that is not white space."""
+
+
+class ImageOptions(BaseModel):
+    """The fields both POST endpoints share."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: Prompt = Field(description="What the images shall show.", examples=["Perfume backdrop"])
+    model: str = Field(description="A model's id, as listed by GET /api/models.")
+    num_images: int = Field(4, ge=1, description="How many variations to make.")
+    negative_prompt: str = Field("", description="What the images shall not show.")
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=SEEDS,
+        description="Seed of the first image; the others take the next ones. Random if absent.",
+    )
+    steps: int | None = Field(
+        None, ge=1, description="Scheduler steps of a full run; the model's default if absent."
+    )
+    guidance_scale: float | None = Field(
+        None,
+        ge=0,
+        le=30,
+        description="How strongly the prompt counts; 1 or less is no guidance. "
+        "The model's default if absent.",
+    )
+    strength: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="How far to go from the photo: 1 keeps nothing of it. "
+        "The model's default if absent.",
+    )
+
+    preserve_product: Preserve = Field(
+        "auto",
+        description="Whether the product's own pixels are kept and everything else is made anew: "
+        "`auto` keeps it where one is found, `true` fails without one, `false` lets the whole "
+        "picture be redrawn.",
+    )
+
+    def order(self) -> Order:
+        """The same as the use cases take it."""
+        return Order(
+            model=self.model,
+            prompt=self.prompt,
+            num_images=self.num_images,
+            negative_prompt=self.negative_prompt,
+            seed=self.seed,
+            steps=self.steps,
+            guidance_scale=self.guidance_scale,
+            strength=self.strength,
+            preserve=self.preserve_product,
+        )
+
+
+class GenerateForm(ImageOptions):
+    """Body of POST /api/generate."""
+
+    image: Annotated[UploadFile, File(description=f"The product photo: {IMAGE_FORMATS}.")]
+    product_mask: Annotated[
+        UploadFile | None,
+        File(
+            description=f"Marks the product in white on black: {IMAGE_FORMATS}, grey, of the "
+            "photo's size after its EXIF orientation. Found by the service if absent."
+        ),
+    ] = None
+
+
+def _or_boolean(schema: dict[str, Any]) -> None:
+    schema["enum"] = [*schema["enum"], True, False]
+    del schema["type"]
+
+
+class VariationBody(ImageOptions):
+    """Body of POST /api/variation."""
+
+    # JSON has types of its own: "4" is not a number there.
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    image_url: str = Field(
+        description="The URL of an image made here, from the images of an answer.",
+        examples=[EXAMPLE_URL],
+    )
+
+    preserve_product: Preserve = Field(
+        "auto",
+        description=ImageOptions.model_fields["preserve_product"].description,
+        json_schema_extra=_or_boolean,
+    )
+
+    @field_validator("preserve_product", mode="before")
+    @classmethod
+    def _booleans_are_their_names(cls, value: object) -> object:
+        """JSON has a true and a false of its own."""
+        return str(value).lower() if isinstance(value, bool) else value
+
+    @field_validator("num_images", "seed", "steps", mode="before")
+    @classmethod
+    def _whole_numbers_are_integers(cls, value: object) -> object:
+        """JSON has one type of number, in which 4.0 is 4; the schema's `integer` takes both."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class RequestModels(NamedTuple):
+    """The request models with the configuration's bounds."""
+
+    generate: type[GenerateForm]
+    variation: type[VariationBody]
+
+
+def request_models(catalog: Sequence[ModelSettings], settings: IngressSettings) -> RequestModels:
+    """Put the configured bounds and the catalog's ids into the request models."""
+    plain = ImageOptions.model_fields
+    longest = settings.max_prompt_chars
+    most_steps = max(model.max_steps for model in catalog)
+    ids = [model.id for model in catalog]
+
+    def bounded(name: str, annotation: Any, **constraints: Any) -> tuple[Any, Any]:  # noqa: ANN401 - any type, any constraint
+        field = plain[name]
+        default = ... if field.is_required() else field.default
+        return annotation, Field(
+            default, description=field.description, examples=field.examples, **constraints
+        )
+
+    fields: dict[str, Any] = {
+        "prompt": bounded("prompt", Prompt, max_length=longest),
+        "negative_prompt": bounded("negative_prompt", str, max_length=longest),
+        "model": bounded("model", str, json_schema_extra={"enum": ids}),
+        "num_images": bounded("num_images", int, ge=1, le=settings.max_images),
+        "steps": bounded("steps", int | None, ge=1, le=most_steps),
+    }
+    return RequestModels(
+        create_model("GenerateForm", __base__=GenerateForm, **fields),
+        create_model("VariationBody", __base__=VariationBody, **fields),
+    )
+
+
+class FidelityEntry(BaseModel):
+    """How true an image is to the product that was kept."""
+
+    pixels: float = Field(
+        description="Share of the product's pixels that are the photo's own, 0 to 1.",
+        examples=[1.0],
+    )
+    shape: float = Field(
+        description="How well the product found again in the image covers the one in the photo: "
+        "intersection over union, 0 to 1.",
+        examples=[0.97],
+    )
+
+
+class WithheldEntry(BaseModel):
+    """An image that was made and is not delivered; also the event `withheld`."""
+
+    index: int = Field(description="Its place among the images that were asked for.")
+    reason: str = Field(
+        description="Why.", examples=["the safety filter takes it for not safe for work"]
+    )
+
+
+class ImagesAnswer(BaseModel):
+    """Answer of both POST endpoints."""
+
+    images: list[str] = Field(description="URLs of the images.", examples=[[EXAMPLE_URL]])
+    model_used: str = Field(examples=["stable-diffusion"])
+    prompt_used: str = Field(examples=["Perfume backdrop"])
+    seeds: list[int] = Field(description="The seed of each image.", examples=[[EXAMPLE_SEED]])
+    fidelity: list[FidelityEntry | None] = Field(
+        description="For each image how true it is to the product; null where none was kept."
+    )
+    warnings: list[str] = Field(
+        description="Sentences about what could not be honoured; usually none.", examples=[[]]
+    )
+    withheld: list[WithheldEntry] = Field(
+        description="Images that are not among the others: the safety filter, where a model has "
+        "it on, withheld them.",
+        examples=[[]],
+    )
+
+
+class ModelEntry(BaseModel):
+    """One entry of the catalog."""
+
+    id: str = Field(description="What requests name.", examples=["stable-diffusion"])
+    name: str = Field(description="What a person reads.", examples=["Stable Diffusion"])
+
+
+class ModelsAnswer(BaseModel):
+    """Answer of GET /api/models."""
+
+    models: list[ModelEntry]
+
+
+class ErrorAnswer(BaseModel):
+    """Body of every failure."""
+
+    error: str = Field(description="One sentence.", examples=["num_images must be at most 8"])
+    code: str = Field(description="For programs.", examples=["invalid_request"])
+    request_id: str = Field(description="Find it in the logs.", examples=["0f8fad5bd9cb469f"])
+
+
+class ProgressEvent(BaseModel):
+    """`progress`: an image advanced by a step."""
+
+    index: int
+    step: int
+    steps: int
+
+
+class ImageEvent(BaseModel):
+    """`image`: an image is done and can be fetched."""
+
+    index: int
+    url: str
+    seed: int
+    fidelity: FidelityEntry | None

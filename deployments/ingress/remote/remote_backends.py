@@ -1,0 +1,199 @@
+"""The backends of the use cases over Serve handles.
+
+Knows which deployment does what, and nothing of how a call can fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from contextlib import aclosing
+
+from ray.serve.metrics import Counter, Histogram
+
+from deployments.admission_messages import Claim, Lease, Report
+from deployments.errors import IdempotencyConflict, ReplicaLost
+from deployments.ingress.remote.metrics import ImageMetrics
+from deployments.ingress.remote.retries import Patience, RetryObserver
+from deployments.ingress.remote.serve_calls import RETRY_AFTER_S, Callee, Handle
+from deployments.jobs import (
+    FinishedImage,
+    GeneratedImage,
+    ImageJob,
+    Mask,
+    Photo,
+    PreparedPhoto,
+    Product,
+    Progress,
+    Recipe,
+    StoredImage,
+)
+
+FIDELITY_BOUNDARIES = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99, 0.999]
+"""Upper bounds of the histograms' buckets; what is above the last is as good as perfect."""
+
+REPEATED = Patience(lost=1)
+"""Of calls that change nothing, and of images: the same seed gives the same image."""
+
+STORED = Patience(lost=1, down_s=20.0)
+"""Of calls that store or remove what has a key already, so that repeating them is harmless."""
+
+
+class AdmissionHandle:
+    """`backends.Admission` by its deployment, whose refusals are values."""
+
+    def __init__(self, handle: Handle, observer: RetryObserver) -> None:
+        self._admission = Callee(handle, "the admission", observer)
+
+    async def take(self, replica: str, lease: Lease) -> None:
+        refusal = await self._admission.call("take", replica, lease, patience=REPEATED)
+        if refusal is not None:
+            raise refusal
+
+    async def claim(self, replica: str, claim: Claim) -> bool:
+        granted = await self._admission.call("claim", replica, claim, patience=REPEATED)
+        if isinstance(granted, IdempotencyConflict):
+            raise granted
+        return bool(granted)
+
+    async def report(self, report: Report) -> None:
+        await self._admission.call("report", report)
+
+
+class AnswersHandle:
+    """`backends.Answers` by the storage deployment."""
+
+    def __init__(self, handle: Handle, observer: RetryObserver) -> None:
+        self._storage = Callee(handle, "the storage", observer)
+
+    async def save(self, name: str, answer: Mapping[str, object]) -> None:
+        await self._storage.call("save_answer", name, dict(answer), patience=STORED)
+
+    async def load(self, name: str) -> Mapping[str, object] | None:
+        answer: Mapping[str, object] | None = await self._storage.call(
+            "load_answer", name, patience=STORED
+        )
+        return answer
+
+
+class StudioHandle:
+    """`backends.Studio` by its deployment."""
+
+    def __init__(self, handle: Handle, observer: RetryObserver) -> None:
+        self._studio = Callee(handle, "the studio", observer)
+        self._withheld = Counter(
+            "backdrop_images_withheld", "Images the safety filter kept back.", ("model",)
+        )
+        self._fidelity = {
+            name: Histogram(
+                f"backdrop_fidelity_{name}",
+                f"The {name} fidelity of images that keep their product, 0 to 1.",
+                boundaries=FIDELITY_BOUNDARIES,
+                tag_keys=("model",),
+            )
+            for name in ("pixels", "shape")
+        }
+
+    def find_product(self, photo: Photo, mask: Mask | None) -> Awaitable[Product]:
+        return self._studio.call("find_product", photo, mask, patience=REPEATED)
+
+    def restore_product(self, png: Awaitable[bytes]) -> Awaitable[Product]:
+        return self._studio.call("restore_product", png, patience=REPEATED)
+
+    def prepare(
+        self, photo: Photo, product: Awaitable[Product] | None, size: int
+    ) -> Awaitable[PreparedPhoto]:
+        return self._studio.call("prepare", photo, product, size, patience=REPEATED)
+
+    async def finish(
+        self, image: GeneratedImage, recipe: Recipe, product: Awaitable[Product] | None
+    ) -> FinishedImage:
+        finished: FinishedImage = await self._studio.call(
+            "finish", image, recipe, product, patience=REPEATED
+        )
+        if finished.withheld is not None:
+            self._withheld.inc(1, {"model": recipe.model})
+        if finished.fidelity is not None:
+            tags = {"model": recipe.model}
+            self._fidelity["pixels"].observe(finished.fidelity.pixels, tags)
+            self._fidelity["shape"].observe(finished.fidelity.shape, tags)
+        return finished
+
+    def encode_source(self, source: Photo | Awaitable[Product]) -> Awaitable[bytes]:
+        return self._studio.call("encode_source", source, patience=REPEATED)
+
+
+class ModelHandles:
+    """`backends.Models` by a deployment each."""
+
+    def __init__(
+        self, handles: Mapping[str, Handle], observer: RetryObserver, images: ImageMetrics
+    ) -> None:
+        self._images = images
+        self._models = {
+            name: Callee(handle, f"model {name!r}", observer) for name, handle in handles.items()
+        }
+
+    async def generate(
+        self, model: str, job: ImageJob, photo: Awaitable[PreparedPhoto], *, progress: bool
+    ) -> AsyncGenerator[Progress | GeneratedImage]:
+        callee = self._models[model]
+        attempts = callee.attempts(REPEATED)
+        given: Awaitable[PreparedPhoto] | PreparedPhoto = photo
+        while True:
+            try:
+                items = callee.stream("generate", job, given, progress)
+                with self._images.in_flight(model):
+                    async with aclosing(items):
+                        async for item in items:
+                            yield item
+                            if isinstance(item, GeneratedImage):
+                                return
+                raise ReplicaLost(f"model {model!r} ended without an image", RETRY_AFTER_S)
+            except ReplicaLost as lost:
+                await attempts.wait(lost)
+            # What it was given may have gone with the replica that made it: see `Reply`.
+            given = await photo
+
+
+class ResultsHandle:
+    """`backends.Results` by the storage deployment."""
+
+    def __init__(self, handle: Handle, observer: RetryObserver, images: ImageMetrics) -> None:
+        self._storage = Callee(handle, "the storage", observer)
+        self._images = images
+
+    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
+        await self._storage.call("save", key, png, dict(recipe), patience=STORED)
+        self._images.stored(str(recipe["model"]))
+
+    async def load_image(self, key: str) -> StoredImage:
+        stored = await self._storage.call("load_image", key, patience=REPEATED)
+        return StoredImage(png=stored.data, etag=stored.etag, modified=stored.modified)
+
+    async def load_recipe(self, key: str) -> Mapping[str, object]:
+        recipe: Mapping[str, object] = await self._storage.call(
+            "load_recipe", key, patience=REPEATED
+        )
+        return recipe
+
+    async def delete(self, key: str, sources: Sequence[str]) -> None:
+        await self._storage.call("delete", key, list(sources), patience=STORED)
+
+
+class SourcesHandle:
+    """`backends.Sources` by the storage deployment."""
+
+    def __init__(self, handle: Handle, observer: RetryObserver) -> None:
+        self._storage = Callee(handle, "the storage", observer)
+
+    async def refer(self, source: str, results: Sequence[str]) -> None:
+        await self._storage.call("refer", source, list(results), patience=STORED)
+
+    async def save_photo(self, key: str, png: Awaitable[bytes]) -> None:
+        await self._storage.call("save_source", key, png, patience=STORED)
+
+    async def save_product(self, key: str, png: Awaitable[bytes]) -> None:
+        await self._storage.call("save_mask", key, png, patience=STORED)
+
+    def load_product(self, key: str) -> Awaitable[bytes]:
+        return self._storage.call("load_mask", key, patience=REPEATED)

@@ -1,0 +1,172 @@
+"""The chat page's files, as they are served."""
+
+import re
+from importlib.resources import files
+
+import httpx
+import pytest
+
+from deployments.ingress.http.chat_page import load_assets
+from deployments.settings import IngressSettings
+from tests.unit.ingress.memory import surface
+
+MOST_BYTES = 120_000
+PAGE = files("deployments") / "ingress" / "http" / "page"
+SOURCES = {entry.name: entry.read_text() for entry in PAGE.iterdir()}
+
+
+def policy(answer: httpx.Response) -> dict[str, str]:
+    parts = answer.headers["content-security-policy"].split("; ")
+    return dict(part.split(" ", 1) for part in parts)
+
+
+def referenced(name: str, text: str) -> set[str]:
+    """What a file of the page loads, as its name below /playground/."""
+    if name.endswith(".html"):
+        return set(re.findall(r'(?:src|href)="playground/([^"]+)"', text))
+    if name.endswith(".js"):
+        return set(re.findall(r'(?:from|import\()\s*"\./([^"]+)"', text))
+    return set()
+
+
+async def test_the_page_is_at_the_root(api):
+    answer = await api.client.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.text == SOURCES["index.html"]
+
+
+async def test_everything_it_loads_is_there(api):
+    for name, text in SOURCES.items():
+        for other in referenced(name, text):
+            answer = await api.client.get(f"/playground/{other}")
+            assert answer.status_code == 200, f"{name}: {other}"
+    loaded = set().union(*(referenced(name, text) for name, text in SOURCES.items()))
+    assert loaded | {"index.html"} == set(SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("main.js", "text/javascript; charset=utf-8"),
+        ("styles.css", "text/css; charset=utf-8"),
+        ("icon.svg", "image/svg+xml"),
+        ("samples/coffee.png", "image/png"),
+    ],
+)
+async def test_files_say_what_they_are(api, name, media_type):
+    answer = await api.client.get(f"/playground/{name}")
+    assert answer.headers["content-type"] == media_type
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert policy(answer)["default-src"] == "'none'"
+
+
+@pytest.mark.parametrize("name", ["", "nothing.js", "../settings.py", "%2e%2e/api.py", "samples/"])
+async def test_nothing_else_is_served(api, name):
+    answer = await api.client.get(f"/playground/{name}")
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "not_found"
+
+
+async def test_every_sample_has_a_name(api):
+    listed = set(re.findall(r'file: "([^"]+)"', SOURCES["strings.js"]))
+    assert listed
+    assert {f"samples/{file}" for file in listed} == {
+        name for name in load_assets() if name.startswith("samples/")
+    }
+
+
+@pytest.mark.parametrize("path", ["/", "/playground/main.js"])
+async def test_a_known_file_is_not_sent_again(api, path):
+    first = await api.client.get(path)
+    assert first.headers["cache-control"] == "no-cache"
+    known = {"If-None-Match": f'"other", W/{first.headers["etag"]}'}
+    again = await api.client.get(path, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["content-security-policy"]
+    changed = await api.client.get(path, headers={"If-None-Match": '"other"'})
+    assert changed.content == first.content
+
+
+@pytest.mark.parametrize("path", ["/", "/playground/main.js"])
+async def test_head_tells_the_same_without_the_body(api, path):
+    got, headed = await api.client.get(path), await api.client.head(path)
+    assert (headed.status_code, headed.content) == (200, b"")
+    for name in ("content-length", "content-type", "etag", "content-security-policy"):
+        assert headed.headers[name] == got.headers[name]
+
+
+async def test_the_page_is_confined(api):
+    answer = await api.client.get("/")
+    assert policy(answer) == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' blob: data:",
+        "connect-src": "'self'",
+        "form-action": "'none'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_results_may_come_from_the_public_address(tmp_path):
+    settings = IngressSettings(public_base_url="https://cdn.example:8443/shop/images")
+    made = surface(tmp_path, settings)
+    async with made.client:
+        confined = policy(await made.client.get("/"))
+    assert confined["img-src"] == "'self' blob: data: https://cdn.example:8443"
+    assert confined["connect-src"] == "'self' https://cdn.example:8443"
+    assert confined["script-src"] == "'self'"
+
+
+async def test_it_can_be_left_out(tmp_path):
+    made = surface(tmp_path, IngressSettings(playground=False))
+    async with made.client:
+        answer = await made.client.get("/")
+        assert (answer.status_code, answer.headers["location"]) == (307, "docs")
+        assert (await made.client.get("/playground/main.js")).status_code == 404
+
+
+async def test_a_route_prefix_gets_its_slash(api):
+    transport = httpx.ASGITransport(api.app, root_path="/shop")
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop.test") as client:
+        answer = await client.get("/shop", follow_redirects=True)
+        assert answer.url.path == "/shop/"
+        assert (await client.get("/shop/playground/main.js")).status_code == 200
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name.endswith((".html", ".js"))])
+def test_every_address_is_relative(name):
+    # The only other address is a name, which nobody asks for anything.
+    text = SOURCES[name].replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r'(?:src|href)="(?:/|\w+:)', text)
+    assert not re.search(r'(?:fetch|import)\(\s*["`](?:/|\w+:)', text)
+    assert not re.search(r'from "(?!\./)', text)
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name.endswith(".js")])
+def test_text_is_never_markup(name):
+    parsed = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment"
+    assert not re.search(rf"{parsed}|DOMParser|setHTML|srcdoc|\beval\(|new Function", SOURCES[name])
+
+
+def test_there_is_no_inline_script_or_style():
+    page = SOURCES["index.html"]
+    assert not re.search(r"<script[^>]*>[^<]|<style|\sstyle=|\son\w+=", page)
+
+
+def test_every_text_is_among_the_strings():
+    page, known = SOURCES["index.html"], SOURCES["strings.js"]
+    used = set(re.findall(r'data-(?:text|label|placeholder)="(\w+)"', page))
+    for name, text in SOURCES.items():
+        used |= set(re.findall(r"\bstrings\.(?!js)(\w+)", text)) if name.endswith(".js") else set()
+    defined = set(re.findall(r"^  (\w+):", known, re.MULTILINE))
+    assert used - defined == set()
+    # Chosen by a name that is put together when the page runs: `paint` and `erase`.
+    assert defined - used == {"paint", "erase"}
+
+
+def test_the_page_is_light():
+    assert sum(len(text.encode()) for text in SOURCES.values()) < MOST_BYTES
