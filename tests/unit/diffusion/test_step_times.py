@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.diffusion.engine.step_engine import step_times as pace
+from deployments.diffusion.engine import step_times as pace
 from deployments.diffusion.engine.step_times import Pace
 
 
