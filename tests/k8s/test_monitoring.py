@@ -58,8 +58,8 @@ def test_no_expression_reads_the_sum_of_a_histogram() -> None:
         assert not [each for each in selectors(text) if each.name.endswith("_sum")], title
 
 
-def test_the_readme_names_every_metric() -> None:
-    table = (ROOT / "README.md").read_text()
+def test_the_manual_names_every_metric() -> None:
+    table = (ROOT / "docs" / "operations.md").read_text()
     for name in declared():
         plain = re.sub("_(bucket|sum|count|total)$", "", name).removeprefix("ray_")
         assert f"`{plain}`" in table, plain

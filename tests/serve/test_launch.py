@@ -1,4 +1,4 @@
-"""`make run`'s program with the shipped configuration, and the README's examples against it."""
+"""`make run`'s program with the shipped configuration."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ import psutil
 import pytest
 from PIL import Image
 
+from tests.documents import blocks, read
 from tests.serve.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @dataclass
@@ -74,66 +74,36 @@ def test_it_prints_four_images_that_can_be_fetched(launched):
     assert len(list(folder.glob("*.png"))) >= 4
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-
-
-def examples() -> list[pytest.param]:
-    shell = [block for block in blocks("sh") if "curl" in block]
-    cases = [("sh", block) for block in shell]
-    cases += [("python", block) for block in blocks("python")]
-    cases += [("js", block) for block in blocks("js")]
-    return [pytest.param(*case, id=f"{case[0]}-{place}") for place, case in enumerate(cases)]
-
-
-@pytest.mark.parametrize(("language", "block"), examples())
-def test_examples_of_the_readme(launched, language, block):
-    command = {
-        "sh": ["bash", "-euo", "pipefail", "-c"],
-        "python": [sys.executable, "-c"],
-        "js": ["node", "--input-type=module", "-e"],
-    }[language]
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
-    done = subprocess.run(
-        [*command, block.replace("http://127.0.0.1:8000", launched.url)],
-        cwd=ROOT,
-        env={**os.environ, "IMAGE_URL": launched.images[0]},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert '"error"' not in done.stdout
-    assert "/generated/" in done.stdout or "stable-diffusion" in done.stdout.lower().replace(
-        " ", "-"
-    )
-
-
-def test_commands_of_the_readme_exist():
-    commands = [line for block in blocks("sh") for line in block.splitlines()]
-    made = {line.split()[1] for line in commands if line.startswith("make ")}
-    assert {"run", "test"} <= made
-    for target in made:
-        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
-
-
 def test_serve_deploy_takes_the_configuration(launched, tmp_path):
-    """`serve deploy` to the running cluster: the same application, as the README says."""
+    """`serve deploy` to the running cluster, and `serve status`, as docs/operations.md says."""
     text = " ".join(launched.printed)
     dashboard = re.search(r"dashboard at \S*?(http://127\.0\.0\.1:\d+)", text)[1]
     port = launched.url.rsplit(":", 1)[1]
     config = tmp_path / "serve_config.yaml"
     shipped = (ROOT / "serve_config.yaml").read_text(encoding="utf-8")
     config.write_text(shipped.replace("port: 8000", f"port: {port}"))
-    serve = [sys.executable, "-m", "ray.serve.scripts"]
-    environment = {**os.environ, "RAY_AUTH_MODE": "token"}
-    for command in (["deploy", "-a", dashboard, str(config)], ["status", "-a", dashboard]):
+    # The commands are those of docs/operations.md, which are for port 8265 and the shipped file.
+    status, token = (block.text for block in blocks("sh", document="docs/operations.md")[:2])
+    deploy = "serve deploy serve_config.yaml -a http://127.0.0.1:8265"
+    assert deploy in read("docs/operations.md")
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    for command in (f"export RAY_AUTH_MODE=token\n{deploy}", token, status):
         done = subprocess.run(
-            [*serve, *command], env=environment, capture_output=True, text=True, timeout=120
+            ["bash", "-euc", pasted(command, dashboard, config)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, done.stdout + done.stderr
     assert "status: RUNNING" in done.stdout
+
+
+def pasted(command: str, dashboard: str, config: Path) -> str:
+    """A command of the manual, for this service and with the programs of this environment."""
+    command = command.replace("http://127.0.0.1:8265", dashboard).replace(".venv/bin/", "")
+    return command.replace("serve_config.yaml", str(config))
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path):
