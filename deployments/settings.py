@@ -190,6 +190,8 @@ class IngressSettings(Settings):
         max_wait_s: Seconds after which a request would be done, at the measured speed; while others
             are in flight, one that would take longer gets 429.
         deadline_s: Seconds after which a request is given up with 504.
+        outage_s: Seconds for which a request waits for a part that is down: a store that cannot
+            serve, or a deployment whose last replica is gone.
         require_key: Do not start without API keys.
         allow_anonymous: Serve without API keys on an address that other machines can reach.
         public_results: Anybody who has a result's URL may read it; where keys are on, false asks
@@ -208,6 +210,7 @@ class IngressSettings(Settings):
     max_waiting_images: int = Field(64, ge=1, le=10_000)
     max_wait_s: float = Field(60.0, gt=0, le=86_400)
     deadline_s: float = Field(300.0, gt=0, le=86_400)
+    outage_s: float = Field(20.0, ge=0, le=3600)
     require_key: bool = False
     allow_anonymous: bool = False
     public_results: bool = True

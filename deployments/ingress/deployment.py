@@ -50,17 +50,17 @@ class Ingress:
         check_exposure(args.ingress, keyed=self._keys is not None, host=_http_host())
         self._args = args
         self._version = version("backdrop")
-        retries, images = RetryCounter(), ImageMetrics()
+        retries, images, outage_s = RetryCounter(), ImageMetrics(), args.ingress.outage_s
         self._service = Service(
             catalog=args.models,
             settings=args.ingress,
             backends=Backends(
-                studio=StudioHandle(studio, retries),
-                models=ModelHandles(models, retries, images),
-                results=ResultsHandle(storage, retries, images),
-                sources=SourcesHandle(storage, retries),
-                answers=AnswersHandle(storage, retries),
-                admission=AdmissionHandle(admission, retries),
+                studio=StudioHandle(studio, retries, outage_s),
+                models=ModelHandles(models, retries, outage_s, images),
+                results=ResultsHandle(storage, retries, outage_s, images),
+                sources=SourcesHandle(storage, retries, outage_s),
+                answers=AnswersHandle(storage, retries, outage_s),
+                admission=AdmissionHandle(admission, retries, outage_s),
             ),
             shape_floor=args.studio.shape_floor,
             version=self._version,

@@ -34,15 +34,17 @@ FIDELITY_BOUNDARIES = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99, 0.999]
 REPEATED = Patience(lost=1)
 """Of calls that change nothing, and of images: the same seed gives the same image."""
 
-STORED = Patience(lost=1, down_s=20.0)
-"""Of calls that store or remove what has a key already, so that repeating them is harmless."""
+
+def stored(outage_s: float) -> Patience:
+    """Of calls that store or remove what has a key already, so that repeating them is harmless."""
+    return Patience(lost=1, down_s=outage_s)
 
 
 class AdmissionHandle:
     """`backends.Admission` by its deployment, whose refusals are values."""
 
-    def __init__(self, handle: Handle, observer: RetryObserver) -> None:
-        self._admission = Callee(handle, "the admission", observer)
+    def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
+        self._admission = Callee(handle, "the admission", observer, outage_s)
 
     async def take(self, replica: str, lease: Lease) -> None:
         refusal = await self._admission.call("take", replica, lease, patience=REPEATED)
@@ -62,15 +64,16 @@ class AdmissionHandle:
 class AnswersHandle:
     """`backends.Answers` by the storage deployment."""
 
-    def __init__(self, handle: Handle, observer: RetryObserver) -> None:
-        self._storage = Callee(handle, "the storage", observer)
+    def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
+        self._storage = Callee(handle, "the storage", observer, outage_s)
+        self._stored = stored(outage_s)
 
     async def save(self, name: str, answer: Mapping[str, object]) -> None:
-        await self._storage.call("save_answer", name, dict(answer), patience=STORED)
+        await self._storage.call("save_answer", name, dict(answer), patience=self._stored)
 
     async def load(self, name: str) -> Mapping[str, object] | None:
         answer: Mapping[str, object] | None = await self._storage.call(
-            "load_answer", name, patience=STORED
+            "load_answer", name, patience=self._stored
         )
         return answer
 
@@ -78,8 +81,8 @@ class AnswersHandle:
 class StudioHandle:
     """`backends.Studio` by its deployment."""
 
-    def __init__(self, handle: Handle, observer: RetryObserver) -> None:
-        self._studio = Callee(handle, "the studio", observer)
+    def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
+        self._studio = Callee(handle, "the studio", observer, outage_s)
         self._withheld = Counter(
             "backdrop_images_withheld", "Images the safety filter kept back.", ("model",)
         )
@@ -126,11 +129,16 @@ class ModelHandles:
     """`backends.Models` by a deployment each."""
 
     def __init__(
-        self, handles: Mapping[str, Handle], observer: RetryObserver, images: ImageMetrics
+        self,
+        handles: Mapping[str, Handle],
+        observer: RetryObserver,
+        outage_s: float,
+        images: ImageMetrics,
     ) -> None:
         self._images = images
         self._models = {
-            name: Callee(handle, f"model {name!r}", observer) for name, handle in handles.items()
+            name: Callee(handle, f"model {name!r}", observer, outage_s)
+            for name, handle in handles.items()
         }
 
     async def generate(
@@ -158,12 +166,15 @@ class ModelHandles:
 class ResultsHandle:
     """`backends.Results` by the storage deployment."""
 
-    def __init__(self, handle: Handle, observer: RetryObserver, images: ImageMetrics) -> None:
-        self._storage = Callee(handle, "the storage", observer)
+    def __init__(
+        self, handle: Handle, observer: RetryObserver, outage_s: float, images: ImageMetrics
+    ) -> None:
+        self._storage = Callee(handle, "the storage", observer, outage_s)
+        self._stored = stored(outage_s)
         self._images = images
 
     async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
-        await self._storage.call("save", key, png, dict(recipe), patience=STORED)
+        await self._storage.call("save", key, png, dict(recipe), patience=self._stored)
         self._images.stored(str(recipe["model"]))
 
     async def load_image(self, key: str) -> StoredImage:
@@ -177,23 +188,24 @@ class ResultsHandle:
         return recipe
 
     async def delete(self, key: str, sources: Sequence[str]) -> None:
-        await self._storage.call("delete", key, list(sources), patience=STORED)
+        await self._storage.call("delete", key, list(sources), patience=self._stored)
 
 
 class SourcesHandle:
     """`backends.Sources` by the storage deployment."""
 
-    def __init__(self, handle: Handle, observer: RetryObserver) -> None:
-        self._storage = Callee(handle, "the storage", observer)
+    def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
+        self._storage = Callee(handle, "the storage", observer, outage_s)
+        self._stored = stored(outage_s)
 
     async def refer(self, source: str, results: Sequence[str]) -> None:
-        await self._storage.call("refer", source, list(results), patience=STORED)
+        await self._storage.call("refer", source, list(results), patience=self._stored)
 
     async def save_photo(self, key: str, png: Awaitable[bytes]) -> None:
-        await self._storage.call("save_source", key, png, patience=STORED)
+        await self._storage.call("save_source", key, png, patience=self._stored)
 
     async def save_product(self, key: str, png: Awaitable[bytes]) -> None:
-        await self._storage.call("save_mask", key, png, patience=STORED)
+        await self._storage.call("save_mask", key, png, patience=self._stored)
 
     def load_product(self, key: str) -> Awaitable[bytes]:
         return self._storage.call("load_mask", key, patience=REPEATED)

@@ -61,9 +61,6 @@ FULL_RETRY_AFTER_S = 60.0
 PROBE_S = 5.0
 """Seconds without a first answer after which a deployment is asked whether it can answer at all."""
 
-AWAY_S = 20.0
-"""Seconds after the loss of its last replica for which callers are made to wait for the next."""
-
 NONE = Patience()
 
 T = TypeVar("T")
@@ -77,10 +74,12 @@ class Callee:
         handle: The deployment.
         name: What sentences call it.
         observer: Hears of every call that is made again.
+        outage_s: Seconds after the loss of its last replica for which callers wait for the next.
     """
 
-    def __init__(self, handle: Handle, name: str, observer: RetryObserver) -> None:
+    def __init__(self, handle: Handle, name: str, observer: RetryObserver, outage_s: float) -> None:
         self.name = name
+        self._outage_s = outage_s
         self._handle = handle
         self._observer = observer
         self._probing = asyncio.Lock()
@@ -156,7 +155,8 @@ class Callee:
             if time.monotonic() - self._probed >= PROBE_S:
                 self._away_since = await self._absence()
                 self._probed = time.monotonic()
-        if self._away_since is not None and time.monotonic() - self._away_since > AWAY_S:
+        since = self._away_since
+        if since is not None and time.monotonic() - since > self._outage_s:
             raise Unavailable(f"{self.name} is not available now", RETRY_AFTER_S)
 
     async def _absence(self) -> float | None:

@@ -18,7 +18,7 @@ class Handle:
 
 @pytest.fixture
 def callee() -> Callee:
-    return Callee(Handle(), "the studio", observer=None)
+    return Callee(Handle(), "the studio", observer=None, outage_s=20)
 
 
 async def test_a_call_that_the_replica_gave_up_is_one_whose_replica_was_lost(callee):
