@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from ray.serve.schema import ServeDeploySchema
 
 from deployments.settings import RESERVED_NAMES, AppArgs
+from deployments.studio import safety
 
 BUILDER = "deployments.app:build"
 
@@ -74,6 +75,9 @@ def _wrong_application(application: Mapping[str, Any], where: str) -> Iterator[s
     except ValidationError as error:
         yield from _lines(error, f"{where}.args")
         return
+    for index, model in enumerate(args.models):
+        if model.safety == "nsfw" and not safety.installed():
+            yield f"{where}.args.models.{index}.safety: {safety.MISSING}"
     known = sorted(RESERVED_NAMES) + [model.id for model in args.models]
     for index, deployment in enumerate(application.get("deployments") or []):
         if deployment.get("name") not in known:

