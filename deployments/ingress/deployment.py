@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from ray.exceptions import TaskCancelledError
 from ray.serve.context import _get_global_client
 
 from deployments.ingress.core.ports import Backends
@@ -76,6 +77,7 @@ class Ingress:
             keys=self._keys,
             sends_request_id=False,  # Serve's proxy puts it into the answer
             observer=ApiMetrics(),
+            departures=(TaskCancelledError,),
         )
 
 

@@ -1,7 +1,7 @@
 """One admitted request: its images made side by side and delivered one by one.
 
-Knows no HTTP and no Ray. The work goes on in its own task from the start, so that a run nobody
-reads still ends, at its deadline at the latest, and gives back its places.
+The work goes on in its own task from the start. So a generation that nobody reads still ends, at
+its deadline at the latest, and gives back its places.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +24,8 @@ from deployments.ingress.core.events import (
     Made,
     Timings,
 )
-from deployments.ingress.core.job_source import Open, Origin
+from deployments.ingress.core.idempotency import Turn
+from deployments.ingress.core.job_source import Origin, Source
 from deployments.ingress.core.places_client import RequestPlaces
 from deployments.ingress.core.ports import Backends
 from deployments.jobs import FinishedImage, GeneratedImage, ImageJob, PreparedPhoto, Recipe
@@ -39,7 +40,7 @@ FORGET_S = 10.0
 """Seconds that the removal of a failed request's images may hold its answer back."""
 
 
-class Run:
+class Generation:
     """The images of one request.
 
     An image that shows its product in another shape is made once more, with the seed that lies as
@@ -48,13 +49,14 @@ class Run:
     Args:
         model: The model's settings.
         jobs: One per image.
-        origin: Gets ready what they are made from.
+        source: Where they come from.
         places: Taken for all of them; given back one by one.
         backends: The other deployments.
         shape_floor: The least `Fidelity.shape` with which an image is not made once more.
-        deadline: When the run is given up.
+        deadline: When the generation is given up.
         progress: Whether anybody wants progress events.
         version: Version of this package, for the recipes.
+        turn: The right to make the answer of an idempotency key; None without a key.
 
     Attributes:
         made: The images that are done so far, in the order of their ends.
@@ -65,17 +67,18 @@ class Run:
         *,
         model: ModelSettings,
         jobs: Sequence[ImageJob],
-        origin: Open,
+        source: Source,
         places: RequestPlaces,
         backends: Backends,
         shape_floor: float,
         deadline: Deadline,
         progress: bool,
         version: str,
+        turn: Turn | None,
     ) -> None:
         self._model = model
         self._jobs = jobs
-        self._open = origin
+        self._source = source
         self._places = places
         self._begun = time.monotonic()
         self._backends = backends
@@ -83,7 +86,7 @@ class Run:
         self._deadline = deadline
         self._progress = progress
         self._version = version
-        self._referred: list[str] = []
+        self._turn = turn
         self._stored: set[str] = set()
         self._withheld: list[str] = []
         self.made: list[Made] = []
@@ -95,7 +98,7 @@ class Run:
     async def opened(self) -> None:
         """Wait until all is known that must be before a model may start.
 
-        Leaving early cancels the run.
+        Leaving early cancels the generation.
 
         Raises:
             ServiceError: The images cannot be made from what was given.
@@ -141,10 +144,29 @@ class Run:
             raise
         return sorted(self.made, key=lambda image: image.index)
 
+    async def keep(
+        self, answer: Mapping[str, object], events: Sequence[tuple[str, Mapping[str, object]]]
+    ) -> bool:
+        """Keep the answer for the request's idempotency key, before it is given.
+
+        Args:
+            answer: See `KeptAnswer`.
+            events: See there.
+
+        Returns:
+            False where it could not be kept.
+        """
+        return self._turn is None or await self._turn.keep(answer, events)
+
+    def close(self) -> None:
+        """Let the next request with the same idempotency key go on; repeating it is harmless."""
+        if self._turn is not None:
+            self._turn.close()
+
     async def _all(self) -> None:
         try:
             async with self._deadline.bounds():
-                origin = await self._open(self._refer)
+                origin = await self._source.open()
                 self._opened.set_result(None)
                 await self._fan_out(origin)
                 if len(self._withheld) == len(self._jobs):
@@ -157,13 +179,6 @@ class Run:
             self._places.close()  # now: the removal may take a while
             await self._forget([job.key for job in self._jobs if job.key not in self._stored])
             raise
-
-    async def _refer(self, sources: Sequence[str]) -> None:
-        """Mark that all images of the request need these sources."""
-        keys = [job.key for job in self._jobs]
-        for source in sources:
-            self._referred.append(source)
-            await self._backends.sources.refer(source, keys)
 
     async def _fan_out(self, origin: Origin) -> None:
         try:
@@ -178,18 +193,10 @@ class Run:
             raise next(_leaves(failures)) from None
 
     async def _keep(self, origin: Origin, prepared: Awaitable[PreparedPhoto]) -> None:
-        """Store what the images are made from, where that is not done yet."""
-        if origin.unsaved is None:
-            return
-        studio, sources = self._backends.studio, self._backends.sources
-        # The models wait for the prepared photo and nobody for the stored one: in this order, the
-        # studio does not encode while it prepares.
+        # The models wait for the prepared photo, and nobody waits for the stored one: so the studio
+        # does not encode while it prepares.
         await prepared
-        await self._refer([origin.unsaved])
-        if origin.kind == "upload":
-            await sources.save_photo(origin.unsaved, studio.encode_source(origin.photo))
-        if origin.product is not None:
-            await sources.save_product(origin.unsaved, studio.encode_source(origin.product))
+        await self._source.keep(origin)
 
     async def _one(
         self,
@@ -299,14 +306,15 @@ class Run:
         )
 
     async def _forget(self, keys: Collection[str]) -> None:
-        """Remove images nobody will get, and what was marked as needed by them."""
-        if not self._referred:
+        """Remove images that nobody will get, and the sources that only they need."""
+        referred = self._source.referred
+        if not referred:
             return  # nothing is stored before that
 
         async def forget(key: str) -> None:
             try:
                 async with asyncio.timeout(FORGET_S):
-                    await self._backends.results.delete(key, self._referred)
+                    await self._backends.results.delete(key, referred)
             except (ServiceError, TimeoutError) as error:
                 logger.warning("image %s of a failed request could not be removed: %s", key, error)
 
@@ -317,7 +325,7 @@ class Run:
         self._places.close()
         self._queue.put_nowait(None)
         if not work.cancelled():
-            work.exception()  # retrieved, so that a run nobody reads makes no noise
+            work.exception()  # retrieved, so that a generation that nobody reads makes no noise
 
 
 def _leaves(group: BaseExceptionGroup[ServiceError]) -> Iterator[ServiceError]:

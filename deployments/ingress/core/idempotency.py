@@ -12,23 +12,17 @@ import asyncio
 import hashlib
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 
 from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from deployments.errors import IdempotencyConflict, InternalError, InvalidRequest, ServiceError
+from deployments.errors import IdempotencyConflict, InternalError, ServiceError
 from deployments.ingress.core.deadline import Deadline
-from deployments.ingress.core.places_client import Holder, Holding
-from deployments.ingress.core.ports import Answers
+from deployments.ingress.core.places_client import Holding, PlacesClient
+from deployments.ingress.core.ports import KeptAnswers
 
 logger = logging.getLogger(__name__)
-
-HEADER = "Idempotency-Key"
-REPLAYED = "Idempotent-Replayed"
-PATTERN = "[!-~]{1,200}"
-"""Visible ASCII characters."""
 
 POLL_S = 0.25
 """Seconds between looks at whether the request that makes the answer has ended."""
@@ -66,7 +60,7 @@ class Turn:
     """
 
     def __init__(
-        self, claim: Holding, answers: Answers, name: str, fingerprint: str, deadline: Deadline
+        self, claim: Holding, answers: KeptAnswers, name: str, fingerprint: str, deadline: Deadline
     ) -> None:
         self._claim = claim
         self._answers = answers
@@ -109,22 +103,22 @@ class Idempotency:
     """Makes sure that of the requests with one key only one makes the answer.
 
     Args:
-        holder: Claims the keys.
+        places: Claims the idempotency keys.
         answers: Keeps the answers.
     """
 
-    def __init__(self, holder: Holder, answers: Answers) -> None:
-        self._holder = holder
+    def __init__(self, places: PlacesClient, answers: KeptAnswers) -> None:
+        self._places = places
         self._answers = answers
 
     async def turn(
-        self, owner: str, key: str, fingerprint: str, deadline: Deadline
+        self, api_key_name: str, idempotency_key: str, fingerprint: str, deadline: Deadline
     ) -> Turn | KeptAnswer:
         """Wait for the answer, or for the turn to make it.
 
         Args:
-            owner: Name of the API key, whose idempotency keys are its own.
-            key: As the caller sent it.
+            api_key_name: Each API key has idempotency keys of its own.
+            idempotency_key: As the caller sent it.
             fingerprint: Digest of what is asked for.
             deadline: The request's.
 
@@ -132,9 +126,9 @@ class Idempotency:
             IdempotencyConflict: The key belongs to a request for something else.
             DeadlineExceeded: It passed.
         """
-        name = _digest(owner.encode(), key.encode())[:32]
+        name = _digest(api_key_name.encode(), idempotency_key.encode())[:32]
         async with deadline.bounds():
-            while (claim := await self._holder.claim(name, fingerprint)) is None:
+            while (claim := await self._places.claim(name, fingerprint)) is None:
                 await asyncio.sleep(POLL_S)
             # Looked for only now: whoever had the claim before has kept its answer by the end.
             try:
@@ -150,24 +144,8 @@ class Idempotency:
         except ValidationError:
             raise InternalError("the kept answer is damaged") from None
         if kept.fingerprint != fingerprint:
-            raise IdempotencyConflict(f"this {HEADER} belongs to a request with another body")
+            raise IdempotencyConflict("this Idempotency-Key belongs to a request with another body")
         return kept
-
-
-def key_of(values: Sequence[str]) -> str | None:
-    """The idempotency key of a request; None when it sent none.
-
-    Args:
-        values: The header's values, one for each time it was sent.
-
-    Raises:
-        InvalidRequest: It is not one key of the accepted form.
-    """
-    if not values:
-        return None
-    if len(values) > 1 or not re.fullmatch(PATTERN, values[0]):
-        raise InvalidRequest(f"{HEADER} must be one key of 1 to 200 visible ASCII characters")
-    return values[0]
 
 
 async def fingerprint(

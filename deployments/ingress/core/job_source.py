@@ -1,9 +1,7 @@
 """What a request's images are made from: its photo, the product in it, and where both are kept.
 
-Knows no HTTP and no Ray.
-
-A photo that is uploaded is kept once for all results of its request, and so is the product found in
-it. A result names both in its recipe, and hands them on to the results that are made from it. So a
+An uploaded photo is kept once for all results of its request, and so is the product found in it. A
+result names both in its recipe, and hands them on to the results that are made from it. So a
 product that was found is never looked for again, and its pixels stay those of the upload however
 long a conversation gets. A result whose product was not kept still hands on what it has: the next
 request may keep it again.
@@ -12,11 +10,12 @@ request may keep it again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeGuard
+from typing import Literal, Protocol, TypeGuard
 
 from deployments.errors import InternalError, ProductNotFound
+from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import is_key, new_key
 from deployments.jobs import Mask, Photo, Product
@@ -41,8 +40,6 @@ class Origin:
         key: The object key of that upload or result.
         photo_key: The object key of the upload at the root of the conversation.
         mask_key: The object key of the product the results hand on; None where they have none.
-        unsaved: The key under which an upload, or a product found in a result, is still to be
-            stored; None where all is.
         warnings: Sentences for the caller.
     """
 
@@ -52,79 +49,139 @@ class Origin:
     key: str
     photo_key: str
     mask_key: str | None
-    unsaved: str | None
     warnings: tuple[str, ...]
 
-    @property
-    def sources(self) -> list[str]:
-        """The distinct object keys that results hand on."""
-        return distinct(self.photo_key, self.mask_key)
+
+class Source(Protocol):
+    """Where the images of one request come from.
+
+    Attributes:
+        referred: The stored sources that were marked as needed by the request's results.
+    """
+
+    referred: list[str]
+
+    async def open(self) -> Origin:
+        """Get everything ready that must be known before a model may start."""
+        ...
+
+    async def keep(self, origin: Origin) -> None:
+        """Store what the images are made from, where that is not done yet."""
+        ...
 
 
-Refer = Callable[[Sequence[str]], Awaitable[None]]
-"""Marks that the request's results need these sources."""
-
-Open = Callable[[Refer], Awaitable[Origin]]
-"""Gets everything ready that must be known before a model may start."""
-
-
-async def open_upload(
-    backends: Backends, photo: Photo, mask: Mask | None, preserve: Preserve
-) -> Origin:
-    """Find the product of an upload.
+class UploadSource:
+    """A photo that came with the request.
 
     Args:
         backends: The other deployments.
         photo: The upload.
         mask: uint8 [height, width]: 255 marks the product; None when the caller sent none.
-        preserve: Whether to keep it.
-
-    Raises:
-        ProductNotFound: It must be kept, and there is none.
-        InvalidRequest: The mask cannot mark a product of this photo.
+        preserve: Whether to keep the product.
+        results: The image keys of the request.
     """
-    product, warnings = await _find(backends, photo, mask, preserve)
-    key = new_key()
-    mask_key = None if product is None else key
-    return Origin(photo, product, "upload", key, key, mask_key, key, warnings)
+
+    def __init__(
+        self,
+        backends: Backends,
+        photo: Photo,
+        mask: Mask | None,
+        preserve: Preserve,
+        results: Sequence[str],
+    ) -> None:
+        self._backends = backends
+        self._photo = photo
+        self._mask = mask
+        self._preserve = preserve
+        self._results = results
+        self.referred: list[str] = []
+
+    async def open(self) -> Origin:
+        """Find the product.
+
+        Raises:
+            ProductNotFound: It must be kept, and there is none.
+            InvalidRequest: The mask cannot mark a product of this photo.
+        """
+        product, warnings = await _find(self._backends, self._photo, self._mask, self._preserve)
+        key = new_key()
+        mask_key = None if product is None else key
+        return Origin(self._photo, product, "upload", key, key, mask_key, warnings)
+
+    async def keep(self, origin: Origin) -> None:
+        """Store the photo and its product."""
+        studio, sources = self._backends.studio, self._backends.sources
+        self.referred.append(origin.key)
+        await sources.refer(origin.key, self._results)
+        await sources.save_photo(origin.key, studio.encode_source(origin.photo))
+        if origin.product is not None:
+            await sources.save_product(origin.key, studio.encode_source(origin.product))
 
 
-async def open_result(
-    backends: Backends,
-    decode: Callable[[bytes], Awaitable[Photo]],
-    key: str,
-    preserve: Preserve,
-    refer: Refer,
-) -> Origin:
-    """Read a result and the product it was made with; without one, look for it in the result.
+class ResultSource:
+    """A stored result, and the product that it was made with.
 
     Args:
         backends: The other deployments.
-        decode: PNG to pixels.
-        key: The result's key.
+        decoder: Turns files into pixels.
+        image_key: The result's.
         preserve: Whether to keep the product.
-        refer: Marks what the new results need, before the result is read.
-
-    Raises:
-        ImageNotFound: The result or its product does not exist, or no longer.
-        ProductNotFound: A product must be kept, and there is none.
+        results: The image keys of the request.
     """
-    recipe = await backends.results.load_recipe(key)
-    photo_key, mask_key = lineage(recipe)
-    # In this order, so that a removal at the same time either is seen here or sees the marks.
-    await refer(distinct(photo_key, mask_key))
-    product = None
-    if mask_key is not None and preserve != "false":
-        product = backends.studio.restore_product(backends.sources.load_product(mask_key))
-        stored, _ = await asyncio.gather(backends.results.load_image(key), product)
-    else:
-        stored = await backends.results.load_image(key)
-    photo = await decode(stored.png)
-    if mask_key is not None:
-        return Origin(photo, product, "result", key, photo_key, mask_key, None, ())
-    found, warnings = await _find(backends, photo, None, preserve)
-    unsaved = None if found is None else new_key()
-    return Origin(photo, found, "result", key, photo_key, unsaved, unsaved, warnings)
+
+    def __init__(
+        self,
+        backends: Backends,
+        decoder: Decoder,
+        image_key: str,
+        preserve: Preserve,
+        results: Sequence[str],
+    ) -> None:
+        self._backends = backends
+        self._decoder = decoder
+        self._image_key = image_key
+        self._preserve = preserve
+        self._results = results
+        self.referred: list[str] = []
+        self._found_key: str | None = None
+
+    async def open(self) -> Origin:
+        """Read the result and its product; without one, look for it in the result.
+
+        Raises:
+            ImageNotFound: The result or its product does not exist, or no longer.
+            ProductNotFound: A product must be kept, and there is none.
+        """
+        backends, image_key = self._backends, self._image_key
+        recipe = await backends.results.load_recipe(image_key)
+        photo_key, mask_key = lineage(recipe)
+        # In this order, so that a removal at the same time either is seen here or sees the marks.
+        for source in distinct(photo_key, mask_key):
+            await self._refer(source)
+        product = None
+        if mask_key is not None and self._preserve != "false":
+            product = backends.studio.restore_product(backends.sources.load_product(mask_key))
+            stored, _ = await asyncio.gather(backends.results.load_image(image_key), product)
+        else:
+            stored = await backends.results.load_image(image_key)
+        photo = await self._decoder.photo(stored.png)
+        if mask_key is not None:
+            return Origin(photo, product, "result", image_key, photo_key, mask_key, ())
+        found, warnings = await _find(backends, photo, None, self._preserve)
+        self._found_key = None if found is None else new_key()
+        return Origin(photo, found, "result", image_key, photo_key, self._found_key, warnings)
+
+    async def keep(self, origin: Origin) -> None:
+        """Store a product that was found in the result itself."""
+        if self._found_key is None or origin.product is None:
+            return
+        await self._refer(self._found_key)
+        png = self._backends.studio.encode_source(origin.product)
+        await self._backends.sources.save_product(self._found_key, png)
+
+    async def _refer(self, source: str) -> None:
+        self.referred.append(source)
+        await self._backends.sources.refer(source, self._results)
 
 
 def lineage(recipe: Mapping[str, object]) -> tuple[str, str | None]:

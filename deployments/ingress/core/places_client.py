@@ -1,8 +1,8 @@
 """What this ingress replica holds of what all of them share: places for images, and claims.
 
-The admission deployment decides; this remembers what it granted, repeats it as long as anything is
+The admission deployment decides. This remembers what it granted, repeats it as long as anything is
 held, and gives back by leaving it out. Nobody waits for that: what a lost message should have given
-back, the next one does. Knows no Ray and no HTTP.
+back, the next one does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from deployments.admission_messages import HEARTBEAT_S, Claim, Lease, MadeImage, Report
 from deployments.errors import ServiceError
-from deployments.ingress.core import ports as backends
+from deployments.ingress.core.ports import Admission
 
 logger = logging.getLogger(__name__)
 
@@ -33,29 +33,29 @@ class Holding:
     """Places of one request, or its claim; given back by `close`, at the latest.
 
     Args:
-        holder: Whose.
+        client: Who took it.
         held: What.
     """
 
-    def __init__(self, holder: Holder, held: Lease | Claim) -> None:
-        self._holder = holder
+    def __init__(self, client: PlacesClient, held: Lease | Claim) -> None:
+        self._client = client
         self._held = held
 
     def close(self) -> None:
         """Give back what is left; repeating it is harmless."""
-        self._holder.give_back(self._held.id)
+        self._client.give_back(self._held.id)
 
 
 class RequestPlaces(Holding):
     """Places for the images of one request.
 
     Args:
-        holder: Whose.
+        client: Who took it.
         lease: As it was granted.
     """
 
-    def __init__(self, holder: Holder, lease: Lease) -> None:
-        super().__init__(holder, lease)
+    def __init__(self, client: PlacesClient, lease: Lease) -> None:
+        super().__init__(client, lease)
         self._lease = lease
         self._left = lease.images
 
@@ -67,11 +67,11 @@ class RequestPlaces(Holding):
         """
         self._left -= 1
         if held_s is not None and held_s > 0:
-            self._holder.made(MadeImage(self._lease.model, self._lease.steps, held_s))
-        self._holder.keep(self._lease, self._left)
+            self._client.made(MadeImage(self._lease.model, self._lease.steps, held_s))
+        self._client.keep(self._lease, self._left)
 
 
-class Holder:
+class PlacesClient:
     """Asks the admission deployment, and tells it what is held.
 
     Args:
@@ -79,7 +79,7 @@ class Holder:
         heartbeat_s: Seconds between two reports while anything is held.
     """
 
-    def __init__(self, admission: backends.Admission, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(self, admission: Admission, *, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._admission = admission
         self._heartbeat_s = heartbeat_s
         self._name = secrets.token_hex(8)
@@ -92,12 +92,12 @@ class Holder:
         self._told = True
         self._reporting: asyncio.Task[None] | None = None
 
-    async def take(self, model: str, key: str, images: int, steps: int) -> RequestPlaces:
+    async def take(self, model: str, api_key_name: str, images: int, steps: int) -> RequestPlaces:
         """Take places for all images of a request, or none.
 
         Args:
             model: Catalog id.
-            key: Name of the API key, empty without one.
+            api_key_name: Empty without a key.
             images: How many.
             steps: Denoising steps of each.
 
@@ -105,10 +105,10 @@ class Holder:
             Overloaded: There are not enough, or the key would pass its share.
             RateLimited: The key would pass its rate.
         """
-        lease = Lease(self._new_id(), next(self._numbers), model, key, images, steps)
+        lease = Lease(self._new_id(), next(self._numbers), model, api_key_name, images, steps)
         await self._ask(lease.id, self._admission.take(self._name, lease))
         self._leases[lease.id] = lease
-        self._tell()
+        self._repeat()
         return RequestPlaces(self, lease)
 
     async def claim(self, name: str, fingerprint: str) -> Holding | None:
@@ -125,7 +125,7 @@ class Holder:
         if not await self._ask(claim.id, self._admission.claim(self._name, claim)):
             return None
         self._claims[claim.id] = claim
-        self._tell()
+        self._repeat()
         return Holding(self, claim)
 
     def made(self, image: MadeImage) -> None:
@@ -160,16 +160,25 @@ class Holder:
             self._asked.discard(held)
 
     def _tell(self) -> None:
+        """Report as soon as possible."""
         self._told = False
-        if self._reporting is None or self._reporting.done():
-            # A new one, as it belongs to the event loop that first waits for it.
-            self._changed = asyncio.Event()
-            self._reporting = asyncio.create_task(self._report())
+        self._repeat()
         self._changed.set()
 
+    def _repeat(self) -> None:
+        """Report from now on, first after a heartbeat: the admission knows what it has granted."""
+        if self._reporting is None or self._reporting.done():
+            # A new event, because it belongs to the event loop that first waits for it.
+            self._changed = asyncio.Event()
+            self._reporting = asyncio.create_task(self._report())
+
     async def _report(self) -> None:
-        """Report until nothing is held and that is known."""
+        """Report until nothing is held and the admission knows that."""
         while self._leases or self._claims or not self._told:
+            if self._told:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._heartbeat_s):
+                        await self._changed.wait()
             self._told = True
             self._changed.clear()
             made, self._made = tuple(self._made), []
@@ -187,11 +196,6 @@ class Holder:
                 logger.warning("the admission could not be told what is held: %s", error)
                 self._told = False
                 await asyncio.sleep(self._heartbeat_s)
-                continue
-            if self._leases or self._claims:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._heartbeat_s):
-                        await self._changed.wait()
 
     @staticmethod
     def _new_id() -> str:

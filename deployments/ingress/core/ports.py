@@ -107,7 +107,7 @@ class Sources(Protocol):
         ...
 
 
-class Answers(Protocol):
+class KeptAnswers(Protocol):
     """Stored answers of idempotency keys."""
 
     async def save(self, name: str, answer: Mapping[str, object]) -> None:
@@ -155,5 +155,5 @@ class Backends:
     models: Models
     results: Results
     sources: Sources
-    answers: Answers
+    answers: KeptAnswers
     admission: Admission

@@ -1,41 +1,33 @@
 """The use cases: generate from a photo, vary a result, read and delete a result.
 
-Knows no HTTP and no Ray. Resolves an order against the catalog, takes room for it, and opens the
-run that does the work.
+An order is planned once, against the catalog. Then the service looks its idempotency key up, takes
+room for its images, and starts the generation that makes them.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
-
-from anyio import CapacityLimiter, to_thread
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from deployments.errors import InvalidRequest, UnknownModel
 from deployments.ingress.core.deadline import Deadline
-from deployments.ingress.core.generation import SEEDS, Run
+from deployments.ingress.core.decoder import Decoder
+from deployments.ingress.core.generation import SEEDS, Generation
+from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
 from deployments.ingress.core.job_source import (
-    Open,
     Preserve,
+    ResultSource,
+    Source,
+    UploadSource,
     distinct,
     lineage,
-    open_result,
-    open_upload,
 )
-from deployments.ingress.core.places_client import Holder, RequestPlaces
+from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import new_key
-from deployments.ingress.core.uploads import decode_mask, decode_upload
 from deployments.jobs import ImageJob, StoredImage
-from deployments.settings import IngressSettings, ModelSettings, UploadLimits
-
-T = TypeVar("T")
-
-DECODERS = 2
-"""Photos decoded at once: a large one takes some hundred megabytes while it is."""
+from deployments.settings import IngressSettings, ModelSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +62,34 @@ class Terms:
     """On which terms a caller is served.
 
     Attributes:
-        key: Name of the API key, empty without one.
+        api_key_name: Name of the API key, empty without one.
         deadline: When the request is given up.
-        progress: Whether the run reports denoising steps.
+        progress: Whether the generation reports denoising steps.
+        idempotency_key: As the caller sent it; None without one.
     """
 
-    key: str
+    api_key_name: str
     deadline: Deadline
     progress: bool
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """An order that can be served.
+
+    Attributes:
+        model: The model's settings.
+        jobs: One for each image.
+    """
+
+    model: ModelSettings
+    jobs: tuple[ImageJob, ...]
+
+    @property
+    def image_keys(self) -> list[str]:
+        """The keys of the results."""
+        return [job.key for job in self.jobs]
 
 
 class Service:
@@ -85,8 +97,6 @@ class Service:
 
     Attributes:
         catalog: The models, in listing order.
-        holder: What this replica holds of what all ingress replicas share.
-        answers: Stored answers of idempotency keys.
 
     Args:
         catalog: The models, in listing order.
@@ -106,36 +116,19 @@ class Service:
         version: str,
     ) -> None:
         self.catalog = tuple(catalog)
-        self._settings = settings
         self._backends = backends
         self._shape_floor = shape_floor
         self._version = version
-        self._decoders = CapacityLimiter(DECODERS)
-        self.holder = Holder(backends.admission)
-        self.answers = backends.answers
+        self._decoder = Decoder(settings.limits)
+        self._places = PlacesClient(backends.admission)
+        self._idempotency = Idempotency(self._places, backends.answers)
 
-    def check(self, order: Order, *, masked: bool = False) -> None:
-        """Refuse an order that no photo could make right.
-
-        Args:
-            order: What to make.
-            masked: Whether the caller marks the product.
-
-        Raises:
-            InvalidRequest: The model or a value it cannot run; the sentence names it.
-        """
-        if masked and order.preserve == "false":
-            raise InvalidRequest(
-                "product_mask marks what is kept, and preserve_product=false keeps nothing: "
-                "send one of them"
-            )
-        self._jobs(order)
-
-    async def generate(self, order: Order, upload: bytes, mask: bytes | None, terms: Terms) -> Run:
+    async def generate(
+        self, order: Order, upload: bytes, mask: bytes | None, terms: Terms
+    ) -> Generation | KeptAnswer:
         """Start making images from a photo.
 
-        Places come first: what is refused costs no decoding, and what is decoded at a time is
-        bounded.
+        Places come first: what is refused costs no decoding.
 
         Args:
             order: What to make.
@@ -143,98 +136,134 @@ class Service:
             mask: Marks the product, as it was sent; None when the caller sent none.
             terms: See there.
 
+        Returns:
+            The generation, whose model may start now; or the answer that the same request got.
+
         Raises:
-            InvalidRequest: As in `check`.
+            InvalidRequest: The model or a value that it cannot run; the sentence names it.
             InvalidImage: The upload or the mask is not an image this service accepts.
+            ProductNotFound: The product must be kept, and there is none.
+            IdempotencyConflict: The idempotency key belongs to a request for something else.
             Overloaded: There is no room for all the images.
             RateLimited: The key would pass its rate.
             DeadlineExceeded: It passed meanwhile.
         """
-        model, jobs = self._jobs(order)
-        async with terms.deadline.bounds():
-            places = await self._take(jobs, order, terms)
-            try:
-                photo = await self._decode(decode_upload, upload)
-                marked = None if mask is None else await self._decode(decode_mask, mask)
-            except BaseException:
-                places.close()
-                raise
-        return self._run(
-            model,
-            jobs,
-            lambda _: open_upload(self._backends, photo, marked, order.preserve),
-            places,
-            terms,
-        )
+        if mask is not None and order.preserve == "false":
+            raise InvalidRequest(
+                "product_mask marks what is kept, and preserve_product=false keeps nothing: "
+                "send one of them"
+            )
+        plan = self._plan(order)
 
-    async def vary(self, order: Order, key: str, terms: Terms) -> Run:
+        async def open_source() -> Source:
+            photo = await self._decoder.photo(upload)
+            marked = None if mask is None else await self._decoder.mask(mask)
+            return UploadSource(self._backends, photo, marked, order.preserve, plan.image_keys)
+
+        files = {"image": upload, "product_mask": mask}
+        return await self._start("generate", plan, order, terms, {}, files, open_source)
+
+    async def vary(self, order: Order, image_key: str, terms: Terms) -> Generation | KeptAnswer:
         """Start making images from a stored result.
-
-        Whether that exists shows when the run opens.
 
         Args:
             order: What to make.
-            key: The result's key.
+            image_key: The result's.
             terms: See there.
 
-        Raises:
-            InvalidRequest: As in `check`.
-            Overloaded: There is no room for all the images.
-            RateLimited: The key would pass its rate.
-            DeadlineExceeded: It passed meanwhile.
-        """
-        model, jobs = self._jobs(order)
-        async with terms.deadline.bounds():
-            places = await self._take(jobs, order, terms)
-        decode = partial(self._decode, decode_upload)
-        opened = partial(open_result, self._backends, decode, key, order.preserve)
-        return self._run(model, jobs, opened, places, terms)
+        Returns:
+            As in `generate`.
 
-    async def load_image(self, key: str) -> StoredImage:
+        Raises:
+            ImageNotFound: The result or its product does not exist, or no longer.
+            ServiceError: As in `generate`.
+        """
+        plan = self._plan(order)
+
+        async def open_source() -> Source:
+            return ResultSource(
+                self._backends, self._decoder, image_key, order.preserve, plan.image_keys
+            )
+
+        fields = {"image_key": image_key}
+        return await self._start("vary", plan, order, terms, fields, {}, open_source)
+
+    async def load_image(self, image_key: str) -> StoredImage:
         """Read a result.
 
         Raises:
             ImageNotFound: It does not exist, or no longer.
         """
-        return await self._backends.results.load_image(key)
+        return await self._backends.results.load_image(image_key)
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, image_key: str) -> None:
         """Remove a result, and what it was made from where no other result needs that.
 
         Raises:
             ImageNotFound: It does not exist, or no longer.
         """
-        recipe = await self._backends.results.load_recipe(key)
-        await self._backends.results.delete(key, distinct(*lineage(recipe)))
+        recipe = await self._backends.results.load_recipe(image_key)
+        await self._backends.results.delete(image_key, distinct(*lineage(recipe)))
 
-    async def _take(self, jobs: Sequence[ImageJob], order: Order, terms: Terms) -> RequestPlaces:
-        return await self.holder.take(order.model, terms.key, len(jobs), jobs[0].denoising_steps)
-
-    async def _decode(self, decode: Callable[[bytes, UploadLimits], T], data: bytes) -> T:
-        """Turn untrusted bytes into clean pixels, off the event loop."""
-        return await to_thread.run_sync(decode, data, self._settings.limits, limiter=self._decoders)
-
-    def _run(
+    async def _start(
         self,
-        model: ModelSettings,
-        jobs: Sequence[ImageJob],
-        origin: Open,
-        places: RequestPlaces,
+        kind: str,
+        plan: _Plan,
+        order: Order,
         terms: Terms,
-    ) -> Run:
-        return Run(
-            model=model,
-            jobs=jobs,
-            origin=origin,
+        fields: Mapping[str, object],
+        files: Mapping[str, bytes | None],
+        open_source: Callable[[], Awaitable[Source]],
+    ) -> Generation | KeptAnswer:
+        turn: Turn | None = None
+        if terms.idempotency_key is not None:
+            asked = await fingerprint(kind, {**asdict(order), **fields}, files)
+            given = await self._idempotency.turn(
+                terms.api_key_name, terms.idempotency_key, asked, terms.deadline
+            )
+            if isinstance(given, KeptAnswer):
+                return given
+            turn = given
+        try:
+            generation = await self._begin(plan, terms, turn, open_source)
+            # Whatever is wrong with what was sent has a status of its own, also in a stream.
+            await generation.opened()
+        except BaseException:
+            if turn is not None:
+                turn.close()
+            raise
+        return generation
+
+    async def _begin(
+        self,
+        plan: _Plan,
+        terms: Terms,
+        turn: Turn | None,
+        open_source: Callable[[], Awaitable[Source]],
+    ) -> Generation:
+        async with terms.deadline.bounds():
+            places = await self._places.take(
+                plan.model.id, terms.api_key_name, len(plan.jobs), plan.jobs[0].denoising_steps
+            )
+            try:
+                source = await open_source()
+            except BaseException:
+                places.close()
+                raise
+        return Generation(
+            model=plan.model,
+            jobs=plan.jobs,
+            source=source,
             places=places,
             backends=self._backends,
             shape_floor=self._shape_floor,
             deadline=terms.deadline,
             progress=terms.progress,
             version=self._version,
+            turn=turn,
         )
 
-    def _jobs(self, order: Order) -> tuple[ModelSettings, list[ImageJob]]:
+    def _plan(self, order: Order) -> _Plan:
         model = next((model for model in self.catalog if model.id == order.model), None)
         if model is None:
             known = ", ".join(model.id for model in self.catalog)
@@ -267,4 +296,4 @@ class Service:
                 f"strength: {strength:g} of {steps} steps leaves none to take; "
                 f"at least {1 / steps:g} is needed"
             )
-        return model, jobs
+        return _Plan(model, tuple(jobs))

@@ -1,12 +1,11 @@
 """The REST contract as a FastAPI application.
 
-Knows no Ray: the use cases arrive as a `Service`, so the whole surface can be tested in memory.
+The use cases arrive as a `Service`, so that the whole surface can be tested in memory.
 """
 
 # No postponed annotations here: FastAPI reads those of the routes below, which name local types.
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Awaitable
 from functools import partial
 from importlib.resources import files
 from typing import Annotated, Any
@@ -19,27 +18,21 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from deployments.errors import ImageNotFound, InvalidRequest, ServiceError
-from deployments.ingress.core.generation import Run
-from deployments.ingress.core.idempotency import (
-    HEADER,
-    REPLAYED,
-    Idempotency,
-    KeptAnswer,
-    Turn,
-    fingerprint,
-    key_of,
-)
+from deployments.ingress.core.generation import Generation
+from deployments.ingress.core.idempotency import KeptAnswer
 from deployments.ingress.core.result_urls import KEY_PATTERN, ResultUrls, is_key
 from deployments.ingress.core.service import Order, Service, Terms
 from deployments.ingress.http import openapi, problems
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.chat_page import add_playground
-from deployments.ingress.http.delivery import Answers, replayed, server_timing
+from deployments.ingress.http.delivery import Delivery, replayed, server_timing
+from deployments.ingress.http.idempotency_header import HEADER, REPLAYED, idempotency_key_of
 from deployments.ingress.http.middleware.deadline_header import RequestDeadline
-from deployments.ingress.http.middleware.frame import RequestContext
-from deployments.ingress.http.middleware.observation import Observation, Observer
+from deployments.ingress.http.middleware.frame import RequestFrame
+from deployments.ingress.http.middleware.gate import Gate
 from deployments.ingress.http.middleware.security_headers import SecurityHeaders
 from deployments.ingress.http.middleware.whole_forms import WholeForms
+from deployments.ingress.http.outcome import Observer
 from deployments.ingress.http.result_responses import image_response
 from deployments.ingress.http.schemas import ModelEntry, ModelsAnswer, request_models
 from deployments.settings import CorsSettings, IngressSettings
@@ -66,6 +59,7 @@ def create_api(
     keys: KeyRing | None = None,
     sends_request_id: bool = True,
     observer: Observer | None = None,
+    departures: tuple[type[BaseException], ...] = (),
 ) -> FastAPI:
     """Build the application.
 
@@ -78,6 +72,7 @@ def create_api(
         sends_request_id: Put the request id into the answer's headers; off where the server in
             front does so.
         observer: Hears of every request; None where nobody wants to know.
+        departures: Errors of the server's `receive` that mean that the caller has left.
     """
     app = FastAPI(
         title="Backdrop",
@@ -88,8 +83,7 @@ def create_api(
         redirect_slashes=False,
     )
     urls = ResultUrls(settings.public_base_url)
-    answers = Answers(urls)
-    idempotency = Idempotency(service.holder, service.answers)
+    delivery = Delivery(urls)
     bodies = request_models(service.catalog, settings)
     body_limits = {
         "/api/generate": settings.limits.max_body_bytes,
@@ -109,14 +103,10 @@ def create_api(
         """Generate product-image variations from a photo and a prompt."""
         await _refuse_repeated_fields(request)
         order = request.state.order = form.order()
-        marks = form.product_mask
-        service.check(order, masked=marks is not None)
         upload = await form.image.read()
-        marked = None if marks is None else await marks.read()
-        files = {"image": upload, "product_mask": marked}
-        fields = form.model_dump(mode="json", exclude=set(files))
-        start = partial(service.generate, order, upload, marked)
-        return await answer(request, response, order, start, fields, files)
+        mask = None if form.product_mask is None else await form.product_mask.read()
+        started = service.generate(order, upload, mask, terms(request))
+        return await answer(request, response, order, started)
 
     @app.post(
         "/api/variation", max_body_size=body_limits["/api/variation"], **openapi.images_route()
@@ -124,9 +114,9 @@ def create_api(
     async def variation(request: Request, response: Response, body: bodies.variation) -> Any:  # type: ignore[name-defined]  # noqa: ANN401 - as above
         """Generate variations of an image made here."""
         order = request.state.order = body.order()
-        key = urls.key_of(body.image_url, _base(request))
-        start = partial(service.vary, order, key)
-        return await answer(request, response, order, start, body.model_dump(mode="json"), {})
+        image_key = urls.key_of(body.image_url, _base(request))
+        started = service.vary(order, image_key, terms(request))
+        return await answer(request, response, order, started)
 
     @app.get("/api/models", **openapi.models_route())
     async def models() -> ModelsAnswer:
@@ -161,38 +151,34 @@ def create_api(
     async def docs() -> HTMLResponse:
         return openapi.docs_page(app)
 
+    def terms(request: Request) -> Terms:
+        state = request.state
+        key = idempotency_key_of(request.headers.getlist(HEADER))
+        return Terms(state.api_key_name, state.deadline, _wants_events(request), key)
+
     async def answer(
         request: Request,
         response: Response,
         order: Order,
-        start: Callable[[Terms], Awaitable[Run]],
-        fields: Mapping[str, object],
-        files: Mapping[str, bytes | None],
+        started: Awaitable[Generation | KeptAnswer],
     ) -> Any:  # noqa: ANN401 - as above
         begun = time.monotonic()
-        state, base = request.state, _base(request)
-        terms = Terms(state.key_name, state.deadline, _wants_events(request))
-        with ExitStack() as held:
-            turn: Turn | None = None
-            if (key := key_of(request.headers.getlist(HEADER))) is not None:
-                asked = await fingerprint(request.url.path, fields, files)
-                given = await idempotency.turn(terms.key, key, asked, terms.deadline)
-                if isinstance(given, KeptAnswer):
-                    return _replay(given, terms)
-                turn = given
-                held.callback(turn.close)
-            run = state.run = await start(terms)
-            # Whatever is wrong with what was sent has a status of its own, also in a stream.
-            await run.opened()
-            if terms.progress:
-                held.pop_all()  # now the stream's
-                failed = partial(_note_failure, request)
-                events = answers.events(order, run, base, state.request_id, failed, turn)
-                return EventSourceResponse(events, ping=PING_S, headers=NO_STORE)
+        state, base, events = request.state, _base(request), _wants_events(request)
+        generation = await started
+        if isinstance(generation, KeptAnswer):
+            return _replay(generation, events)
+        state.generation = generation
+        if events:
+            failed = partial(_note_failure, request)
+            told = delivery.events(order, generation, base, state.request_id, failed)
+            return EventSourceResponse(told, ping=PING_S, headers=NO_STORE)
+        try:
             taken_s = time.monotonic() - begun
-            images = await run.images()
+            images = await generation.images()
             response.headers["Server-Timing"] = server_timing(images, input=taken_s)
-            return await answers.kept(turn, answers.whole(order, images, base), images, base)
+            return await delivery.kept(generation, order, images, base)
+        finally:
+            generation.close()
 
     if settings.playground:
         add_playground(app, settings.public_base_url)
@@ -204,25 +190,29 @@ def create_api(
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.limits.max_body_bytes)
     app.add_middleware(RequestDeadline, longest_s=settings.deadline_s)
     app.add_middleware(
-        RequestContext,
+        Gate,
         body_limits=body_limits,
         body_types={"/api/generate": FORM, "/api/variation": JSON},
         keys=keys,
         public_results=settings.public_results,
-        sends_request_id=sends_request_id,
     )
     _allow_pages(app, settings.cors)
     app.add_middleware(SecurityHeaders, public_results=settings.public_results)
-    if observer is not None:
-        ids = [model.id for model in service.catalog]
-        app.add_middleware(Observation, routes=app.routes, models=ids, observer=observer)
+    app.add_middleware(
+        RequestFrame,
+        routes=app.routes,
+        models=[model.id for model in service.catalog],
+        observer=observer,
+        sends_request_id=sends_request_id,
+        departures=departures,
+    )
     openapi.describe(app, keys_required=keys is not None, public_results=settings.public_results)
     return app
 
 
-def _replay(kept: KeptAnswer, terms: Terms) -> Response:
+def _replay(kept: KeptAnswer, events: bool) -> Response:
     headers = {REPLAYED: "true", **NO_STORE}
-    if terms.progress:
+    if events:
         return EventSourceResponse(replayed(kept), ping=PING_S, headers=headers)
     return JSONResponse(kept.answer, headers=headers)
 
@@ -245,7 +235,7 @@ def _wants_events(request: Request) -> bool:
 
 
 def _note_failure(request: Request, error: ServiceError) -> None:
-    """Tell the observation how an answer ended whose status has long been sent."""
+    """Tell the frame how an answer ended whose status was sent long ago."""
     request.state.problem = (error.status, error.code)
 
 

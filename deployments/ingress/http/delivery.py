@@ -1,4 +1,4 @@
-"""What a run's images look like to the caller: one JSON answer, or events as they happen."""
+"""What a generation's images look like to the caller: one JSON answer, or events as they happen."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sse_starlette import JSONServerSentEvent
 
 from deployments.errors import ServiceError
 from deployments.ingress.core.events import ImageProgress, ImageStored, ImageWithheld, Made
-from deployments.ingress.core.generation import Run
-from deployments.ingress.core.idempotency import NOT_KEPT, KeptAnswer, Turn
+from deployments.ingress.core.generation import Generation
+from deployments.ingress.core.idempotency import NOT_KEPT, KeptAnswer
 from deployments.ingress.core.result_urls import ResultUrls
 from deployments.ingress.core.service import Order
 from deployments.ingress.http import problems
@@ -23,8 +23,8 @@ from deployments.ingress.http.schemas import (
 )
 
 
-class Answers:
-    """Renders runs.
+class Delivery:
+    """Renders generations.
 
     Args:
         urls: Names the images.
@@ -55,28 +55,25 @@ class Answers:
     async def events(
         self,
         order: Order,
-        run: Run,
+        generation: Generation,
         base: str,
         request_id: str,
         failed: Callable[[ServiceError], None],
-        turn: Turn | None,
     ) -> AsyncGenerator[JSONServerSentEvent]:
         """`progress`, `image` and `withheld` events, then `done` or `error`.
 
-        Closing it cancels the run.
+        Closing it cancels the generation.
 
         Args:
             order: What was asked for.
-            run: What makes it.
+            generation: What makes it.
             base: Scheme and host the caller used.
             request_id: For the log and an error's body.
             failed: Is told the error that ended the stream.
-            turn: The right to make the answer of an idempotency key, closed at the end; None
-                without a key.
         """
         made: list[Made] = []
         try:
-            async with aclosing(run.events()) as events:
+            async with aclosing(generation.events()) as events:
                 async for event in events:
                     if isinstance(event, ImageProgress):
                         yield _progress(event)
@@ -85,7 +82,7 @@ class Answers:
                     name, data = self.told(event, base)
                     yield JSONServerSentEvent(data, event=name)
             made.sort(key=lambda image: image.index)
-            done = await self.kept(turn, self.whole(order, made, base), made, base)
+            done = await self.kept(generation, order, made, base)
             yield JSONServerSentEvent(done.model_dump(), event="done")
         except Exception as error:
             # The answer has begun, so that its status cannot tell any more.
@@ -93,24 +90,23 @@ class Answers:
             failed(shown)
             yield JSONServerSentEvent(problems.body(shown, request_id), event="error")
         finally:
-            if turn is not None:
-                turn.close()
+            generation.close()
 
     async def kept(
-        self, turn: Turn | None, answer: ImagesAnswer, made: Sequence[Made], base: str
+        self, generation: Generation, order: Order, made: Sequence[Made], base: str
     ) -> ImagesAnswer:
-        """The answer, kept for its idempotency key where it has one.
+        """The JSON answer, kept for its idempotency key where it has one.
 
         Args:
-            turn: The right to make it; None without a key.
-            answer: The JSON answer.
+            generation: What made the images.
+            order: What was asked for.
             made: What was made, in order.
             base: Scheme and host the caller used.
         """
-        if turn is not None:
-            events = [self.told(image, base) for image in made]
-            if not await turn.keep(answer.model_dump(), events):
-                answer.warnings.append(NOT_KEPT)
+        answer = self.whole(order, made, base)
+        events = [self.told(image, base) for image in made]
+        if not await generation.keep(answer.model_dump(), events):
+            answer.warnings.append(NOT_KEPT)
         return answer
 
     def told(self, made: Made, base: str) -> tuple[str, dict[str, object]]:

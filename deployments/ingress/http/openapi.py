@@ -9,9 +9,9 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse, Response
 
-from deployments.ingress.core import idempotency
-from deployments.ingress.core.idempotency import REPLAYED
-from deployments.ingress.http.middleware import deadline_header as arrival
+from deployments.ingress.http import idempotency_header
+from deployments.ingress.http.idempotency_header import REPLAYED
+from deployments.ingress.http.middleware import deadline_header
 from deployments.ingress.http.schemas import ErrorAnswer, ImagesAnswer, ModelsAnswer
 
 _REASONS = {
@@ -34,15 +34,15 @@ _EVENTS = (
 )
 _HEADERS = [
     {
-        "name": idempotency.HEADER,
+        "name": idempotency_header.HEADER,
         "in": "header",
         "required": False,
         "description": "Of the requests with one key only one makes images, and all get its "
         "answer. Another body with the same key is an error.",
-        "schema": {"type": "string", "pattern": f"^{idempotency.PATTERN}$"},
+        "schema": {"type": "string", "pattern": f"^{idempotency_header.PATTERN}$"},
     },
     {
-        "name": arrival.HEADER,
+        "name": deadline_header.HEADER,
         "in": "header",
         "required": False,
         "description": "Seconds after which the request is given up; no more than the service "

@@ -11,12 +11,15 @@ from contextlib import contextmanager
 
 from ray.serve.metrics import Counter, Gauge, Histogram
 
+from deployments.errors import Overloaded
+from deployments.ingress.http.outcome import Outcome
+
 SECONDS = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0]
 """Upper bounds of the histograms' buckets: from a listing to a whole deadline."""
 
 
 class ApiMetrics:
-    """`observation.Observer` over Ray's metrics; Serve adds application, deployment and replica."""
+    """An `outcome.Observer` over Ray's metrics; Serve adds application, deployment and replica."""
 
     def __init__(self) -> None:
         self._requests = Counter(
@@ -36,15 +39,13 @@ class ApiMetrics:
             ("model", "reason"),  # type: ignore[arg-type]  # Ray says "one label"
         )
 
-    def answered(self, route: str, model: str, status: int, code: str, seconds: float) -> None:
-        """Count a request and observe its duration."""
-        tags = {"route": route, "model": model}
-        self._requests.inc(1, {**tags, "status": str(status), "code": code})
-        self._seconds.observe(seconds, tags)
-
-    def refused(self, model: str, reason: str, images: int) -> None:
-        """Count the images of a refused request."""
-        self._refused.inc(images, {"model": model, "reason": reason})
+    def ended(self, outcome: Outcome) -> None:
+        """Count a request, observe its duration, and count the images of a refused one."""
+        tags = {"route": outcome.route, "model": outcome.model}
+        self._requests.inc(1, {**tags, "status": str(outcome.status), "code": outcome.code})
+        self._seconds.observe(outcome.seconds, tags)
+        if outcome.status == Overloaded.status and outcome.images:
+            self._refused.inc(outcome.images, {"model": outcome.model, "reason": outcome.code})
 
 
 class RetryCounter:

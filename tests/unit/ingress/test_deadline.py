@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from deployments.ingress.core.deadline import Deadline
+from deployments.ingress.core.decoder import Decoder
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import Admitting, Surface, png, surface
 
@@ -90,10 +91,10 @@ async def test_waiting_for_the_admission_counts(tmp_path):
 
 
 async def test_decoding_counts_and_gives_its_places_back(api, monkeypatch):
-    async def slow(decode, data):
+    async def slow(decoder, data):
         await asyncio.sleep(30)
 
-    monkeypatch.setattr(api.service, "_decode", slow)
+    monkeypatch.setattr(Decoder, "photo", slow)
     answer = await generate(api, "0.1")
     assert answer.status_code == 504
     await idle(api)

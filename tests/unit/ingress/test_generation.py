@@ -14,9 +14,9 @@ import pytest
 from deployments.errors import DeadlineExceeded, ReplicaLost, Unavailable
 from deployments.ingress.core.deadline import Deadline
 from deployments.ingress.core.events import ImageProgress, ImageStored
-from deployments.ingress.core.generation import Run
-from deployments.ingress.core.job_source import Origin, open_upload
-from deployments.ingress.core.places_client import Holder
+from deployments.ingress.core.generation import Generation
+from deployments.ingress.core.job_source import Origin, UploadSource
+from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import new_key
 from deployments.jobs import GeneratedImage, ImageJob, Photo
@@ -96,7 +96,24 @@ class WatchedSources(StoredSources):
         await super().save_product(key, png)
 
 
-class CountingHolder(Holder):
+class BareResult:
+    """A result that was made without a product."""
+
+    def __init__(self, backends: Backends, results: list[str]) -> None:
+        self.backends = backends
+        self.results = results
+        self.referred: list[str] = []
+
+    async def open(self) -> Origin:
+        self.referred.append(new_key())
+        await self.backends.sources.refer(self.referred[0], self.results)
+        return Origin(PHOTO, None, "result", new_key(), self.referred[0], None, ())
+
+    async def keep(self, origin: Origin) -> None:
+        pass
+
+
+class CountingPlaces(PlacesClient):
     """The real one, which tells how many places it holds."""
 
     @property
@@ -112,13 +129,13 @@ def at_once(coroutine):
 
 
 class World:
-    """A run's surroundings."""
+    """The surroundings of a generation."""
 
     def __init__(self, folder) -> None:
         self.folder = folder
         self.store = FilesystemStore(folder)
         self.settings = IngressSettings(max_waiting_images=LIMIT)
-        self.admission = CountingHolder(Admitting(self.settings))
+        self.admission = CountingPlaces(Admitting(self.settings))
         self.models = ScriptedModels()
         self.models.gate.set()
         self.watched = Watched()
@@ -134,7 +151,7 @@ class World:
         preserve: Any = "auto",
         deadline_s: float = 30.0,
         **settings: Any,
-    ) -> Run:
+    ) -> Generation:
         places = at_once(self.admission.take(MODEL.id, "", images, 4))
         backends = Backends(
             self.studio,
@@ -146,21 +163,19 @@ class World:
         )
         jobs = [ImageJob(new_key(), "p", "", seed, 4, 3.0, 1.0) for seed in range(images)]
 
-        async def origin(refer) -> Origin:
-            if kind == "upload":
-                return await open_upload(backends, PHOTO, None, preserve)
-            key = new_key()
-            await refer([key])
-            return Origin(PHOTO, None, "result", new_key(), key, None, None, ())
-
-        return Run(
+        keys = [job.key for job in jobs]
+        source: Any = UploadSource(backends, PHOTO, None, preserve, keys)
+        if kind == "result":
+            source = BareResult(backends, keys)
+        return Generation(
             model=MODEL,
             jobs=jobs,
-            origin=origin,
+            source=source,
             places=places,
             backends=backends,
             deadline=Deadline(deadline_s),
             version="0",
+            turn=None,
             **{"shape_floor": 0.5, "progress": False, **settings},
         )
 

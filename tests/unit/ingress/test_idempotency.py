@@ -10,9 +10,10 @@ import pytest
 
 from deployments.errors import Unavailable
 from deployments.ingress.core import idempotency
+from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.settings import IngressSettings
-from tests.unit.ingress.memory import Surface, key_of, png, surface
+from tests.unit.ingress.memory import StoredAnswers, Surface, key_of, png, surface
 
 EVENTS = {"Accept": "text/event-stream"}
 
@@ -227,10 +228,10 @@ async def test_an_answer_stays_as_it_was_when_its_images_are_deleted(api):
 
 
 async def test_an_answer_that_cannot_be_kept_says_so(api, monkeypatch):
-    async def save(name, answer):
+    async def save(answers, name, answer):
         raise Unavailable("the storage is not available now")
 
-    monkeypatch.setattr(api.service.answers, "save", save)
+    monkeypatch.setattr(StoredAnswers, "save", save)
     first = await generate(api)
     assert first.status_code == 200
     assert first.json()["warnings"][-1] == idempotency.NOT_KEPT
@@ -269,3 +270,17 @@ async def test_pages_may_send_the_headers_and_see_the_replay(api):
     assert "idempotency-key" in allowed.headers["access-control-allow-headers"].lower()
     answer = await generate(api, headers=origin)
     assert "Idempotent-Replayed" in answer.headers["access-control-expose-headers"]
+
+
+async def test_an_order_that_cannot_be_served_claims_no_key(api, monkeypatch):
+    url = (await api.generate(num_images=1)).json()["images"][0]
+    claimed = []
+
+    async def claim(places, name, fingerprint):
+        claimed.append(name)
+
+    monkeypatch.setattr(PlacesClient, "claim", claim)
+    api.client.headers["Idempotency-Key"] = "a"
+    for answer in (await api.generate(model="made-up"), await api.vary(url, model="made-up")):
+        assert (answer.status_code, answer.json()["code"]) == (400, "unknown_model")
+    assert claimed == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 
 from deployments.errors import InternalError, Overloaded
 from deployments.ingress.http.api import create_api
+from deployments.ingress.http.outcome import Outcome
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import Surface, png
 
@@ -18,15 +20,15 @@ GENERATE = "/api/generate"
 
 @dataclass
 class Heard:
-    answers: list[tuple[str, str, int, str]] = field(default_factory=list)
-    refusals: list[tuple[str, str, int]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
 
-    def answered(self, route: str, model: str, status: int, code: str, seconds: float) -> None:
-        assert seconds >= 0
-        self.answers.append((route, model, status, code))
+    def ended(self, outcome: Outcome) -> None:
+        assert outcome.seconds >= 0
+        self.outcomes.append(outcome)
 
-    def refused(self, model: str, reason: str, images: int) -> None:
-        self.refusals.append((model, reason, images))
+    @property
+    def answers(self) -> list[tuple[str, str, int, str]]:
+        return [(told.route, told.model, told.status, told.code) for told in self.outcomes]
 
 
 @pytest.fixture
@@ -50,7 +52,6 @@ async def test_routes_are_templates_and_models_are_catalog_ids(api: Surface, hea
         ("/api/models", "none", 200, "ok"),
         ("/api/variation", "controlnet", 200, "ok"),
     ]
-    assert heard.refusals == []
 
 
 async def test_what_a_caller_makes_up_is_no_label(api: Surface, heard: Heard) -> None:
@@ -70,7 +71,8 @@ async def test_images_without_room_are_counted(api: Surface, heard: Heard) -> No
     api.models.failures = [Overloaded("full", 3)]
     answer = await api.generate(num_images=3)
     assert answer.status_code == 429
-    assert heard.refusals == [("stable-diffusion", "overloaded", 3)]
+    (told,) = heard.outcomes
+    assert (told.model, told.code, told.images) == ("stable-diffusion", "overloaded", 3)
 
 
 async def test_a_stream_that_fails_is_a_failure(api: Surface, heard: Heard) -> None:
@@ -92,3 +94,84 @@ async def test_a_caller_who_left_is_neither_served_nor_failed(api: Surface, hear
     with pytest.raises(asyncio.CancelledError):
         await call
     assert heard.answers == [(GENERATE, "stable-diffusion", 499, "client_gone")]
+
+
+class Left(Exception):
+    """What a server raises from `receive` when the caller has left."""
+
+
+def stream_scope(app) -> dict:
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": GENERATE,
+        "root_path": "",
+        "query_string": b"",
+        "headers": [
+            (b"host", b"shop.test"),
+            (b"accept", b"text/event-stream"),
+            (b"content-type", b"multipart/form-data; boundary=b"),
+        ],
+        "scheme": "http",
+        "server": ("shop.test", 80),
+        "app": app,
+    }
+
+
+def form(photo: bytes, **fields: str) -> bytes:
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
+    head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    return b"".join(parts) + head + photo + b"\r\n--b--\r\n"
+
+
+@pytest.mark.parametrize("how", ["raises", "tells"])
+async def test_log_and_metric_agree_on_a_stream_that_is_left_early(api, caplog, how):
+    caplog.set_level(logging.INFO)
+    heard, started = Heard(), asyncio.Event()
+    app = create_api(
+        api.service, IngressSettings(), version="0", observer=heard, departures=(Left,)
+    )
+    api.models.gate.clear()
+    body = form(png(), prompt="p", model="controlnet", num_images="1")
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await started.wait()
+        if how == "raises":
+            raise Left
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        if message["type"] == "http.response.start":
+            assert message["status"] == 200
+            started.set()
+
+    await app(stream_scope(app), receive, send)
+    assert heard.answers == [(GENERATE, "controlnet", 499, "client_gone")]
+    (line,) = [record for record in caplog.records if record.message.startswith("request ")]
+    assert (line.http_route, line.status, line.code) == (GENERATE, 499, "client_gone")
+    assert line.model == "controlnet"
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_a_caller_who_leaves_while_the_body_arrives_is_no_error(api, caplog):
+    caplog.set_level(logging.INFO)
+    heard = Heard()
+    app = create_api(
+        api.service, IngressSettings(), version="0", observer=heard, departures=(Left,)
+    )
+
+    async def receive():
+        raise Left
+
+    async def send(message):
+        pass
+
+    await app(stream_scope(app), receive, send)
+    assert heard.answers == [(GENERATE, "none", 499, "client_gone")]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from deployments.errors import Overloaded, ReplicaLost
-from deployments.ingress.core.places_client import Holder
+from deployments.ingress.core.places_client import PlacesClient
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import Admitting
 
@@ -57,8 +57,8 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-def holder(desk: Desk) -> Holder:
-    return Holder(desk, heartbeat_s=0.02)
+def client(desk: Desk) -> PlacesClient:
+    return PlacesClient(desk, heartbeat_s=0.02)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -73,8 +73,8 @@ async def taken(desk: Desk, wanted: int) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_places_are_given_back_one_by_one_and_the_rest_at_once(desk, holder):
-    places = await holder.take(MODEL, "k", 4, 10)
+async def test_places_are_given_back_one_by_one_and_the_rest_at_once(desk, client):
+    places = await client.take(MODEL, "k", 4, 10)
     assert await desk.taken() == 4
     places.release(2.0)
     await taken(desk, 3)
@@ -84,19 +84,19 @@ async def test_places_are_given_back_one_by_one_and_the_rest_at_once(desk, holde
     await taken(desk, 0)
 
 
-async def test_a_measurement_reaches_the_admission(desk, holder):
-    places = await holder.take(MODEL, "k", 8, 10)
+async def test_a_measurement_reaches_the_admission(desk, client):
+    places = await client.take(MODEL, "k", 8, 10)
     places.release(16.0)
     await taken(desk, 7)
     with pytest.raises(Overloaded) as caught:
-        await holder.take(MODEL, "k", 2, 10)
+        await client.take(MODEL, "k", 2, 10)
     # Eight in flight and sixteen seconds each, so that one leaves every two seconds.
     assert caught.value.retry_after_s == pytest.approx(2.0)
 
 
-async def test_it_speaks_while_it_holds_anything_and_then_is_silent(desk, holder):
-    places = await holder.take(MODEL, "k", 1, 10)
-    claim = await holder.claim("name", "f")
+async def test_it_speaks_while_it_holds_anything_and_then_is_silent(desk, client):
+    places = await client.take(MODEL, "k", 1, 10)
+    claim = await client.claim("name", "f")
     await until(lambda: desk.reports > 3)
     places.close()
     spoken = desk.reports
@@ -106,19 +106,19 @@ async def test_it_speaks_while_it_holds_anything_and_then_is_silent(desk, holder
     spoken = desk.reports
     await asyncio.sleep(0.1)
     assert desk.reports == spoken
-    assert await holder.claim("name", "f") is not None
+    assert await client.claim("name", "f") is not None
 
 
-async def test_a_restarted_admission_learns_what_is_held(desk, holder):
-    await holder.take(MODEL, "k", 3, 10)
-    assert await holder.claim("name", "f") is not None
+async def test_a_restarted_admission_learns_what_is_held(desk, client):
+    await client.take(MODEL, "k", 3, 10)
+    assert await client.claim("name", "f") is not None
     desk.replica = Desk().replica
     await taken(desk, 3)
-    assert await Holder(desk).claim("name", "f") is None
+    assert await PlacesClient(desk).claim("name", "f") is None
 
 
-async def test_what_a_lost_report_should_have_given_back_the_next_one_does(desk, holder):
-    places = await holder.take(MODEL, "k", 3, 10)
+async def test_what_a_lost_report_should_have_given_back_the_next_one_does(desk, client):
+    places = await client.take(MODEL, "k", 3, 10)
     await until(lambda: desk.reports > 1)
     desk.failing = 3
     places.close()
@@ -127,12 +127,12 @@ async def test_what_a_lost_report_should_have_given_back_the_next_one_does(desk,
 
 
 @pytest.mark.parametrize("what", ["take", "claim"])
-async def test_a_caller_who_leaves_before_the_answer_gets_nothing(desk, holder, what):
+async def test_a_caller_who_leaves_before_the_answer_gets_nothing(desk, client, what):
     desk.line.clear()
     if what == "take":
-        asking = asyncio.create_task(holder.take(MODEL, "k", 8, 10))
+        asking = asyncio.create_task(client.take(MODEL, "k", 8, 10))
     else:
-        asking = asyncio.create_task(holder.claim("name", "f"))
+        asking = asyncio.create_task(client.claim("name", "f"))
     await asyncio.sleep(0.01)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -140,13 +140,13 @@ async def test_a_caller_who_leaves_before_the_answer_gets_nothing(desk, holder, 
     desk.line.set()
     await taken(desk, 0)
     await until(lambda: desk.reports)
-    assert await holder.claim("name", "f") is not None
+    assert await client.claim("name", "f") is not None
 
 
-async def test_an_answer_that_is_on_its_way_is_not_taken_back_by_a_report(desk, holder):
-    other = await holder.take(MODEL, "k", 1, 10)
+async def test_an_answer_that_is_on_its_way_is_not_taken_back_by_a_report(desk, client):
+    other = await client.take(MODEL, "k", 1, 10)
     desk.line.clear()
-    asking = asyncio.create_task(holder.take(MODEL, "k", 2, 10))
+    asking = asyncio.create_task(client.take(MODEL, "k", 2, 10))
     await until(lambda: desk.reports > 1)
     spoken = desk.reports
     await until(lambda: desk.reports > spoken + 2)  # granted, and not heard of
@@ -157,8 +157,8 @@ async def test_an_answer_that_is_on_its_way_is_not_taken_back_by_a_report(desk, 
     await taken(desk, 2)
 
 
-async def test_a_refusal_is_not_reported(desk, holder):
+async def test_a_refusal_is_not_reported(desk, client):
     with pytest.raises(Overloaded):
-        await holder.take(MODEL, "k", 9, 10)
+        await client.take(MODEL, "k", 9, 10)
     await asyncio.sleep(0.05)
     assert desk.reports == 0

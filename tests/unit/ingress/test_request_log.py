@@ -36,10 +36,12 @@ def log(caplog):
 async def test_a_request_is_one_line(api, log):
     await api.generate(num_images=3)
     (line,) = log()
-    told = {name: line[name] for name in ("method", "route", "status", "code", "model", "images")}
+    told = {
+        name: line[name] for name in ("method", "http_route", "status", "code", "model", "images")
+    }
     assert told == {
         "method": "POST",
-        "route": "/api/generate",
+        "http_route": "/api/generate",
         "status": 200,
         "code": "ok",
         "model": "stable-diffusion",
@@ -74,13 +76,13 @@ async def test_a_stream_that_fails_tells_the_failure(api, log):
         ("GET", f"/generated/{'0' * 32}.png", "/generated/{key}.png", 404, "not_found"),
         ("GET", f"/{SECRET}?{SECRET}", "unmatched", 404, "not_found"),
         ("PUT", "/api/models", "/api/models", 405, "method_not_allowed"),
-        ("POST", "/api/generate", "unmatched", 400, "invalid_request"),
+        ("POST", "/api/generate", "/api/generate", 400, "invalid_request"),
     ],
 )
 async def test_failures_tell_their_code_and_no_path(api, log, method, path, route, status, code):
     await api.client.request(method, path)
     (line,) = log()
-    assert (line["method"], line["route"], line["status"], line["code"]) == (
+    assert (line["method"], line["http_route"], line["status"], line["code"]) == (
         method,
         route,
         status,
@@ -113,7 +115,7 @@ async def test_keys_by_name_and_no_prompt(tmp_path, caplog):
         await client.get("/api/models", headers={"Authorization": f"Bearer {SECRET}-wrong"})
     formatter = JSONFormatter()
     lines = [formatter.format(record) for record in caplog.records]
-    ours = [line for line in lines if '"key": "shop"' in line]
+    ours = [line for line in lines if '"api_key_name": "shop"' in line]
     assert len(ours) == 4
     everything = "\n".join(lines)
     assert SECRET not in everything
@@ -127,7 +129,7 @@ async def test_the_name_of_the_key_is_in_the_state(tmp_path):
 
         @made.app.get("/api/who")
         async def who(request: Request):
-            seen.append(request.state.key_name)  # noqa: B023 - called in this turn
+            seen.append(request.state.api_key_name)  # noqa: B023 - called in this turn
 
         async with made.client as client:
             await client.get("/api/who", headers={"X-API-Key": SECRET})

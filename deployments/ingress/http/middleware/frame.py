@@ -1,64 +1,67 @@
-"""What happens to every request before and after its route: id, key, size, log line, last resort.
+"""What happens around every request: its id, its outcome, its log line and its metrics.
 
-Pure ASGI, so that a streamed answer streams and a refused body is never read.
+Pure ASGI and outermost, so that a streamed answer is followed to its end.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.errors import ImageNotFound, InvalidRequest, Unauthorized
-from deployments.ingress.http import problems
-from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.middleware.request_ids import safe_id
+from deployments.ingress.http.outcome import (
+    CLIENT_GONE,
+    NO_MODEL,
+    UNKNOWN_MODEL,
+    UNMATCHED,
+    Observer,
+    Outcome,
+)
 
 logger = logging.getLogger(__name__)
 
-CLIENT_GONE = 499
-"""Status, in the log, of a request whose caller left before its answer ended, as nginx has it."""
 
-
-class RequestContext:
+class RequestFrame:
     """Middleware that frames every HTTP request.
 
-    Leaves in the request's state its `request_id`, and `key_name`: the name of its API key, empty
-    without one. Writes one line to the log when the answer has ended; routes leave there what else
-    it tells: `order` and `run`. Failures leave `problem`, their status and code.
+    It leaves `request_id` and an empty `api_key_name` in the request's state. What is inside leaves
+    there `order` and `generation`, and of a failure `problem`: its status and code. When the answer
+    has ended, one `Outcome` is made of that. The log line and the metrics are written from it.
 
     Args:
         app: What it wraps.
-        body_limits: Bytes of a body by path; a longer Content-Length is refused before the body is
-            read.
-        body_types: The media type of the body that a POST to a path must have.
-        keys: Keys that calls under /api/, and removals, must carry; None lets everybody in.
-        public_results: Results can be read without a key.
+        routes: The application's routes, for their templates.
+        models: Catalog ids.
+        observer: Hears of every outcome; None where nobody wants to know.
         sends_request_id: Put the id into the answer's headers.
+        departures: Errors that `receive` raises when the caller has left.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        body_limits: Mapping[str, int],
-        body_types: Mapping[str, str],
-        keys: KeyRing | None,
-        public_results: bool,
+        routes: Sequence[BaseRoute],
+        models: Sequence[str],
+        observer: Observer | None,
         sends_request_id: bool,
+        departures: tuple[type[BaseException], ...],
     ) -> None:
         self._app = app
-        self._body_limits = body_limits
-        self._body_types = body_types
-        self._keys = keys
-        self._public_results = public_results
+        self._routes = routes
+        self._models = frozenset(models)
+        self._observer = observer
         self._sends_request_id = sends_request_id
+        self._departures = departures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -66,11 +69,19 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         begun = time.monotonic()
-        headers = Headers(scope=scope)
-        request_id = safe_id(headers) or secrets.token_hex(8)
+        request_id = safe_id(Headers(scope=scope)) or secrets.token_hex(8)
         state: dict[str, Any] = scope.setdefault("state", {})
-        state |= {"request_id": request_id, "key_name": ""}
-        status, ended = CLIENT_GONE, False
+        state |= {"request_id": request_id, "api_key_name": ""}
+        status, ended, left = CLIENT_GONE, False, False
+
+        async def receive_framed() -> Message:
+            nonlocal left
+            try:
+                message = await receive()
+            except self._departures:
+                message = {"type": "http.disconnect"}
+            left = left or message["type"] == "http.disconnect"
+            return message
 
         async def send_framed(message: Message) -> None:
             nonlocal status, ended
@@ -78,76 +89,66 @@ class RequestContext:
                 status = message["status"]
                 if self._sends_request_id:
                     MutableHeaders(scope=message)["X-Request-Id"] = request_id
-            ended = message["type"] == "http.response.body" and not message.get("more_body")
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                ended = not left
 
         try:
-            state["key_name"] = self._check(scope["method"], problems.route_path(scope), headers)
-            await self._app(scope, receive, send_framed)
-        except Exception as error:
-            shown = problems.as_service_error(error, request_id)
-            if status == CLIENT_GONE:
-                await problems.response(shown, request_id)(scope, receive, send_framed)
+            await self._app(scope, receive_framed, send_framed)
+        except asyncio.CancelledError:
+            left = True
+            raise
+        except self._departures:
+            left = True
         finally:
-            _log(scope, state, status if ended else CLIENT_GONE, time.monotonic() - begun)
+            outcome = self._outcome(scope, status if ended or not left else CLIENT_GONE, begun)
+            _log(scope, outcome)
+            if self._observer is not None:
+                self._observer.ended(outcome)
 
-    def _check(self, method: str, path: str, headers: Headers) -> str:
-        if not path.isprintable():
-            # A pattern's end matches before a line break, and no address of ours has one.
-            raise ImageNotFound("no address here has characters that cannot be printed")
-        name = ""
-        if self._keys is not None and self._guards(method, path):
-            name = _authorize(self._keys, headers)
-        length = headers.get("content-length", "")
-        limit = problems.body_limit(self._body_limits, path)
-        if length.isdecimal() and int(length) > limit:
-            raise problems.too_large(limit)
-        wanted = self._body_types.get(path)
-        given = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if method == "POST" and wanted is not None and given != wanted:
-            raise InvalidRequest(f"the body must be {wanted}, not {given or 'untyped'}")
-        return name
+    def _outcome(self, scope: Scope, status: int, begun: float) -> Outcome:
+        state = scope["state"]
+        code = "client_gone" if status == CLIENT_GONE else "ok" if status < 400 else "http_error"
+        if status != CLIENT_GONE:
+            status, code = state.get("problem", (status, code))
+        model, images = NO_MODEL, 0
+        if (order := state.get("order")) is not None:
+            model = order.model if order.model in self._models else UNKNOWN_MODEL
+            images = order.num_images
+        seconds = time.monotonic() - begun
+        return Outcome(self._route(scope), status, code, model, images, seconds)
 
-    def _guards(self, method: str, path: str) -> bool:
-        """Whether a request needs a key, where keys are on."""
-        if path.startswith("/api/") or method == "DELETE":
-            return True
-        return not self._public_results and path.startswith("/generated/")
+    def _route(self, scope: Scope) -> str:
+        for route in self._routes:
+            if route.matches(scope)[0] is not Match.NONE:
+                return str(getattr(route, "path", UNMATCHED))
+        return UNMATCHED
 
 
-def _log(scope: Scope, state: Mapping[str, Any], status: int, seconds: float) -> None:
-    """One line about a request: nothing of what it says, and of its key the name.
+def _log(scope: Scope, outcome: Outcome) -> None:
+    """Write one line about a request: nothing that its caller wrote but a known method or model.
 
-    The path is the route's template: result keys are secrets of their holders.
+    The path is the route's template, because who knows an image's key can read it. The field is
+    `http_route`: Serve's log filter sets a field `route` of its own.
     """
-    status, code = state.get("problem", (status, "client_gone" if status == CLIENT_GONE else "ok"))
+    state: Mapping[str, Any] = scope["state"]
     fields: dict[str, object] = {
         "request_id": state["request_id"],
         "method": scope["method"],
-        "route": getattr(scope.get("route"), "path", "unmatched"),
-        "status": status,
-        "code": code,
-        "key": state["key_name"],
-        "duration_ms": round(seconds * 1000, 1),
+        "http_route": outcome.route,
+        "status": outcome.status,
+        "code": outcome.code,
+        "api_key_name": state["api_key_name"],
+        "duration_ms": round(outcome.seconds * 1000, 1),
     }
-    if (order := state.get("order")) is not None:
-        fields |= {"model": order.model, "images": order.num_images}
-    if (run := state.get("run")) is not None and run.made:
-        fields["made"] = len(run.made)
-        slowest = max((image.timings for image in run.made), key=lambda times: times.engine_s)
+    if outcome.images:
+        fields |= {"model": outcome.model, "images": outcome.images}
+    if (generation := state.get("generation")) is not None and generation.made:
+        fields["made"] = len(generation.made)
+        slowest = max(
+            (image.timings for image in generation.made), key=lambda times: times.engine_s
+        )
         for name, taken_s in asdict(slowest).items():
             fields[name.replace("_s", "_ms")] = round(taken_s * 1000, 1)
     told = " ".join(f"{name}={value}" for name, value in fields.items() if value != "")
     logger.info("request %s", told, extra=fields)
-
-
-def _authorize(keys: KeyRing, headers: Headers) -> str:
-    """The name of the key a request carries."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    secret = headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
-    if not secret:
-        raise Unauthorized("an API key is required: send Authorization: Bearer KEY, or X-API-Key")
-    name = keys.name_of(secret)
-    if name is None:
-        raise Unauthorized("the API key is wrong")
-    return name
