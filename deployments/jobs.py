@@ -79,38 +79,57 @@ class PreparedPhoto:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageJob:
-    """One image to make: the unit of batching, retry, cancel, progress and delivery.
+class GenerationSettings:
+    """What a request decides about one image.
 
     Attributes:
-        key: The object key of the result, chosen before the work starts.
         prompt: What the picture shall show.
         negative_prompt: What it shall not show; empty for nothing.
         seed: Seed of the noise, 0 to 2**32 - 1.
         steps: Scheduler steps of a full run; strength decides how many of them are taken.
         guidance_scale: Classifier-free guidance; 1 or less means none.
         strength: How far from the photo to start, above 0 to 1.
-        control_scale: How strongly a ControlNet counts, 0 to 2; 0 leaves it out, and a model
-            without one has no use for it.
-        control_start: Share of the denoising steps after which the ControlNet begins, 0 to 1.
-        control_end: Share of the denoising steps after which it ends, over control_start to 1.
     """
 
-    key: str
     prompt: str
     negative_prompt: str
     seed: int
     steps: int
     guidance_scale: float
     strength: float
-    control_scale: float = 1.0
-    control_start: float = 0.0
-    control_end: float = 1.0
 
     @property
     def denoising_steps(self) -> int:
         """Steps that strength leaves of `steps`, rounded down as diffusers does; 0 cannot run."""
         return min(int(self.steps * self.strength), self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """How a model uses its ControlNet; a model without one ignores it.
+
+    Attributes:
+        scale: How strongly the ControlNet counts, 0 to 2; 0 leaves it out.
+        start: Share of the denoising steps after which it begins, 0 to 1.
+        end: Share of the denoising steps after which it ends, over `start` to 1.
+    """
+
+    scale: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageJob:
+    """One image to make: the unit of batching, retry, cancel, progress and delivery.
+
+    Attributes:
+        key: The object key of the result, chosen before the work starts.
+        settings: What to make.
+    """
+
+    key: str
+    settings: GenerationSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +154,7 @@ class GeneratedImage:
         queued_s: Seconds between submission and the first denoising step.
         engine_s: Seconds between submission and these pixels.
         weights: Where the weights came from, with their revision.
+        control: How the model uses its ControlNet.
         warnings: Sentences about what the model could not honour, usually none.
     """
 
@@ -142,6 +162,7 @@ class GeneratedImage:
     queued_s: float
     engine_s: float
     weights: str
+    control: ControlSettings = ControlSettings()
     warnings: tuple[str, ...] = ()
 
 
@@ -191,15 +212,8 @@ class Recipe:
         fidelity: How true the result is to that product; None where it was not kept.
         version: Version of this package.
         created: ISO 8601 time in UTC.
-        prompt: As in `ImageJob`, like the fields below.
-        negative_prompt: See above.
-        seed: See above.
-        steps: See above.
-        guidance_scale: See above.
-        strength: See above.
-        control_scale: See above.
-        control_start: See above.
-        control_end: See above.
+        settings: As in the `ImageJob`.
+        control: As in the `GeneratedImage`.
     """
 
     model: str
@@ -212,19 +226,19 @@ class Recipe:
     fidelity: Fidelity | None
     version: str
     created: str
-    prompt: str
-    negative_prompt: str
-    seed: int
-    steps: int
-    guidance_scale: float
-    strength: float
-    control_scale: float
-    control_start: float
-    control_end: float
+    settings: GenerationSettings
+    control: ControlSettings
 
     def document(self) -> dict[str, object]:
-        """Every field, for the JSON stored beside the image."""
-        return asdict(self)
+        """Every field, for the JSON stored beside the image.
+
+        `settings` and `control` have no level of their own: their fields stand beside the others,
+        those of `control` as `control_scale`, `control_start` and `control_end`.
+        """
+        document = asdict(self)
+        control = document.pop("control")
+        document |= document.pop("settings")
+        return document | {f"control_{name}": value for name, value in control.items()}
 
     def public(self) -> dict[str, str]:
         """The part anyone who holds the image may read, for its text chunks; fidelity as JSON."""

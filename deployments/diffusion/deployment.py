@@ -13,7 +13,13 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from deployments.errors import InternalError, ServiceError
-from deployments.jobs import GeneratedImage, ImageJob, PreparedPhoto, Progress
+from deployments.jobs import (
+    ControlSettings,
+    GeneratedImage,
+    ImageJob,
+    PreparedPhoto,
+    Progress,
+)
 from deployments.logs import join_replica_log
 from deployments.settings import ModelSettings
 
@@ -61,7 +67,14 @@ class ModelReplica:
             logger.error("Model %s cannot start: %s", settings.id, error)
             raise WeightsError(str(error)) from None
         model = StableDiffusion(
-            components, networks, settings.scheduler, canny, autoencoder=autoencoder
+            components,
+            networks,
+            settings.scheduler,
+            canny,
+            autoencoder=autoencoder,
+            control=ControlSettings(
+                settings.control_scale, settings.control_start, settings.control_end
+            ),
         )
         metrics = EngineMetrics(settings.id)
         self._engine = Engine(model, capacity, settings.max_waiting, metrics, components.device)

@@ -29,7 +29,7 @@ from deployments.diffusion.compute.openvino_networks import OpenVINONetworks
 from deployments.diffusion.families.control_maps import canny
 from deployments.diffusion.families.schedulers import create_scheduler
 from deployments.diffusion.families.stable_diffusion import StableDiffusion
-from deployments.jobs import ImageJob, PreparedPhoto
+from deployments.jobs import GenerationSettings, ImageJob, PreparedPhoto
 from tests.bench.random_models import (
     SD_AUTOENCODER,
     SD_UNET,
@@ -130,7 +130,7 @@ def one_step_image(
 
     def ours(model: StableDiffusion) -> object:
         seed = next(seeds)
-        job = ImageJob("a", f"a forest {seed}", "", seed, 1, guidance, 1.0)
+        job = ImageJob("a", GenerationSettings(f"a forest {seed}", "", seed, 1, guidance, 1.0))
         photo = pixels.copy()
         photo[0, 0] = seed % 256
         times = [time.perf_counter()]

@@ -34,7 +34,7 @@ from deployments.diffusion.engine.step_engine import Engine
 from deployments.diffusion.families.control_maps import canny
 from deployments.diffusion.families.stable_diffusion import StableDiffusion
 from deployments.diffusion.weights.loading import load_components
-from deployments.jobs import ImageJob, PreparedPhoto, Progress
+from deployments.jobs import GenerationSettings, ImageJob, PreparedPhoto, Progress
 from deployments.settings import ModelSettings
 from tests.bench.service import progress
 
@@ -162,7 +162,7 @@ def arrivals(
         chosen = dict(settings[setting])
         height, width = chosen.pop("size")
         pixels = noise.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        job = ImageJob(str(number), "forest", "", seed=number, **chosen)
+        job = ImageJob(str(number), GenerationSettings("forest", "", seed=number, **chosen))
         made.append(Arrival(at, setting, job, PreparedPhoto(pixels)))
         at += rng.expovariate(rate) if rate else 0.0
     return made

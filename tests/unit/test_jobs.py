@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from deployments import jobs
 from deployments.jobs import (
+    ControlSettings,
     Fidelity,
     FinishedImage,
     GeneratedImage,
+    GenerationSettings,
     ImageJob,
     Photo,
     PreparedPhoto,
@@ -30,7 +32,9 @@ from deployments.jobs import (
 
 MASK = np.arange(4 * 6, dtype=np.uint8).reshape(4, 6)
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-JOB = ImageJob("ab" * 16, "Perfume", "people", 7, 20, 7.5, 0.8)
+SETTINGS = GenerationSettings("Grün 🌿", "people", 7, 20, 7.5, 0.8)
+CONTROL = ControlSettings(0.9, 0.1, 0.8)
+JOB = ImageJob("ab" * 16, SETTINGS)
 RECIPE = Recipe(
     model="controlnet",
     weights="/srv/weights/secret-lab@0a1b2c",
@@ -42,24 +46,19 @@ RECIPE = Recipe(
     fidelity=Fidelity(1.0, 0.97),
     version="1.2.3",
     created="2026-01-02T03:04:05+00:00",
-    prompt="Grün 🌿",
-    negative_prompt="people",
-    seed=7,
-    steps=20,
-    guidance_scale=7.5,
-    strength=0.8,
-    control_scale=1.0,
-    control_start=0.0,
-    control_end=1.0,
+    settings=SETTINGS,
+    control=CONTROL,
 )
 EXAMPLES = [
     Photo(PIXELS, MASK),
     Product(PIXELS, MASK),
     Fidelity(1.0, 0.97),
     PreparedPhoto(PIXELS, MASK),
+    SETTINGS,
+    CONTROL,
     JOB,
     Progress(1, 16),
-    GeneratedImage(PIXELS, 0.1, 0.2, "demo@1", ("cut",)),
+    GeneratedImage(PIXELS, 0.1, 0.2, "demo@1", CONTROL, ("cut",)),
     FinishedImage(b"png", Fidelity(1.0, 0.97)),
     StoredImage(b"png", "etag", datetime(2026, 1, 2, tzinfo=UTC)),
     RECIPE,
@@ -112,19 +111,22 @@ def test_what_holds_pixels_is_compared_and_hashed_by_identity():
     [(20, 0.8, 16), (20, 1.0, 20), (1, 0.99, 0), (1, 1.0, 1), (10, 0.19, 1), (200, 0.005, 1)],
 )
 def test_strength_leaves_steps_rounded_down(steps, strength, left):
-    assert ImageJob("k", "p", "", 0, steps, 1.0, strength).denoising_steps == left
+    assert GenerationSettings("p", "", 0, steps, 1.0, strength).denoising_steps == left
 
 
 @given(steps=st.integers(1, 200), strength=st.floats(0, 1, exclude_min=True))
 def test_there_are_never_more_denoising_steps_than_steps(steps, strength):
-    assert 0 <= ImageJob("k", "p", "", 0, steps, 1.0, strength).denoising_steps <= steps
+    assert 0 <= GenerationSettings("p", "", 0, steps, 1.0, strength).denoising_steps <= steps
 
 
 def test_the_document_holds_every_field_and_is_json():
-    document = RECIPE.document()
-    assert set(document) == {field.name for field in fields(Recipe)}
-    read = json.loads(json.dumps(document))
-    assert Recipe(**{**read, "fidelity": Fidelity(**read["fidelity"])}) == RECIPE
+    read = json.loads(json.dumps(RECIPE.document()))
+    settings = GenerationSettings(**{one.name: read.pop(one.name) for one in fields(SETTINGS)})
+    control = ControlSettings(
+        **{one.name: read.pop(f"control_{one.name}") for one in fields(CONTROL)}
+    )
+    fidelity = Fidelity(**read.pop("fidelity"))
+    assert Recipe(**read, settings=settings, control=control, fidelity=fidelity) == RECIPE
 
 
 def test_the_public_part_says_how_and_not_from_what():
@@ -141,9 +143,9 @@ def test_the_public_part_says_how_and_not_from_what():
         "steps": "20",
         "guidance_scale": "7.5",
         "strength": "0.8",
-        "control_scale": "1.0",
-        "control_start": "0.0",
-        "control_end": "1.0",
+        "control_scale": "0.9",
+        "control_start": "0.1",
+        "control_end": "0.8",
     }
 
 

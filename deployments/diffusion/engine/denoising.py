@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 
 from deployments.diffusion.compute.sampling import Sampler
-from deployments.jobs import ImageJob, Pixels, PreparedPhoto
+from deployments.jobs import ControlSettings, ImageJob, Pixels, PreparedPhoto
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +117,11 @@ class DiffusionModel(Protocol):
         """Where the weights came from, with their revision."""
         ...
 
+    @property
+    def control(self) -> ControlSettings:
+        """How it uses its ControlNet."""
+        ...
+
     def check(self, job: ImageJob, photo: PreparedPhoto) -> None:
         """Raise InvalidRequest for what the model cannot run; cheap, and from any thread."""
         ...
@@ -140,4 +145,4 @@ class DiffusionModel(Protocol):
 
 def rows_of(job: ImageJob) -> int:
     """Rows of a forward pass that a job takes: two with classifier-free guidance, else one."""
-    return 2 if job.guidance_scale > 1 else 1
+    return 2 if job.settings.guidance_scale > 1 else 1

@@ -152,7 +152,7 @@ class Engine:
             return 0.0
         # Images leave at the rate at which their steps are done, so that many must leave.
         work = sum(
-            one.rows * one.size[0] * one.size[1] * one.job.denoising_steps for one in jobs
+            one.rows * one.size[0] * one.size[1] * one.job.settings.denoising_steps for one in jobs
         ) / len(jobs)
         return too_many * work * row_pixel_s
 
@@ -330,6 +330,7 @@ class Engine:
             queued_s=entry.started - entry.submitted,
             engine_s=time.monotonic() - entry.submitted,
             weights=self._model.origin,
+            control=self._model.control,
             warnings=entry.state.warnings,
         )
         entry.end(made)

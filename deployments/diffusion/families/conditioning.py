@@ -52,9 +52,10 @@ class PromptEncoder:
             height: Of the picture, in pixels.
             width: Of the picture, in pixels.
         """
-        texts = {"prompt": job.prompt}
-        if job.guidance_scale > 1:
-            texts = {"negative_prompt": job.negative_prompt, **texts}
+        settings = job.settings
+        texts = {"prompt": settings.prompt}
+        if settings.guidance_scale > 1:
+            texts = {"negative_prompt": settings.negative_prompt, **texts}
         encoded = {
             field: self._texts.get(text, lambda text=text: self._encode(text))  # type: ignore[misc]
             for field, text in texts.items()

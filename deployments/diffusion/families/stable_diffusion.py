@@ -31,7 +31,7 @@ from deployments.diffusion.families.conditioning import Cache, PhotoEncoder, Pro
 from deployments.diffusion.families.schedulers import create_scheduler, most_steps
 from deployments.diffusion.weights.components import Components
 from deployments.errors import InternalError, InvalidRequest
-from deployments.jobs import ImageJob, Pixels, PreparedPhoto
+from deployments.jobs import ControlSettings, ImageJob, Pixels, PreparedPhoto
 from deployments.settings import SchedulerName
 
 _CACHED_TABLES = 64
@@ -53,6 +53,10 @@ class StableDiffusion:
         tables: Sample by coefficient tables, which never wait for the device but round otherwise
             than the stock pipeline, in place of the stock scheduler; None does so on CUDA only.
         autoencoder: What runs the components' autoencoder; None for torch.
+        control: How the ControlNet counts; used only when the components have one.
+
+    Attributes:
+        control: See above.
     """
 
     def __init__(
@@ -63,7 +67,9 @@ class StableDiffusion:
         control_map: Callable[[Pixels], Pixels],
         tables: bool | None = None,
         autoencoder: Autoencoder | None = None,
+        control: ControlSettings = ControlSettings(),  # noqa: B008 - immutable
     ) -> None:
+        self.control = control
         self._components = components
         self._networks = networks
         self._scheduler_name = scheduler
@@ -86,14 +92,15 @@ class StableDiffusion:
             InvalidRequest: Naming the field, its value and what is allowed.
         """
         limit = most_steps(self._scheduler)
-        if not 1 <= job.steps <= limit:
+        steps = job.settings.steps
+        if not 1 <= steps <= limit:
             raise InvalidRequest(
-                f"steps: scheduler {self._scheduler_name} takes 1 to {limit}, not {job.steps}"
+                f"steps: scheduler {self._scheduler_name} takes 1 to {limit}, not {steps}"
             )
-        if job.denoising_steps < 1:
+        if job.settings.denoising_steps < 1:
             raise InvalidRequest(
-                f"strength: {job.strength:g} of {job.steps} steps leaves none to take; "
-                f"it must be at least {math.ceil(1000 / job.steps) / 1000:g}"
+                f"strength: {job.settings.strength:g} of {steps} steps leaves none to take; "
+                f"it must be at least {math.ceil(1000 / steps) / 1000:g}"
             )
         for name, side in zip(("height", "width"), photo.pixels.shape[:2], strict=False):
             if side < self._components.shrinks or side % self._components.shrinks:
@@ -119,12 +126,12 @@ class StableDiffusion:
         height, width = photo.pixels.shape[:2]
         conditioning = self._prompts.encode(job, height, width)
         encoded = self._photos.encode(photo)
-        generator = torch.Generator().manual_seed(job.seed)
+        generator = torch.Generator().manual_seed(job.settings.seed)
 
         # With a mask, full strength starts from noise alone; without, the stock pipeline adds
         # the noise to the picture.
         masked = parts.inpainting or photo.mask is not None
-        from_noise = masked and job.strength == 1.0
+        from_noise = masked and job.settings.strength == 1.0
         clean = None
         if not (parts.inpainting and from_noise):
             clean = encoded.draw(generator)
@@ -150,18 +157,18 @@ class StableDiffusion:
 
         steps = len(sampler.timesteps)
         controlled = tuple(
-            step / steps >= job.control_start and (step + 1) / steps <= job.control_end
+            step / steps >= self.control.start and (step + 1) / steps <= self.control.end
             for step in range(steps)
         )
         control = None
-        if parts.controlnet is not None and job.control_scale > 0 and any(controlled):
-            control = Control(encoded.control, job.control_scale, controlled)
+        if parts.controlnet is not None and self.control.scale > 0 and any(controlled):
+            control = Control(encoded.control, self.control.scale, controlled)
         return Denoising(
             sampler=sampler,
             timesteps=to_device(torch.tensor(sampler.timesteps, dtype=torch.float32), parts.device),
             latents=latents,
             conditioning=conditioning,
-            guidance_scale=job.guidance_scale,
+            guidance_scale=job.settings.guidance_scale,
             inpainting=inpainting,
             kept=kept,
             control=control,
@@ -272,16 +279,17 @@ class StableDiffusion:
         self, job: ImageJob, generator: torch.Generator, shape: tuple[int, ...]
     ) -> Sampler:
         parts = self._components
-        skipped = job.steps - job.denoising_steps
+        steps = job.settings.steps
+        skipped = steps - job.settings.denoising_steps
         if not self._by_table:
-            return StockSampler(self._scheduler, job.steps, skipped, generator)
+            return StockSampler(self._scheduler, steps, skipped, generator)
 
         def make() -> StepTable:
             # Half precision would lose what the weighted sums cancel.
             precision = torch.promote_types(parts.dtype, torch.float32)
-            return on_device(tabulate(self._scheduler, job.steps, skipped), parts.device, precision)
+            return on_device(tabulate(self._scheduler, steps, skipped), parts.device, precision)
 
-        table = self._tables.get((job.steps, skipped), make)
+        table = self._tables.get((steps, skipped), make)
         draws = None
         if table.draws:
             # All at once: drawn step by step they would hold up the steps of other jobs.

@@ -212,7 +212,8 @@ class Generation:
             )
             if finished.fidelity is not None and finished.fidelity.shape < self._shape_floor:
                 logger.info("image %s has the shape %.2f", job.key, finished.fidelity.shape)
-                job = replace(job, seed=(job.seed + len(self._jobs)) % SEEDS)
+                seed = (job.settings.seed + len(self._jobs)) % SEEDS
+                job = replace(job, settings=replace(job.settings, seed=seed))
                 recipe, finished, warnings, again = await self._make(
                     index, job, origin, prepared, calls
                 )
@@ -232,7 +233,7 @@ class Generation:
                 ImageStored(
                     index=index,
                     key=job.key,
-                    seed=job.seed,
+                    seed=job.settings.seed,
                     fidelity=finished.fidelity,
                     warnings=origin.warnings + warnings,
                     timings=timings,
@@ -294,15 +295,8 @@ class Generation:
             fidelity=None,
             version=self._version,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            prompt=job.prompt,
-            negative_prompt=job.negative_prompt,
-            seed=job.seed,
-            steps=job.steps,
-            guidance_scale=job.guidance_scale,
-            strength=job.strength,
-            control_scale=job.control_scale,
-            control_start=job.control_start,
-            control_end=job.control_end,
+            settings=job.settings,
+            control=image.control,
         )
 
     async def _forget(self, keys: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from deployments.errors import InvalidRequest, UnknownModel
 from deployments.ingress.core.deadline import Deadline
@@ -26,7 +26,7 @@ from deployments.ingress.core.job_source import (
 from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import new_key
-from deployments.jobs import ImageJob, StoredImage
+from deployments.jobs import GenerationSettings, ImageJob, StoredImage
 from deployments.settings import IngressSettings, ModelSettings
 
 
@@ -243,7 +243,10 @@ class Service:
     ) -> Generation:
         async with terms.deadline.bounds():
             places = await self._places.take(
-                plan.model.id, terms.api_key_name, len(plan.jobs), plan.jobs[0].denoising_steps
+                plan.model.id,
+                terms.api_key_name,
+                len(plan.jobs),
+                plan.jobs[0].settings.denoising_steps,
             )
             try:
                 source = await open_source()
@@ -276,22 +279,19 @@ class Service:
                 f"steps: model {model.id!r} takes at most {model.max_steps}, not {steps}"
             )
         first = secrets.randbelow(SEEDS) if order.seed is None else order.seed
+        settings = GenerationSettings(
+            prompt=order.prompt,
+            negative_prompt=order.negative_prompt,
+            seed=first,
+            steps=steps,
+            guidance_scale=guidance,
+            strength=strength,
+        )
         jobs = [
-            ImageJob(
-                key=new_key(),
-                prompt=order.prompt,
-                negative_prompt=order.negative_prompt,
-                seed=(first + index) % SEEDS,
-                steps=steps,
-                guidance_scale=guidance,
-                strength=strength,
-                control_scale=model.control_scale,
-                control_start=model.control_start,
-                control_end=model.control_end,
-            )
+            ImageJob(new_key(), replace(settings, seed=(first + index) % SEEDS))
             for index in range(order.num_images)
         ]
-        if any(job.denoising_steps < 1 for job in jobs):
+        if settings.denoising_steps < 1:
             raise InvalidRequest(
                 f"strength: {strength:g} of {steps} steps leaves none to take; "
                 f"at least {1 / steps:g} is needed"

@@ -18,7 +18,7 @@ from stepped import PATIENCE_S
 
 from deployments.diffusion.compute.networks import OutOfMemory
 from deployments.errors import InvalidRequest
-from deployments.jobs import ImageJob, Pixels, PreparedPhoto
+from deployments.jobs import ControlSettings, ImageJob, Pixels, PreparedPhoto
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +48,7 @@ class GatedModel:
     """
 
     origin = "counting"
+    control = ControlSettings(0.5, 0.25, 0.75)
 
     def __init__(self, held: Sequence[str] = ("predict",), memory: int = 1000) -> None:
         self.begun: dict[str, list[Any]] = defaultdict(list)
@@ -89,22 +90,22 @@ class GatedModel:
                 self._passes[stage] -= 1
 
     def check(self, job: ImageJob, photo: PreparedPhoto) -> None:
-        if job.denoising_steps < 1:
+        if job.settings.denoising_steps < 1:
             raise InvalidRequest("strength: leaves no step to take")
 
     def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Any:
         self._gate("prepare", job.key)
         height, width = photo.pixels.shape[:2]
-        return Counting(job, height, width, torch.zeros(1), job.denoising_steps)
+        return Counting(job, height, width, torch.zeros(1), job.settings.denoising_steps)
 
     def predict(self, batch: Sequence[Any]) -> list[torch.Tensor]:
         self._gate("predict", [one.job.key for one in batch])
         assert len({(one.height, one.width) for one in batch}) == 1
-        rows = sum(2 if one.job.guidance_scale > 1 else 1 for one in batch)
+        rows = sum(2 if one.job.settings.guidance_scale > 1 else 1 for one in batch)
         if rows > self.memory:
             raise OutOfMemory("too many rows")
         self.now += rows * batch[0].height * batch[0].width / 1e6
-        return [torch.full((1,), float(one.job.seed)) for one in batch]
+        return [torch.full((1,), float(one.job.settings.seed)) for one in batch]
 
     def advance(self, denoising: Any, prediction: torch.Tensor) -> None:
         denoising.latents = denoising.latents + prediction

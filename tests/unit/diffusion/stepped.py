@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,15 @@ from deployments.diffusion.engine.denoising import Denoising
 from deployments.diffusion.engine.step_engine import Engine, Event
 from deployments.diffusion.families.control_maps import canny
 from deployments.diffusion.families.stable_diffusion import StableDiffusion
-from deployments.jobs import GeneratedImage, ImageJob, Pixels, PreparedPhoto, Progress
+from deployments.jobs import (
+    ControlSettings,
+    GeneratedImage,
+    GenerationSettings,
+    ImageJob,
+    Pixels,
+    PreparedPhoto,
+    Progress,
+)
 
 PATIENCE_S = 60
 """How long a test waits for what must happen; only a broken engine takes that long."""
@@ -36,7 +44,7 @@ def a_job(key: str = "a", **changes: Any) -> ImageJob:
         "guidance_scale": 5.0,
         "strength": 0.8,
     }
-    return ImageJob(key=key, **(settings | changes))
+    return ImageJob(key, GenerationSettings(**(settings | changes)))
 
 
 class SteppedModel(StableDiffusion):
@@ -45,6 +53,7 @@ class SteppedModel(StableDiffusion):
     Attributes:
         announced: The keys of the jobs in each forward pass, as it begins.
         latents: The final latents of each job that came so far.
+        controls: By key the jobs that count the ControlNet otherwise than the model does.
     """
 
     def __init__(self, components: Any, scheduler: Any = "ddim", **options: Any) -> None:
@@ -53,6 +62,7 @@ class SteppedModel(StableDiffusion):
         super().__init__(components, networks, scheduler, canny, **options)
         self.announced: queue.Queue[list[str]] = queue.Queue()
         self.latents: dict[str, torch.Tensor] = {}
+        self.controls: Mapping[str, ControlSettings] = {}
         self._allowed = threading.Semaphore(0)
         self._keys: dict[int, str] = {}
 
@@ -74,7 +84,9 @@ class SteppedModel(StableDiffusion):
         return self._keys[id(denoising)]
 
     def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:
+        own, self.control = self.control, self.controls.get(job.key, self.control)
         denoising = super().prepare(job, photo)
+        self.control = own
         self._keys[id(denoising)] = job.key
         return denoising
 

@@ -19,7 +19,7 @@ from stepped import a_job, a_photo
 from deployments.diffusion.compute.networks import Rows, TorchNetworks
 from deployments.diffusion.engine.denoising import Denoising
 from deployments.diffusion.families.schedulers import create_scheduler
-from deployments.jobs import ImageJob, Mask, Pixels, PreparedPhoto
+from deployments.jobs import ControlSettings, ImageJob, Mask, Pixels, PreparedPhoto
 
 Result = tuple[torch.Tensor, Pixels]
 
@@ -31,21 +31,25 @@ PIXEL_TOLERANCE = {torch.float64: 0, torch.float32: 1}
 BFLOAT16_PIXELS = 32
 
 JOBS = {
-    "a": a_job("a", seed=1, steps=8, strength=0.9, guidance_scale=7.5, control_scale=0.7),
+    "a": a_job("a", seed=1, steps=8, strength=0.9, guidance_scale=7.5),
     "b": a_job("b", seed=2, steps=8, strength=0.5, guidance_scale=1.0, prompt="a cup"),
     "c": a_job(
         "c", seed=3, steps=8, strength=0.75, guidance_scale=3.0, negative_prompt="dark",
-        control_scale=1.3, control_start=0.2, control_end=0.7,
     ),
     "cancelled": a_job("cancelled", seed=4, steps=9, strength=1.0, guidance_scale=12.0),
     "d": a_job(
         "d", seed=5, steps=6, strength=1.0, guidance_scale=12.0, prompt="words " * 40,
-        control_end=0.5,
     ),
     # Karras' schedule holds the timestep at which this one starts twice.
-    "late": a_job("late", seed=7, steps=50, strength=0.06, control_scale=0.0),
+    "late": a_job("late", seed=7, steps=50, strength=0.06),
     "wide": a_job("wide", seed=6, steps=7, strength=0.6, guidance_scale=5.0),
 }  # fmt: skip
+CONTROLS = {
+    "a": ControlSettings(scale=0.7),
+    "c": ControlSettings(scale=1.3, start=0.2, end=0.7),
+    "d": ControlSettings(end=0.5),
+    "late": ControlSettings(scale=0.0),
+}
 ARRIVALS = {0: ["a"], 1: ["b", "wide"], 3: ["cancelled", "c"], 5: ["d", "late"]}
 CANCEL_AT = 8
 SMALL = {"height": 32, "width": 32}
@@ -85,6 +89,7 @@ def run_staggered(
         photos: The photo of each job.
         together: The most jobs in one forward pass.
     """
+    model.controls = CONTROLS
     running: dict[str, Denoising] = {}
     results = {}
     tick = 0
@@ -112,6 +117,7 @@ def run_staggered(
 @cache
 def run_stock(parts: Any, scheduler: Any, job: ImageJob, photo: PreparedPhoto) -> Result:
     """Latents and pixels that the stock pipeline makes of a job, made once for all tests."""
+    settings = job.settings
     height, width = photo.pixels.shape[:2]
     mask = photo.mask
     if mask is None and parts.inpainting:
@@ -140,6 +146,7 @@ def run_stock(parts: Any, scheduler: Any, job: ImageJob, photo: PreparedPhoto) -
     call: dict[str, Any] = {"image": Image.fromarray(photo.pixels)}
     if mask is not None:
         call |= {"mask_image": Image.fromarray(mask), "height": height, "width": width}
+    control = CONTROLS.get(job.key, ControlSettings())
     if parts.controlnet is not None:
         options["controlnet"] = parts.controlnet
         edges = cv2.Canny(photo.pixels, 100, 200)
@@ -149,21 +156,21 @@ def run_stock(parts: Any, scheduler: Any, job: ImageJob, photo: PreparedPhoto) -
             edges[near > 3] = 0
         call |= {
             "control_image": Image.fromarray(np.dstack([edges] * 3)),
-            "controlnet_conditioning_scale": job.control_scale,
-            "control_guidance_start": job.control_start,
-            "control_guidance_end": job.control_end,
+            "controlnet_conditioning_scale": control.scale,
+            "control_guidance_start": control.start,
+            "control_guidance_end": control.end,
         }
     pipeline_class = getattr(diffusers, name)
     known = inspect.signature(pipeline_class.__init__).parameters
     pipeline = pipeline_class(**{key: one for key, one in options.items() if key in known})
     pipeline.set_progress_bar_config(disable=True)
     latents = pipeline(
-        prompt=job.prompt,
-        negative_prompt=job.negative_prompt or None,
-        strength=job.strength,
-        num_inference_steps=job.steps,
-        guidance_scale=job.guidance_scale,
-        generator=torch.Generator().manual_seed(job.seed),
+        prompt=settings.prompt,
+        negative_prompt=settings.negative_prompt or None,
+        strength=settings.strength,
+        num_inference_steps=settings.steps,
+        guidance_scale=settings.guidance_scale,
+        generator=torch.Generator().manual_seed(settings.seed),
         output_type="latent",
         **call,
     ).images

@@ -18,7 +18,7 @@ from deployments.diffusion.families.control_maps import canny
 from deployments.diffusion.families.stable_diffusion import StableDiffusion
 from deployments.diffusion.weights.loading import load_components
 from deployments.diffusion.weights.sources import DEMO_CONTROLNET, DEMO_WEIGHTS, WeightsError
-from deployments.jobs import ImageJob, Pixels, PreparedPhoto
+from deployments.jobs import GenerationSettings, ImageJob, Pixels, PreparedPhoto
 from deployments.settings import ModelSettings
 
 ROOT = Path(__file__).parents[3]
@@ -38,8 +38,7 @@ def draw() -> Draw:
     diffusion = StableDiffusion(parts, networks, settings.scheduler, canny)
 
     def run(prompt: str, seed: int = 0) -> Pixels:
-        job = ImageJob(
-            key="0" * 32,
+        asked = GenerationSettings(
             prompt=prompt,
             negative_prompt="",
             seed=seed,
@@ -47,6 +46,7 @@ def draw() -> Draw:
             guidance_scale=settings.guidance_scale,
             strength=settings.strength,
         )
+        job = ImageJob("0" * 32, asked)
         state = diffusion.prepare(job, PreparedPhoto(GREY))
         while state.step < state.steps:
             diffusion.advance(state, *diffusion.predict([state]))

@@ -22,7 +22,7 @@ from deployments.diffusion.weights import loading
 from deployments.diffusion.weights.components import Components
 from deployments.diffusion.weights.loading import load_components, runs_openvino
 from deployments.diffusion.weights.processor import best_dtype
-from deployments.jobs import ImageJob, Pixels, PreparedPhoto
+from deployments.jobs import GenerationSettings, ImageJob, Pixels, PreparedPhoto
 from tests.tiny_models import save_tiny_controlnet, save_tiny_weights
 
 CPU = torch.device("cpu")
@@ -34,7 +34,7 @@ def image(parts: Components) -> Pixels:
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     mask = np.zeros((32, 32), np.uint8)
     mask[:, 16:] = 255
-    job = ImageJob("key", "a forest", "", seed=1, steps=4, guidance_scale=5.0, strength=0.5)
+    job = ImageJob("key", GenerationSettings("a forest", "", 1, 4, 5.0, 0.5))
     denoising = model.prepare(job, PreparedPhoto(pixels, mask))
     while denoising.step < denoising.steps:
         [prediction] = model.predict([denoising])

@@ -13,7 +13,7 @@ from stepped import SteppedModel, a_job, a_photo
 from stock import a_mask
 
 from deployments.errors import InvalidRequest
-from deployments.jobs import PreparedPhoto
+from deployments.jobs import ControlSettings, PreparedPhoto
 
 
 def masked_photo(seed: int = 0) -> PreparedPhoto:
@@ -124,15 +124,17 @@ def test_what_is_kept_of_the_photo_ends_as_the_photos_latents(components: Any) -
     ("changes", "steps"),
     [
         ({}, [True] * 8),
-        ({"control_scale": 0.0}, []),
-        ({"control_start": 0.25}, [False] * 2 + [True] * 6),
-        ({"control_end": 0.5}, [True] * 4 + [False] * 4),
-        ({"control_start": 0.45, "control_end": 0.5}, []),
+        ({"scale": 0.0}, []),
+        ({"start": 0.25}, [False] * 2 + [True] * 6),
+        ({"end": 0.5}, [True] * 4 + [False] * 4),
+        ({"start": 0.45, "end": 0.5}, []),
     ],
 )
 def test_a_controlnet_counts_in_its_span(components: Any, changes: Any, steps: Any) -> None:
-    model = SteppedModel.free(components(controlnet=True), "ddim")
-    state = model.prepare(a_job(steps=8, strength=1.0, **changes), a_photo(32, 32))
+    model = SteppedModel.free(
+        components(controlnet=True), "ddim", control=ControlSettings(**changes)
+    )
+    state = model.prepare(a_job(steps=8, strength=1.0), a_photo(32, 32))
     assert list(state.control.steps if state.control else []) == steps
 
 
@@ -152,10 +154,11 @@ def test_a_step_reads_nothing_back_from_the_device(
         device=meta,
     )
     model = SteppedModel.free(moved, "euler_a", tables=True)
+    model.controls = {"a": ControlSettings(scale=0.0), "c": ControlSettings(end=0.5)}
     jobs = [
-        (a_job("a", guidance_scale=1.0, control_scale=0.0), masked_photo()),
+        (a_job("a", guidance_scale=1.0), masked_photo()),
         (a_job("b", strength=1.0, steps=4), masked_photo()),
-        (a_job("c", control_end=0.5, steps=6), a_photo(32, 32)),
+        (a_job("c", steps=6), a_photo(32, 32)),
     ]
     states = [model.prepare(job, photo) for job, photo in jobs]
     while states:

@@ -18,7 +18,7 @@ from deployments.diffusion.deployment import EngineMetrics, ModelReplica
 from deployments.diffusion.families import stable_diffusion as model_module
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.errors import InternalError, InvalidRequest, Overloaded, ReplicaLost, Unavailable
-from deployments.jobs import GeneratedImage, Progress
+from deployments.jobs import ControlSettings, GeneratedImage, Progress
 from deployments.settings import ModelSettings
 from tests.tiny_models import save_tiny_weights
 
@@ -66,13 +66,14 @@ async def next_batch(model: SteppedModel) -> list[str]:
 
 
 async def test_progress_and_then_the_image(start: Any) -> None:
-    replica, model = start()
+    replica, model = start(control_scale=0.7, control_start=0.2, control_end=0.9)
     model.allow(1000)
     job = a_job(steps=6, strength=0.5)
     *progress, image = [item async for item in replica.generate(job, a_photo(), True)]
     assert progress == [Progress(1, 3), Progress(2, 3), Progress(3, 3)]
     assert isinstance(image, GeneratedImage)
     assert image.weights == "cups"
+    assert image.control == ControlSettings(0.7, 0.2, 0.9)
 
 
 async def test_only_the_image_when_progress_is_not_wanted(start: Any) -> None:

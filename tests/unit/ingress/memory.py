@@ -20,6 +20,7 @@ from deployments.ingress.core.service import Service
 from deployments.ingress.http.api import create_api
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.jobs import (
+    ControlSettings,
     GeneratedImage,
     ImageJob,
     Mask,
@@ -71,15 +72,17 @@ class ScriptedModels:
         try:
             self.photos.append(await photo)
             height, width, _ = self.photos[-1].pixels.shape
-            for step in range(1, job.denoising_steps + 1):
+            for step in range(1, job.settings.denoising_steps + 1):
                 if progress:
-                    yield Progress(step, job.denoising_steps)
+                    yield Progress(step, job.settings.denoising_steps)
             await self.gate.wait()
         except asyncio.CancelledError:
             self.cancelled.append(job.key)
             raise
-        pixels = np.full((height, width, 3), job.seed % 256, dtype=np.uint8)
-        yield GeneratedImage(pixels, 0.0, 0.5, "scripted@1", self.warnings)
+        pixels = np.full((height, width, 3), job.settings.seed % 256, dtype=np.uint8)
+        yield GeneratedImage(
+            pixels, 0.0, 0.5, "scripted@1", ControlSettings(0.5, 0.1, 0.9), self.warnings
+        )
 
 
 class StoredResults:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from deployments.errors import Unavailable
+from deployments.jobs import GenerationSettings
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import CATALOG, png, surface
 
@@ -46,12 +47,13 @@ async def test_four_images_by_default_with_the_models_defaults(api):
     assert len(body["images"]) == 4
     model = CATALOG[0]
     for job in api.models.jobs:
-        assert (job.steps, job.guidance_scale, job.strength) == (
+        asked = job.settings
+        assert (asked.steps, asked.guidance_scale, asked.strength) == (
             model.steps,
             model.guidance_scale,
             model.strength,
         )
-    assert body["seeds"] == sorted(job.seed for job in api.models.jobs)
+    assert body["seeds"] == sorted(job.settings.seed for job in api.models.jobs)
 
 
 async def test_optional_fields_reach_the_job(api):
@@ -60,8 +62,7 @@ async def test_optional_fields_reach_the_job(api):
     )
     assert answer.status_code == 200
     (job,) = api.models.jobs
-    assert (job.negative_prompt, job.seed, job.steps) == ("people", 5, 9)
-    assert (job.guidance_scale, job.strength) == (2.5, 0.5)
+    assert job.settings == GenerationSettings("Perfume backdrop", "people", 5, 9, 2.5, 0.5)
 
 
 async def test_seeds_wrap_at_their_limit(api):
@@ -105,6 +106,8 @@ async def test_recipe_is_stored_beside_the_image(api):
     assert recipe["weights"] == "scripted@1"
     assert recipe["negative_prompt"] == "text"
     assert recipe["scheduler"] == "dpmpp_2m"
+    control = {name: recipe[f"control_{name}"] for name in ("scale", "start", "end")}
+    assert control == {"scale": 0.5, "start": 0.1, "end": 0.9}  # as the model told
     assert recipe["source"] == "upload"
     source = api.sources.lineage.load_source(recipe["source_key"])
     assert Image.open(BytesIO(source.data)).getpixel((0, 0)) == (200, 30, 30)

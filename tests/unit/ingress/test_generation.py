@@ -19,7 +19,7 @@ from deployments.ingress.core.job_source import Origin, UploadSource
 from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import new_key
-from deployments.jobs import GeneratedImage, ImageJob, Photo
+from deployments.jobs import GeneratedImage, GenerationSettings, ImageJob, Photo
 from deployments.settings import IngressSettings, StudioSettings
 from storage.filesystem import FilesystemStore
 from tests.unit.ingress.memory import (
@@ -161,7 +161,10 @@ class World:
             StoredAnswers(self.store),
             Admitting(self.settings),
         )
-        jobs = [ImageJob(new_key(), "p", "", seed, 4, 3.0, 1.0) for seed in range(images)]
+        jobs = [
+            ImageJob(new_key(), GenerationSettings("p", "", seed, 4, 3.0, 1.0))
+            for seed in range(images)
+        ]
 
         keys = [job.key for job in jobs]
         source: Any = UploadSource(backends, PHOTO, None, preserve, keys)
@@ -337,7 +340,7 @@ async def test_a_failure_nobody_reads_makes_no_noise(world):
 async def test_leaving_the_events_cancels_what_is_in_flight(world):
     class FirstIsFast(ScriptedModels):
         async def generate(self, model, job, photo, *, progress) -> AsyncGenerator[Any]:
-            if job.seed == 0:
+            if job.settings.seed == 0:
                 yield GeneratedImage((await photo).pixels, 0.0, 0.5, "scripted@1")
                 return
             async for item in super().generate(model, job, photo, progress=progress):

@@ -241,7 +241,7 @@ async def test_an_image_of_another_shape_is_made_once_more(tmp_path, floor):
         body = (await made.generate(photo, num_images=3, seed=54)).json()
         expected = [54, 55, 56] if floor == 0 else [57, 58, 59]
         assert body["seeds"] == expected
-        seeds = [job.seed for job in made.models.jobs]
+        seeds = [job.settings.seed for job in made.models.jobs]
         assert sorted(seeds) == ([54, 55, 56] if floor == 0 else [54, 55, 56, *expected])
         # Not a third time, and told as it is.
         assert all(entry["shape"] < 0.999 for entry in body["fidelity"])
@@ -256,7 +256,7 @@ async def test_only_the_image_of_another_shape_is_made_once_more(tmp_path):
         body = (await made.generate(photo, num_images=2, seed=120)).json()
     # 120 is as near to the product's 60 as hides it, 121 is not.
     assert body["seeds"] == [122, 121]
-    assert [job.seed for job in made.models.jobs] == [120, 121, 122]
+    assert [job.settings.seed for job in made.models.jobs] == [120, 121, 122]
     assert len({job.key for job in made.models.jobs}) == 2
 
 
@@ -288,7 +288,7 @@ async def test_seeds_of_images_made_again_wrap_too(tmp_path):
         # 2**32 - 1 paints 255, which hides nothing; 0 paints black, as the product is.
         body = (await made.generate(photo, num_images=2, seed=2**32 - 1)).json()
     assert body["seeds"][1] == 2
-    assert made.models.jobs[1].seed == 0
+    assert made.models.jobs[1].settings.seed == 0
 
 
 async def test_fidelity_is_in_events_recipe_and_file(api):

@@ -15,7 +15,16 @@ import pytest
 from PIL import Image
 
 from deployments.errors import InvalidRequest, ProductNotFound
-from deployments.jobs import Fidelity, GeneratedImage, Photo, PreparedPhoto, Product, Recipe
+from deployments.jobs import (
+    ControlSettings,
+    Fidelity,
+    GeneratedImage,
+    GenerationSettings,
+    Photo,
+    PreparedPhoto,
+    Product,
+    Recipe,
+)
 from deployments.settings import StudioSettings
 from deployments.studio import deployment, segmentation
 from deployments.studio.deployment import Studio
@@ -35,15 +44,8 @@ RECIPE = Recipe(
     fidelity=None,
     version="1.0",
     created="2026-01-01T00:00:00Z",
-    prompt="Forêt 🌲",
-    negative_prompt="",
-    seed=7,
-    steps=20,
-    guidance_scale=7.5,
-    strength=0.8,
-    control_scale=1.0,
-    control_start=0.0,
-    control_end=1.0,
+    settings=GenerationSettings("Forêt 🌲", "", 7, 20, 7.5, 0.8),
+    control=ControlSettings(),
 )
 
 GENERATED = GeneratedImage(PIXELS, queued_s=0.1, engine_s=1.5, weights="/srv/weights")
