@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from storage.answers import Answers
-from storage.errors import StorageError, StorageMisconfigured, StorageUnavailable
+from storage.errors import ObjectNotFound, StorageError, StorageMisconfigured, StorageUnavailable
 from storage.lineage import Lineage
 from storage.observed import ObservedStore
 from storage.observer import Observer
@@ -89,13 +89,13 @@ class Storage:
         """Store a result; see `Records.save`."""
         await self._run(self._records.save, key, png, recipe)
 
-    async def load_image(self, key: str) -> StoredObject:
-        """Load a result's image; see `Records.load_image`."""
-        return await self._run(self._records.load_image, key)
+    async def load_image(self, key: str) -> StoredObject | None:
+        """Load a result's image; see `Records.load_image`. None where there is none."""
+        return await self._find(self._records.load_image, key)
 
-    async def load_recipe(self, key: str) -> dict[str, object]:
-        """Load a result's recipe; see `Records.load_recipe`."""
-        return await self._run(self._records.load_recipe, key)
+    async def load_recipe(self, key: str) -> dict[str, object] | None:
+        """Load a result's recipe; see `Records.load_recipe`. None where there is none."""
+        return await self._find(self._records.load_recipe, key)
 
     async def delete(self, key: str, sources: Sequence[str]) -> None:
         """Remove a result; see `Records.delete`."""
@@ -112,17 +112,17 @@ class Storage:
         """Store a source photograph; see `Lineage.save_source`."""
         await self._run(self._lineage.save_source, key, png)
 
-    async def load_source(self, key: str) -> StoredObject:
-        """Load a source photograph; see `Lineage.load_source`."""
-        return await self._run(self._lineage.load_source, key)
+    async def load_source(self, key: str) -> StoredObject | None:
+        """Load a source photograph; see `Lineage.load_source`. None where there is none."""
+        return await self._find(self._lineage.load_source, key)
 
     async def save_mask(self, key: str, png: bytes) -> None:
         """Store a source's product; see `Lineage.save_mask`."""
         await self._run(self._lineage.save_mask, key, png)
 
-    async def load_mask(self, key: str) -> bytes:
-        """Load a source's product; see `Lineage.load_mask`."""
-        return await self._run(self._lineage.load_mask, key)
+    async def load_mask(self, key: str) -> bytes | None:
+        """Load a source's product; see `Lineage.load_mask`. None where there is none."""
+        return await self._find(self._lineage.load_mask, key)
 
     async def save_answer(self, key: str, answer: Mapping[str, object]) -> None:
         """Store an answer; see `Answers.save`."""
@@ -152,6 +152,16 @@ class Storage:
     def __del__(self) -> None:
         """Close; Serve calls this when it stops a replica."""
         self.close()
+
+    async def _find(self, load: Callable[[str], _T], key: str) -> _T | None:
+        """Load an object, or tell that it is missing.
+
+        A missing object is a value: Serve would log an exception with its traceback.
+        """
+        try:
+            return await self._run(load, key)
+        except ObjectNotFound:
+            return None
 
     async def _run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         loop = asyncio.get_running_loop()

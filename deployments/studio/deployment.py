@@ -109,15 +109,17 @@ class Studio:
 
         return await self._work("find_product", find)
 
-    async def restore_product(self, png: bytes) -> Product:
+    async def restore_product(self, png: bytes | None) -> Product | None:
         """Read a product that `encode_source` wrote.
 
         Args:
-            png: One of our own files, an RGBA PNG.
+            png: One of our own files, an RGBA PNG; None where it is no longer stored.
 
         Returns:
-            The product, bit for bit where it is not clear.
+            The product, bit for bit where it is not clear; None without a file.
         """
+        if png is None:
+            return None
 
         def restore() -> Product:
             with Image.open(BytesIO(png), formats=("PNG",)) as image:

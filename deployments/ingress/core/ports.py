@@ -34,7 +34,7 @@ class Studio(Protocol):
         ...
 
     def restore_product(self, png: Awaitable[bytes]) -> Awaitable[Product]:
-        """Read a product that was stored."""
+        """Read a product that was stored; awaited it may raise ImageNotFound."""
         ...
 
     def prepare(

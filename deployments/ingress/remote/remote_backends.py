@@ -40,6 +40,14 @@ def stored(outage_s: float) -> Patience:
     return Patience(lost=1, down_s=outage_s)
 
 
+NO_IMAGE = "the image does not exist, or no longer"
+
+NO_PRODUCT = (
+    "the product that the image was made with is no longer stored; "
+    "preserve_product=false varies the image without it"
+)
+
+
 class AdmissionHandle:
     """`backends.Admission` by its deployment, whose refusals are values."""
 
@@ -100,7 +108,7 @@ class StudioHandle:
         return self._studio.call("find_product", photo, mask, patience=REPEATED)
 
     def restore_product(self, png: Awaitable[bytes]) -> Awaitable[Product]:
-        return self._studio.call("restore_product", png, patience=REPEATED)
+        return self._studio.call("restore_product", png, patience=REPEATED, missing=NO_PRODUCT)
 
     def prepare(
         self, photo: Photo, product: Awaitable[Product] | None, size: int
@@ -178,12 +186,12 @@ class ResultsHandle:
         self._images.stored(str(recipe["model"]))
 
     async def load_image(self, key: str) -> StoredImage:
-        stored = await self._storage.call("load_image", key, patience=REPEATED)
+        stored = await self._storage.call("load_image", key, patience=REPEATED, missing=NO_IMAGE)
         return StoredImage(png=stored.data, etag=stored.etag, modified=stored.modified)
 
     async def load_recipe(self, key: str) -> Mapping[str, object]:
         recipe: Mapping[str, object] = await self._storage.call(
-            "load_recipe", key, patience=REPEATED
+            "load_recipe", key, patience=REPEATED, missing=NO_IMAGE
         )
         return recipe
 
@@ -208,4 +216,4 @@ class SourcesHandle:
         await self._storage.call("save_mask", key, png, patience=self._stored)
 
     def load_product(self, key: str) -> Awaitable[bytes]:
-        return self._storage.call("load_mask", key, patience=REPEATED)
+        return self._storage.call("load_mask", key, patience=REPEATED, missing=NO_PRODUCT)

@@ -43,12 +43,10 @@ from deployments.ingress.http.problems import UNEXPECTED
 from deployments.ingress.remote.retries import Attempts, Patience, RetryObserver
 from storage.errors import (
     CorruptObject,
-    ObjectNotFound,
     StorageError,
     StorageFull,
     StorageUnavailable,
 )
-from storage.names import MASKS
 
 logger = logging.getLogger(__name__)
 
@@ -90,15 +88,18 @@ class Callee:
         """The attempts of one call."""
         return Attempts(patience, self._handle.deployment_name, self._observer)
 
-    def call(self, method: str, *args: object, patience: Patience = NONE) -> Reply[Any]:
+    def call(
+        self, method: str, *args: object, patience: Patience = NONE, missing: str | None = None
+    ) -> Reply[Any]:
         """Call a method; a reply among the arguments goes as its reference and passes us by.
 
         Args:
             method: Its name.
             args: Its arguments.
             patience: Whether it may be repeated, and how often.
+            missing: See `Reply`.
         """
-        return Reply(self, method, args, patience)
+        return Reply(self, method, args, patience, missing)
 
     def send(self, method: str, args: Iterable[object]) -> DeploymentResponse[Any]:
         """Send a call once."""
@@ -204,14 +205,21 @@ class Reply(Awaitable[T]):
         method: Its name.
         args: Its arguments; replies among them go as references.
         patience: Whether it may be repeated, and how often.
+        missing: What ImageNotFound says where the answer is None; without it None is an answer.
     """
 
     def __init__(
-        self, callee: Callee, method: str, args: Sequence[object], patience: Patience
+        self,
+        callee: Callee,
+        method: str,
+        args: Sequence[object],
+        patience: Patience,
+        missing: str | None = None,
     ) -> None:
         self._callee = callee
         self._method = method
         self._args = args
+        self._missing = missing
         self._attempts = callee.attempts(patience)
         self._repeating = asyncio.Lock()
         self.response: DeploymentResponse[T] = callee.send(method, _references(args))
@@ -223,13 +231,17 @@ class Reply(Awaitable[T]):
         while True:
             response = self.response
             try:
-                return await self._callee.patiently(response)
+                value = await self._callee.patiently(response)
             except asyncio.CancelledError:
                 with suppress(Exception):  # as in `stream`
                     response.cancel()  # type: ignore[no-untyped-call]  # Ray's own lack of types
                 raise
             except Exception as error:
                 failure = translate(error, self._callee.name)
+            else:
+                if value is None and self._missing is not None:
+                    raise ImageNotFound(self._missing)
+                return value
             async with self._repeating:
                 if self.response is response:  # else another who awaits it was faster
                     await self._attempts.wait(failure)
@@ -268,13 +280,6 @@ def translate(error: BaseException, callee: str) -> ServiceError:
     match error:
         case ServiceError():
             return error
-        case ObjectNotFound() if error.name.startswith(MASKS):
-            return ImageNotFound(
-                "the product that the image was made with is no longer stored; "
-                "preserve_product=false varies the image without it"
-            )
-        case ObjectNotFound():
-            return ImageNotFound("the image does not exist, or no longer")
         case CorruptObject():
             logger.error("the storage holds a damaged object: %s", error)
             return InternalError("the stored image is damaged")

@@ -7,7 +7,7 @@ import gc
 
 import pytest
 
-from deployments.errors import ReplicaLost
+from deployments.errors import ImageNotFound, ReplicaLost
 from deployments.ingress.remote.serve_calls import Callee
 
 
@@ -47,3 +47,31 @@ async def test_who_leaves_cancels_the_call_and_its_end_troubles_nobody(callee):
     await asyncio.sleep(0)
     gc.collect()
     assert complaints == []
+
+
+@pytest.mark.parametrize(("answer", "missing"), [("png", "gone"), (b"", "gone"), (None, None)])
+async def test_an_answer_is_given_as_it_is(answer, missing):
+    assert await Callee(Answering(answer), "it", None, 20.0).call("load", missing=missing) == answer
+
+
+async def test_no_answer_is_an_image_that_is_not_found_where_one_was_asked_for():
+    reply = Callee(Answering(None), "it", None, 20.0).call("load", missing="the image is gone")
+    for _ in range(2):  # whoever else awaits it hears the same
+        with pytest.raises(ImageNotFound, match="the image is gone"):
+            await reply
+
+
+class Answering(Handle):
+    """A deployment with one answer to every call."""
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    @property
+    def load(self) -> Answering:
+        return self
+
+    def remote(self) -> asyncio.Future[object]:
+        answered = asyncio.get_running_loop().create_future()
+        answered.set_result(self._answer)
+        return answered

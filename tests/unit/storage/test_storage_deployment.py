@@ -15,7 +15,6 @@ import pytest
 from storage import deployment
 from storage.deployment import Storage
 from storage.errors import (
-    ObjectNotFound,
     StorageMisconfigured,
     StorageUnavailable,
 )
@@ -53,9 +52,8 @@ async def test_it_keeps_results_and_sources(settings: FilesystemSettings) -> Non
     assert await storage.load_recipe(KEY) == {"seed": 1}
     assert await storage.load_mask(KEY) == PNG + b"product"
     await storage.delete(KEY, [KEY])
-    for load in (storage.load_image, storage.load_source, storage.load_mask):
-        with pytest.raises(ObjectNotFound):
-            await load(KEY)
+    loads = (storage.load_image, storage.load_recipe, storage.load_source, storage.load_mask)
+    assert [await load(KEY) for load in loads] == [None] * 4
     await storage.check_health()
     storage.close()
 
@@ -66,7 +64,7 @@ def test_it_takes_what_records_and_lineage_take() -> None:
     for kind, name in ((kind, name) for kind, names in methods.items() for name in names):
         ours, theirs = getattr(Storage, name), getattr(kind, name)
         assert inspect.iscoroutinefunction(ours)
-        assert inspect.signature(ours) == inspect.signature(theirs)
+        assert inspect.signature(ours).parameters == inspect.signature(theirs).parameters
 
 
 async def test_the_event_loop_is_not_blocked(
