@@ -14,7 +14,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)" --upgrade torch)
 PINS := -c constraints.txt $(TORCH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check manifests train-demo clean
+.PHONY: help run test check train-demo clean
 
 help: ## list what there is
 	@echo "make TARGET [VARIABLE=VALUE]"
@@ -40,10 +40,6 @@ check: .venv/test-installed ## lint, types and layers
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 	.venv/bin/lint-imports
-
-# kustomize reads no file from outside an overlay, so the overlay has a copy.
-manifests: ## copy the configurations that stand in two places
-	cp k8s/serve_config.gpu.yaml k8s/overlays/gpu/serve_config.yaml
 
 # Hours on two cores; goes on where it stopped. Needs npm for the panoramas it learns from.
 train-demo: .venv/train-installed .train/package ## train the demo weights anew, for hours

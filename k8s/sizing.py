@@ -1,4 +1,4 @@
-"""What the models of serve_config.gpu.yaml take of a GPU, and what a load takes of a cluster.
+"""What the models of the gpu overlay take of a GPU, and what a load takes of a cluster.
 
     python k8s/sizing.py
 
@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deployments.config import read_config
 from deployments.settings import AppArgs, ModelSettings
 
-CONFIG = Path(__file__).with_name("serve_config.gpu.yaml")
+CONFIG = Path(__file__).parent / "overlays/gpu/serve_config.yaml"
 
 EFFICIENCY = 0.4
 """Assumed: the share of a GPU's peak at which batched UNet steps run. Measure yours with

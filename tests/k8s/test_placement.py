@@ -58,7 +58,7 @@ def _place(nodes: list[tuple[str, dict]], wanted: list[dict], there: int) -> lis
 @pytest.fixture(scope="module")
 def options() -> dict[str, dict]:
     """The ray_actor_options of each model, without CPUs: this machine has few."""
-    (application,) = read_config(K8S / "serve_config.gpu.yaml")["applications"]
+    (application,) = read_config(K8S / "overlays/gpu/serve_config.yaml")["applications"]
     models = [model["id"] for model in application["args"]["models"]]
     deployments = {each["name"]: each["ray_actor_options"] for each in application["deployments"]}
     return {model: {**deployments[model], "num_cpus": 0} for model in models}

@@ -24,7 +24,7 @@ def costs(sizing: ModuleType) -> list:
 
 
 def test_the_gpu_configuration_is_read_strictly() -> None:
-    (application,) = read_config(K8S / "serve_config.gpu.yaml")["applications"]
+    (application,) = read_config(K8S / "overlays/gpu/serve_config.yaml")["applications"]
     models = application["args"]["models"]
     assert [model["id"] for model in models] == [
         "stable-diffusion",
