@@ -151,7 +151,6 @@ class GeneratedImage:
 
     Attributes:
         pixels: uint8 [height, width, 3] at the working size.
-        queued_s: Seconds between submission and the first denoising step.
         engine_s: Seconds between submission and these pixels.
         weights: Where the weights came from, with their revision.
         control: How the model uses its ControlNet.
@@ -159,7 +158,6 @@ class GeneratedImage:
     """
 
     pixels: Pixels
-    queued_s: float
     engine_s: float
     weights: str
     control: ControlSettings = ControlSettings()

@@ -104,14 +104,6 @@ class Admission:
         for model, places in self._places.items():
             places.saw(self._ledger.leases(model, now), now)
 
-    async def in_flight(self, model: str) -> int:
-        """Places in use.
-
-        Args:
-            model: Catalog id.
-        """
-        return sum(lease.images for lease in self._ledger.leases(model, self._clock()))
-
     async def check_health(self) -> None:
         """Answer, for Serve and for callers who wait for a first replica."""
 

@@ -58,7 +58,7 @@ EXAMPLES = [
     CONTROL,
     JOB,
     Progress(1, 16),
-    GeneratedImage(PIXELS, 0.1, 0.2, "demo@1", CONTROL, ("cut",)),
+    GeneratedImage(PIXELS, 0.2, "demo@1", CONTROL, ("cut",)),
     FinishedImage(b"png", Fidelity(1.0, 0.97)),
     StoredImage(b"png", "etag", datetime(2026, 1, 2, tzinfo=UTC)),
     RECIPE,
@@ -100,7 +100,7 @@ def test_it_is_frozen(value):
 
 def test_what_holds_pixels_is_compared_and_hashed_by_identity():
     # Comparing arrays has no single truth, so an equality made of fields would raise.
-    for value in (Photo(PIXELS), PreparedPhoto(PIXELS), GeneratedImage(PIXELS, 0, 0, "w")):
+    for value in (Photo(PIXELS), PreparedPhoto(PIXELS), GeneratedImage(PIXELS, 0, "w")):
         assert value == value
         assert value != pickle.loads(pickle.dumps(value))  # noqa: S301 - our own pickle
         hash(value)

@@ -103,18 +103,9 @@ class Engine:
             self._turns.submit(entry)
             if self._turns.queued() > self._max_waiting:
                 self._turns.leave(entry)
-                raise Overloaded("the model has no room for another image", self._estimate(1))
+                raise Overloaded("the model has no room for another image", self._wait_s())
             self._moved()
         return Ticket(lambda: self._cancel(entry))
-
-    def estimate_wait_s(self, images: int) -> float:
-        """Seconds until this many more images have room, from measured step times.
-
-        Returns:
-            0 when there is room now, or when nothing was measured yet.
-        """
-        with self._changed:
-            return self._estimate(images)
 
     def check(self) -> None:
         """Pass if the engine runs.
@@ -145,8 +136,9 @@ class Engine:
             if stage.alive:
                 logger.error("The engine was closed, but its %s goes on.", stage.name)
 
-    def _estimate(self, images: int) -> float:
-        too_many = self._turns.queued() + images - self._max_waiting
+    def _wait_s(self) -> float:
+        """Seconds until one more image has room, by measured step times; 0 while none is known."""
+        too_many = self._turns.queued() + 1 - self._max_waiting
         jobs, row_pixel_s = list(self._turns), self._pace.row_pixel_s
         if too_many <= 0 or row_pixel_s is None or not jobs:
             return 0.0
@@ -327,7 +319,6 @@ class Engine:
             return True
         made = GeneratedImage(
             pixels,
-            queued_s=entry.started - entry.submitted,
             engine_s=time.monotonic() - entry.submitted,
             weights=self._model.origin,
             control=self._model.control,

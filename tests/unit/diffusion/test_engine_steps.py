@@ -43,7 +43,7 @@ def test_a_job_joins_at_the_next_step_and_leaves_when_done(model: Any, told: Any
     assert model.next_batch() == ["a"]
 
 
-def test_progress_comes_after_each_step_and_then_the_image(model: Any, start: Any):
+def test_progress_comes_after_each_step_and_then_the_image(model: Any, told: Any, start: Any):
     heard, _ = submit(start(), steps=6, strength=0.5, seed=7)
     model.allow(1000)
     image = heard.image()
@@ -51,7 +51,8 @@ def test_progress_comes_after_each_step_and_then_the_image(model: Any, start: An
     assert heard.events[-1] is image
     assert np.array_equal(image.pixels, np.full((64, 64, 3), 3 * 7))
     assert image.weights == "counting"
-    assert 0 < image.queued_s < image.engine_s
+    assert image.control == model.control
+    assert 0 < told.waits[0] < image.engine_s
 
 
 def test_a_running_job_is_cancelled_within_one_step(model: Any, told: Any, start: Any):
@@ -270,7 +271,7 @@ def test_room_counts_what_fits_beside_the_running_jobs(model: Any, start: Any):
     heard = [submit(engine, key)[0] for key in "abcd"]
     with pytest.raises(Overloaded) as refused:
         submit(engine, "e")
-    assert refused.value.retry_after_s == engine.estimate_wait_s(1) == 0
+    assert refused.value.retry_after_s == 0  # nothing was measured yet
     model.allow(1000)
     for one in heard:
         one.image()
@@ -295,18 +296,13 @@ def test_the_wait_is_estimated_from_measured_steps(model: Any, told: Any, start:
     assert model.next_batch() == ["a"]
     model.allow()
     assert model.next_batch() == ["a"]
-    assert engine.estimate_wait_s(1) == 0
     submit(engine, "b")
-    one, three = engine.estimate_wait_s(1), engine.estimate_wait_s(3)
-    assert 0 < one < three
-    assert three == pytest.approx(3 * one)
     with pytest.raises(Overloaded) as refused:
         submit(engine, "c")
-    assert refused.value.retry_after_s == pytest.approx(one)
     # Four steps of two rows each, at what such a step was measured to take.
     ((rows, seconds),) = told.ticks
     assert rows == 2
-    assert one == pytest.approx(4 * seconds)
+    assert refused.value.retry_after_s == pytest.approx(4 * seconds)
 
 
 def test_the_wait_grows_with_the_pictures(model: Any, start: Any):
@@ -316,12 +312,15 @@ def test_the_wait_grows_with_the_pictures(model: Any, start: Any):
     model.allow()
     assert model.next_batch() == ["a"]
     submit(engine, "b")
-    assert engine.estimate_wait_s(1) == 0
-    small = engine.estimate_wait_s(2)
+    submit(engine, "c")
+    with pytest.raises(Overloaded) as small:
+        submit(engine, "d")
     submit(engine, "large", a_photo(128, 128))
-    submit(engine, "larger", a_photo(128, 128))
-    # One has no place now as well, and two jobs of the four have four times the work.
-    assert engine.estimate_wait_s(1) == pytest.approx(2.5 * small)
+    with pytest.raises(Overloaded) as large:
+        submit(engine, "larger", a_photo(128, 128))
+    # Again one must leave, and one of the four jobs has four times the work.
+    assert small.value.retry_after_s > 0
+    assert large.value.retry_after_s == pytest.approx(7 / 4 * small.value.retry_after_s)
 
 
 def test_what_the_model_cannot_run_is_refused_at_once(model: Any, start: Any):
@@ -342,8 +341,7 @@ def test_steps_waits_and_queues_are_observed(model: Any, told: Any, start: Any):
     told.until_lengths(0, 0, 0)
     assert [rows for rows, _ in told.ticks] == [2] * 8
     assert len(told.waits) == 2
-    first, second = (one.image() for one in heard)
-    assert told.waits == pytest.approx([first.queued_s, second.queued_s])
+    assert told.waits[0] < told.waits[1]
     assert told.latencies == []
 
 

@@ -81,7 +81,7 @@ class ScriptedModels:
             raise
         pixels = np.full((height, width, 3), job.settings.seed % 256, dtype=np.uint8)
         yield GeneratedImage(
-            pixels, 0.0, 0.5, "scripted@1", ControlSettings(0.5, 0.1, 0.9), self.warnings
+            pixels, 0.5, "scripted@1", ControlSettings(0.5, 0.1, 0.9), self.warnings
         )
 
 
@@ -160,6 +160,11 @@ class Admitting:
 
     async def report(self, report: Report) -> None:
         await self.replica.report(report)
+
+    def held(self, model: str) -> int:
+        """Places in use."""
+        replica = self.replica
+        return sum(lease.images for lease in replica._ledger.leases(model, replica._clock()))
 
 
 def found(load, key: str):

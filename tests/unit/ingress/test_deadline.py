@@ -27,7 +27,7 @@ async def generate(api: Surface, given: str, **headers: str) -> httpx.Response:
 async def idle(api: Surface) -> None:
     """Wait until the admission knows of no places in use."""
     async with asyncio.timeout(20):
-        while await api.admission.replica.in_flight("stable-diffusion"):
+        while api.admission.held("stable-diffusion"):
             await asyncio.sleep(0.001)
 
 

@@ -341,7 +341,7 @@ async def test_leaving_the_events_cancels_what_is_in_flight(world):
     class FirstIsFast(ScriptedModels):
         async def generate(self, model, job, photo, *, progress) -> AsyncGenerator[Any]:
             if job.settings.seed == 0:
-                yield GeneratedImage((await photo).pixels, 0.0, 0.5, "scripted@1")
+                yield GeneratedImage((await photo).pixels, 0.5, "scripted@1")
                 return
             async for item in super().generate(model, job, photo, progress=progress):
                 yield item

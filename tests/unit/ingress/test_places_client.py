@@ -48,7 +48,7 @@ class Desk(Admitting):
         await super().report(report)
 
     async def taken(self) -> int:
-        return await self.replica.in_flight(MODEL)
+        return self.held(MODEL)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_the_threshold_is_compared_with_the_picture_s_own_score(strict):
 
 
 def made(pixels: Pixels) -> GeneratedImage:
-    return GeneratedImage(pixels, queued_s=0.0, engine_s=1.0, weights="demo")
+    return GeneratedImage(pixels, engine_s=1.0, weights="demo")
 
 
 async def test_a_flagged_result_has_no_file():

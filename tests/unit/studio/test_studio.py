@@ -48,7 +48,7 @@ RECIPE = Recipe(
     control=ControlSettings(),
 )
 
-GENERATED = GeneratedImage(PIXELS, queued_s=0.1, engine_s=1.5, weights="/srv/weights")
+GENERATED = GeneratedImage(PIXELS, engine_s=1.5, weights="/srv/weights")
 
 SAMPLE = Path(deployment.__file__).parents[1] / "samples/coffee.png"
 COFFEE = Photo(np.asarray(Image.open(SAMPLE).convert("RGB")))
@@ -65,7 +65,7 @@ def background(size: int) -> GeneratedImage:
     """What a model may have made of the sample at a working size."""
     height, width, _ = fit(COFFEE, size).pixels.shape
     pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
-    return GeneratedImage(pixels, queued_s=0.1, engine_s=1.5, weights="w")
+    return GeneratedImage(pixels, engine_s=1.5, weights="w")
 
 
 async def test_the_product_of_the_sample_is_found_and_kept() -> None:
