@@ -1,4 +1,4 @@
-"""A request's deadline. Knows no HTTP and no Ray."""
+"""A request's deadline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def end() -> float:
 
 
 class Deadline:
-    """A moment, and what happens when it is past.
+    """The moment at which a request is given up.
 
     Args:
         seconds: From now on.

@@ -1,4 +1,4 @@
-"""What happens while a request's images are made. Knows no HTTP."""
+"""What happens while a request's images are made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ImageProgress:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where an image's time went; an image that was made twice adds both up.
+    """Where an image's time went; of an image that was made twice, the sum.
 
     Attributes:
         engine_s: Seconds in the model replica's engine, its queue included.
@@ -50,7 +50,7 @@ class ImageStored:
     Attributes:
         index: Its place in the request.
         key: Its object key.
-        seed: What it was really made from.
+        seed: The seed that it was made from.
         fidelity: How true it is to the product; None where none was kept.
         warnings: Sentences about what could not be honoured.
         timings: Where its time went.

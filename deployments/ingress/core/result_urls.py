@@ -1,6 +1,6 @@
 """Result keys and the URLs that name them.
 
-Reads a URL only to find a key of ours in it: nothing here, or after it, fetches an address.
+A URL is read only to find one of our keys in it. No address of a caller is ever fetched.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def new_key() -> str:
-    """A key nobody can guess: 128 random bits as 32 lower-case hexadecimal digits."""
+    """A key that nobody can guess: 128 random bits as 32 lower-case hexadecimal digits."""
     return secrets.token_hex(16)
 
 

@@ -1,6 +1,6 @@
 """Untrusted bytes to a clean RGB picture or to a mask.
 
-Knows no HTTP: the file's own signature decides what it is, never a content type or a file name.
+The file's own signature decides what it is, never a content type or a file name.
 Metadata never reaches Pillow's parsers. The container is walked here, only what bears on the
 pixels is kept, and the one tag that matters, EXIF orientation, is read here. What is left of an
 upload afterwards are arrays, so no metadata, second image or appended file survives.

@@ -1,7 +1,4 @@
-"""Serves the chat page: its files, from memory, with the headers that confine them.
-
-Knows no route of the API: the page itself finds them beside it.
-"""
+"""Serves the files of the chat page from memory, with the headers that confine them."""
 
 from __future__ import annotations
 
@@ -49,7 +46,7 @@ def load_assets() -> dict[str, Asset]:
 
 
 def security_headers(public_base_url: str | None) -> dict[str, str]:
-    """What confines the page and everything it loads to this service.
+    """The headers that confine the page, and everything it loads, to this service.
 
     Args:
         public_base_url: What result URLs start with; its origin may be shown and read as well.

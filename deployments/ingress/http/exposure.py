@@ -1,7 +1,4 @@
-"""Who can reach the service and who may call it: combinations that are surely mistakes.
-
-Knows no Ray: the address is told.
-"""
+"""Refuses configurations that would open the service to the wrong callers."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_exposure(settings: IngressSettings, *, keyed: bool, host: str | None) -> None:
-    """Refuse what is surely a mistake, and log what is only worth knowing.
+    """Refuse a configuration that is surely a mistake, and log what an operator should know.
 
     Args:
         settings: The HTTP surface.

@@ -1,7 +1,7 @@
 """The one place that turns failures into HTTP.
 
-Every failure, the framework's own included, becomes `{"error", "code", "request_id"}`. Nothing of
-an unexpected error's text reaches the caller.
+Every failure becomes `{"error", "code", "request_id"}`, also one of the framework. The text of an
+unexpected error never reaches the caller.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ UNEXPECTED = "something went wrong on our side"
 
 
 class ProblemResponse(JSONResponse):
-    """The answer to a failure, which leaves its status and code in the request's state.
+    """The answer to a failure. It leaves its status and code in the request's state.
 
     Args:
         content: Its body.
         status: HTTP status.
-        headers: More of them.
+        headers: Further headers.
     """
 
     def __init__(
@@ -50,13 +50,13 @@ class ProblemResponse(JSONResponse):
         self._code = content["code"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Leave what it says for the observation of the request, and send it."""
+        """Leave status and code for the request's outcome, and send the answer."""
         scope.setdefault("state", {})["problem"] = (self.status_code, self._code)
         await super().__call__(scope, receive, send)
 
 
 def as_service_error(error: BaseException, request_id: str) -> ServiceError:
-    """The error a caller is shown: ours as it is, any other logged and hidden.
+    """The error that the caller is shown: ours as it is; any other is logged and hidden.
 
     Args:
         error: What happened.
@@ -89,7 +89,7 @@ def register(app: FastAPI, body_limits: Mapping[str, int]) -> None:
 
     Args:
         app: The application; its middleware has put a request id into `request.state`.
-        body_limits: Bytes of a body by path, for the sentence of one that is too large.
+        body_limits: Bytes of a body by path, for the error sentence.
     """
 
     async def service_error(request: Request, error: Exception) -> JSONResponse:
@@ -148,7 +148,7 @@ def route_path(scope: Scope) -> str:
 
 
 def body_limit(body_limits: Mapping[str, int], path: str) -> int:
-    """Bytes that a body may have; of paths that take none, the most of those that do."""
+    """The limit of a body in bytes; a path that takes none has the largest limit of the others."""
     return body_limits.get(path, max(body_limits.values()))
 
 

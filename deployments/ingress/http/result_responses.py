@@ -25,7 +25,7 @@ def image_response(
     Args:
         stored: The result.
         request_headers: For `If-None-Match` and `If-Modified-Since`.
-        retention_s: Seconds results are kept; a cache may keep one no longer than its rest of that.
+        retention_s: Seconds that results are kept; a cache may keep one until its end and no longer.
         public: Shared caches may keep it; else only the caller's own.
     """
     etag = f'"{stored.etag}"'
@@ -49,7 +49,7 @@ def _cache_s(modified: datetime, retention_s: float | None) -> int:
 
 def _has_it(stored: StoredImage, etag: str, headers: Headers) -> bool:
     known = headers.get("if-none-match")
-    if known is not None:  # it decides alone when it is there (RFC 9110, 13.1.3)
+    if known is not None:  # If-None-Match decides alone where it is sent (RFC 9110, 13.1.3)
         tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
         return "*" in tags or etag in tags
     since = headers.get("if-modified-since")
@@ -57,6 +57,6 @@ def _has_it(stored: StoredImage, etag: str, headers: Headers) -> bool:
         return False
     try:
         moment = parsedate_to_datetime(since)
-    except (ValueError, OverflowError):  # a year of eleven digits is no ValueError
+    except (ValueError, OverflowError):  # a year of eleven digits raises OverflowError
         return False
     return moment.tzinfo is not None and stored.modified.replace(microsecond=0) <= moment

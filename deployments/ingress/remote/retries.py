@@ -1,7 +1,4 @@
-"""Which failed calls are made again, how often and how soon.
-
-Knows no Ray: a failure is one of our own errors by the time it comes here.
-"""
+"""Which failed calls are made again, how often and how soon."""
 
 from __future__ import annotations
 
@@ -33,11 +30,11 @@ class RetryObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How much a call is worth. Only calls that may be repeated have any.
+    """How often and how long a call is repeated. Only calls that are safe to repeat have any.
 
     Attributes:
-        lost: Times a call is made again because a replica died with it. A picture that kills the
-            replica which works on it must not kill them all, so this is small.
+        lost: Times a call is made again because a replica died with it. This is small: a picture
+            that kills the replica that works on it must not kill all of them.
         down_s: Seconds after the first failure in which it is made again, with growing waits,
             because the store cannot serve for the moment. Where the request's deadline leaves no
             time for another attempt as long as the last, the caller hears of the store instead.

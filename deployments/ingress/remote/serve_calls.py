@@ -1,7 +1,4 @@
-"""Calls to another deployment: Serve's handles made awaitable, Ray's errors made ours.
-
-Knows what Ray does, and nothing of what is called.
-"""
+"""Calls to another deployment: Serve's handles become awaitables, Ray's errors become ours."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 /**
  * The form: what the next turn starts from, what it shall show, and how.
  *
- * Knows nothing of the conversation: it hands over what was asked for.
+ * It hands over what was asked for.
  *
  * @module
  */

@@ -1,8 +1,6 @@
 /**
  * The conversation: all turns, oldest first, and the way among their results with the keyboard.
  *
- * Knows nothing of the composer.
- *
  * @module
  */
 

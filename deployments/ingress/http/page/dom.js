@@ -1,8 +1,6 @@
 /**
  * Builds elements. Text is only ever text: nothing here, or elsewhere in the page, parses markup.
  *
- * Knows nothing of the page.
- *
  * @module
  */
 

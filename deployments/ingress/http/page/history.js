@@ -1,8 +1,8 @@
 /**
  * Keeps the conversation in this browser: turns, and the photos and masks they were made from.
  *
- * Knows nothing of the page. What it holds in memory is complete, so that where the browser keeps
- * nothing (some private windows) the conversation lasts as long as the page.
+ * Everything is also held in memory. Where the browser keeps nothing (some private windows), the
+ * conversation lasts as long as the page.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Paints a mask over a photo: white where the product is, black elsewhere.
  *
- * Knows nothing of the composer. A mask is a list of strokes, so that each can be undone and the
- * result has the photo's own size however small it is shown.
+ * A mask is a list of strokes. So each can be undone, and the result has the photo's own size however
+ * small it is shown.
  *
  * @module
  */

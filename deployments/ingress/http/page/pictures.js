@@ -1,7 +1,7 @@
 /**
  * Pictures on the page: reads those a person gives, and shows those the service made.
  *
- * Knows nothing of turns. The photo itself is uploaded as it was given, never redrawn.
+ * The photo itself is uploaded as it was given, never redrawn.
  *
  * @module
  */

@@ -1,8 +1,6 @@
 /**
  * A recipe as a link: in the fragment of the page's address, which browsers send to no server.
  *
- * Knows no element and no service.
- *
  * @module
  */
 

@@ -1,7 +1,7 @@
 /**
  * Every text of the chat page, so that it can be translated in one place.
  *
- * Knows no element: `index.html` names texts by their keys, the modules read them here.
+ * `index.html` names texts by their keys, and the modules read them here.
  *
  * @module
  */
