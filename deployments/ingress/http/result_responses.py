@@ -25,7 +25,7 @@ def image_response(
     Args:
         stored: The result.
         request_headers: For `If-None-Match` and `If-Modified-Since`.
-        retention_s: Seconds that results are kept; a cache may keep one until its end and no longer.
+        retention_s: Seconds that results are kept; no cache keeps one for longer.
         public: Shared caches may keep it; else only the caller's own.
     """
     etag = f'"{stored.etag}"'
