@@ -39,16 +39,20 @@ class Photo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """The product of a photo, cut out at the photo's own resolution.
+    """The product of a photo, cut out at the resolution of results.
 
     Attributes:
         pixels: uint8 [height, width, 3]: the photo's own where alpha is 255; where it is less, the
             product's colour without what was behind it.
         alpha: uint8 [height, width]: 255 where the product covers all, 0 where it is not.
+        found: Whether a search marked it, and no caller's mask or transparency.
+        warnings: Sentences about what may be wrong with it.
     """
 
     pixels: Pixels
     alpha: Mask
+    found: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

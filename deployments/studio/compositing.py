@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +30,7 @@ def limit(product: Product, max_side: int) -> Product:
     pixels = Image.fromarray(product.pixels).resize(size, Image.Resampling.LANCZOS)
     # A filter without negative lobes: ringing would make the core of the product transparent.
     alpha = Image.fromarray(product.alpha).resize(size, Image.Resampling.HAMMING)
-    return Product(np.asarray(pixels), np.asarray(alpha))
+    return replace(product, pixels=np.asarray(pixels), alpha=np.asarray(alpha))
 
 
 def compose(

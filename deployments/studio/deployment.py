@@ -29,7 +29,7 @@ from deployments.jobs import (
     Recipe,
 )
 from deployments.settings import StudioSettings
-from deployments.studio import segmentation
+from deployments.studio import marks, segmentation
 from deployments.studio.compositing import compose, limit
 from deployments.studio.encoding import encode_png
 from deployments.studio.fidelity import measure
@@ -94,12 +94,13 @@ class Studio:
         """
 
         def find() -> Product:
+            if mask is not None:
+                try:
+                    marks.check_given(mask, photo)
+                except marks.MaskRefused as error:
+                    raise InvalidRequest(f"product_mask: {error}") from None
             try:
-                if mask is not None:
-                    segmentation.check_given(mask, photo)
                 found = segmentation.find_product(photo, mask, self._finder)
-            except segmentation.MaskRefused as error:
-                raise InvalidRequest(f"product_mask: {error}") from None
             except segmentation.ProductNotFound as error:
                 raise ProductNotFound(
                     f"no product was found: {error}; mark it with product_mask in POST "

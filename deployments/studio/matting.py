@@ -1,7 +1,4 @@
-"""Turns a rough mask into alpha that follows the real edge, and takes the old background out of it.
-
-Knows no models: NumPy and OpenCV only.
-"""
+"""Turns a rough mask into alpha that follows the real edge. Knows no models: NumPy and OpenCV."""
 
 from __future__ import annotations
 
@@ -9,7 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from deployments.jobs import Mask, Photo, Pixels, Product
+from deployments.jobs import Mask, Pixels
+from deployments.studio.foreground import bilinear
 
 Floats = npt.NDArray[np.float32]
 
@@ -17,34 +15,6 @@ _GUIDE_SIDE = 640
 _SOFT_RADIUS = 4
 _RIDGE = 2e-4
 """Variance that counts as little contrast, of 3.6 in 255: as much as JPEG makes of nothing."""
-_FOREGROUND_SIDE = 1024
-_FADED = 16
-"""Below this alpha, 8 bits hold too little of a colour to take the white out of it."""
-
-
-def cut_out(photo: Photo, alpha: Mask) -> Product:
-    """Cut a product out with a mask that is already fine.
-
-    Args:
-        photo: A clean picture; where it was transparent, the white it lies on is taken out too.
-        alpha: uint8 [height, width] at the photo's size: 255 inside the product, 0 outside.
-
-    Returns:
-        The product: where the photo is opaque and alpha 255, the photo's pixels bit for bit.
-        Its alpha is nowhere over the photo's.
-    """
-    if photo.alpha is None:
-        return Product(estimate_foreground(photo.pixels, alpha), alpha)
-    alpha = np.minimum(alpha, photo.alpha)
-    pixels, rest = photo.pixels.copy(), alpha.copy()
-    clear = np.nonzero(photo.alpha < 255)
-    share = np.maximum(photo.alpha[clear], 1).astype(np.float32)[:, None] / 255
-    unmixed = (pixels[clear] - (1 - share) * 255) / share
-    pixels[clear] = np.rint(unmixed).clip(0, 255).astype(np.uint8)
-    # What transparency accounts for is unmixed by now: only the rest of alpha is still mixed.
-    mixed = np.rint(alpha[clear] / share[:, 0]).clip(0, 255).astype(np.uint8)
-    rest[clear] = np.where(photo.alpha[clear] < _FADED, np.uint8(0), mixed)
-    return Product(estimate_foreground(pixels, rest), alpha)
 
 
 def refine(pixels: Pixels, coarse: Mask, reach: int) -> Mask:
@@ -83,7 +53,7 @@ def refine(pixels: Pixels, coarse: Mask, reach: int) -> Mask:
     placed = cv2.resize(snapped * np.uint8(255), (width, height), interpolation=cv2.INTER_LINEAR)
     alpha[settled] = (placed[settled] >= 128).astype(np.uint8) * np.uint8(255)
     band = np.nonzero(cv2.resize(soft, (width, height), interpolation=cv2.INTER_NEAREST))
-    model = _sample(np.dstack([slopes, offset, told, depth]), band, (height, width))
+    model = bilinear(np.dstack([slopes, offset, told, depth]), band, (height, width))
     values = (model[:, :3] * pixels[band]).sum(axis=1) / 255 + model[:, 3]
     # The filter's mean leaves a trace of everything nearby: cut both ends off.
     values = ((values - 0.1) / 0.8).clip(0, 1)
@@ -98,72 +68,6 @@ def refine(pixels: Pixels, coarse: Mask, reach: int) -> Mask:
 def _unit(values: npt.NDArray[np.generic]) -> Floats:
     """0 to 255 as 0 to 1."""
     return np.asarray(values, np.float32) / np.float32(255)
-
-
-def estimate_foreground(pixels: Pixels, alpha: Mask) -> Pixels:
-    """Estimate the colours of a product without what is behind it.
-
-    Args:
-        pixels: uint8 [height, width, 3], sRGB: the product mixed with its background.
-        alpha: uint8 [height, width]: how much of each pixel is the product.
-
-    Returns:
-        uint8 [height, width, 3]: the pixels bit for bit where alpha is 255; the product's colours
-        where it is less, continued outwards where it is 0.
-    """
-    height, width = alpha.shape
-    scale = min(1.0, _FOREGROUND_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    front = _extend(pixels, alpha == 255, size)
-    back = _extend(pixels, alpha == 0, size)
-    result = cv2.resize(np.rint(front).clip(0, 255).astype(np.uint8), (width, height))
-    band = np.nonzero((alpha > 0) & (alpha < 255))
-    weight = alpha[band].astype(np.float32)[:, None] / 255
-    near = _sample(front, band, (height, width))
-    far = _sample(back, band, (height, width))
-    rest = pixels[band] - weight * near - (1 - weight) * far
-    result[band] = np.rint(near + weight * rest).clip(0, 255).astype(np.uint8)
-    opaque = alpha == 255
-    result[opaque] = pixels[opaque]
-    return np.asarray(result, np.uint8)
-
-
-def _extend(pixels: Pixels, known: npt.NDArray[np.bool_], size: tuple[int, int]) -> Floats:
-    """Continue the known colours over the whole picture, at a smaller size, by pull and push.
-
-    Gortler et al., "The Lumigraph", 1996.
-    """
-    held = cv2.bitwise_and(pixels, pixels, mask=known.astype(np.uint8))
-    colours = np.asarray(cv2.resize(held, size, interpolation=cv2.INTER_AREA), np.float32)
-    share = known.astype(np.uint8) * np.uint8(255)
-    levels = [(colours, _unit(cv2.resize(share, size, interpolation=cv2.INTER_AREA)))]
-    while max(levels[-1][1].shape) > 1:
-        colours, weight = levels[-1]
-        half = (max(1, (weight.shape[1] + 1) // 2), max(1, (weight.shape[0] + 1) // 2))
-        colours = np.asarray(cv2.resize(colours, half, interpolation=cv2.INTER_AREA), np.float32)
-        weight = np.asarray(cv2.resize(weight, half, interpolation=cv2.INTER_AREA), np.float32)
-        levels.append((colours.reshape(*weight.shape, 3), weight))
-    colours, weight = levels.pop()
-    filled = colours / np.maximum(weight, np.float32(1e-6))[..., None]
-    for colours, weight in reversed(levels):
-        coarser = cv2.resize(filled, (weight.shape[1], weight.shape[0]))
-        filled = colours + (1 - weight)[..., None] * np.asarray(coarser).reshape(colours.shape)
-    return np.asarray(filled, np.float32)
-
-
-def _sample(values: Floats, at: tuple[npt.NDArray[np.intp], ...], shape: tuple[int, int]) -> Floats:
-    """Bilinear samples of a smaller picture at rows and columns of one of a larger shape."""
-    rows, columns = at
-    y = ((rows + 0.5) * (values.shape[0] / shape[0]) - 0.5).clip(0, values.shape[0] - 1)
-    x = ((columns + 0.5) * (values.shape[1] / shape[1]) - 0.5).clip(0, values.shape[1] - 1)
-    top, left = y.astype(np.intp), x.astype(np.intp)
-    bottom = np.minimum(top + 1, values.shape[0] - 1)
-    right = np.minimum(left + 1, values.shape[1] - 1)
-    down = (y - top).astype(np.float32)[:, None]
-    over = (x - left).astype(np.float32)[:, None]
-    upper = values[top, left] * (1 - over) + values[top, right] * over
-    lower = values[bottom, left] * (1 - over) + values[bottom, right] * over
-    return np.asarray(upper * (1 - down) + lower * down, np.float32)
 
 
 def _guided(guide: Floats, target: Floats, radius: int) -> tuple[Floats, Floats, Floats]:

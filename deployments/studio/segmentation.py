@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,15 @@ import numpy as np
 from PIL import Image
 
 from deployments.jobs import Mask, Photo, Pixels, Product
-from deployments.studio.matting import cut_out, refine
+from deployments.studio.foreground import cut_out
+from deployments.studio.marks import (
+    SEEN,
+    alpha_of_mask,
+    alpha_of_transparency,
+    is_opposite,
+    may_be_inverted,
+)
+from deployments.studio.matting import refine
 
 WEIGHTS = Path(__file__).parent / "weights" / "u2netp.onnx"
 """The bundled U2-Net-p; `README.md` beside it names its source and licence."""
@@ -31,6 +40,15 @@ _MOST_SHARE = 0.95
 _REACH_CELLS = 3
 """How far off the network's outline may be, in cells of its grid."""
 
+INVERTED = (
+    "product_mask seems to be inverted: it leaves out what stands out in the photo, and keeps the"
+    " rest; white marks the product that is kept"
+)
+ALL_OPAQUE = (
+    "{:.0%} of the upload is opaque and kept as it is, so only its transparent part is painted;"
+    " upload a photo without transparency, or mark the product with product_mask"
+)
+
 
 class WeightsDamaged(Exception):
     """The weights are missing or are not the file this code was made for."""
@@ -38,10 +56,6 @@ class WeightsDamaged(Exception):
 
 class ProductNotFound(Exception):
     """A photo shows nothing that could be its product."""
-
-
-class MaskRefused(Exception):
-    """A caller's mask cannot mark a product; the message is a sentence that says why."""
 
 
 class ProductFinder:
@@ -123,27 +137,6 @@ class ProductFinder:
         return np.asarray(marked.resize(size, Image.Resampling.BICUBIC))
 
 
-def check_given(mask: Mask, photo: Photo) -> None:
-    """Refuse a caller's mask that cannot mark a product of this photo.
-
-    Args:
-        mask: uint8 [height, width]: 255 marks the product that is kept.
-        photo: The photo it was sent with.
-
-    Raises:
-        MaskRefused: Its size is not the photo's, it marks nothing, or it marks everything.
-    """
-    height, width = photo.pixels.shape[:2]
-    if mask.shape != (height, width):
-        raise MaskRefused(
-            f"the mask is {mask.shape[1]} x {mask.shape[0]} pixels, the photo {width} x {height}"
-        )
-    if not (mask >= 128).any():
-        raise MaskRefused("the mask marks nothing: white marks the product that is kept")
-    if (mask >= 128).all():
-        raise MaskRefused("the mask marks everything: nothing is left to change")
-
-
 def find_product(photo: Photo, given: Mask | None, finder: ProductFinder) -> Product:
     """Cut the product out of a photo.
 
@@ -151,25 +144,32 @@ def find_product(photo: Photo, given: Mask | None, finder: ProductFinder) -> Pro
 
     Args:
         photo: A clean picture.
-        given: uint8 [height, width] at the photo's size, which `check_given` accepts: 255 marks
-            the product, values between are a soft edge; None when the caller sent none.
-        finder: Asked only when neither mask nor transparency says what the product is.
+        given: uint8 [height, width] at the photo's size, which `marks.check_given` accepts: 255
+            marks the product, values between are its alpha; None when the caller sent none.
+        finder: Asked when neither mask nor transparency says what the product is, and when the
+            mask may be inverted.
 
     Returns:
         The product at the photo's size.
 
     Raises:
-        MaskRefused: Nothing is left of the caller's mask once it is fitted to the photo's edges.
-        ProductNotFound: The finder marks almost nothing, or almost everything.
+        ProductNotFound: There is no mask, and the upload is transparent everywhere, or the finder
+            marks almost nothing, or almost everything.
     """
     if given is not None:
-        # A drawn outline is off by more pixels in a larger picture.
-        alpha = refine(photo.pixels, given, reach=max(1, round(max(given.shape) / 400)))
-        if not (alpha == 255).any():
-            raise MaskRefused("the mask marks too little: not one pixel is wholly the product's")
-        return cut_out(photo, alpha)
-    if photo.alpha is not None and _is_cut_out(photo.alpha):
-        return cut_out(photo, photo.alpha)
+        product = cut_out(photo, alpha_of_mask(photo.pixels, given))
+        if may_be_inverted(given) and is_opposite(given, finder.coarse(photo.pixels)):
+            return replace(product, warnings=(INVERTED,))
+        return product
+    if photo.alpha is not None and photo.alpha.max() < SEEN:
+        raise ProductNotFound("the upload is transparent everywhere")
+    alpha = alpha_of_transparency(photo)
+    if alpha is not None:
+        product = cut_out(photo, alpha)
+        opaque = np.count_nonzero(alpha >= 250) / alpha.size
+        if opaque > _MOST_SHARE:
+            return replace(product, warnings=(ALL_OPAQUE.format(opaque),))
+        return product
     coarse = _without_specks(finder.coarse(photo.pixels))
     reach = max(2, round(_REACH_CELLS * max(coarse.shape) / _SIDE))
     alpha = refine(photo.pixels, coarse, reach)
@@ -178,7 +178,7 @@ def find_product(photo: Photo, given: Mask | None, finder: ProductFinder) -> Pro
         raise ProductNotFound("nothing in the photo stands out")
     if share > _MOST_SHARE:
         raise ProductNotFound(f"what stands out is {share:.0%} of the photo, all but its edges")
-    return cut_out(photo, alpha)
+    return replace(cut_out(photo, alpha), found=True)
 
 
 def _without_specks(marked: Mask) -> Mask:
@@ -188,10 +188,3 @@ def _without_specks(marked: Mask) -> Mask:
     kept = areas >= 0.005 * areas[1:].max(initial=0)
     kept[0] = True
     return np.where(kept[parts], marked, np.uint8(0))
-
-
-def _is_cut_out(alpha: Mask) -> bool:
-    """Whether transparency marks a product: most of the border is clear, a core is opaque."""
-    border = np.concatenate([alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]])
-    clear, opaque = float((border <= 8).mean()), float((alpha >= 250).mean())
-    return clear >= 0.5 and _LEAST_SHARE <= opaque <= _MOST_SHARE

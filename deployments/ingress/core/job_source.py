@@ -212,9 +212,9 @@ async def _find(
         return None, ()
     product = backends.studio.find_product(photo, mask)
     try:
-        await product
+        warnings = (await product).warnings
     except ProductNotFound:
         if preserve == "true" or mask is not None:
             raise
         return None, (NOT_FOUND,)
-    return product, ()
+    return product, warnings

@@ -11,7 +11,7 @@ from product_scenes import HEIGHT, WIDTH, scene
 
 from deployments.jobs import Pixels, Product
 from deployments.studio.compositing import compose, limit
-from deployments.studio.matting import estimate_foreground
+from deployments.studio.foreground import estimate_foreground
 
 BACKGROUND = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 

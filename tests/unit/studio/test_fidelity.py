@@ -10,7 +10,7 @@ from product_scenes import HEIGHT, WIDTH, scene
 from deployments.jobs import Fidelity, Photo, Pixels, Product
 from deployments.studio.compositing import compose
 from deployments.studio.fidelity import measure
-from deployments.studio.matting import cut_out
+from deployments.studio.foreground import cut_out
 from deployments.studio.segmentation import ProductFinder
 
 

@@ -8,8 +8,8 @@ from product_scenes import scene
 
 from deployments.jobs import Mask, Photo, Product
 from deployments.studio.fitting import fit
+from deployments.studio.foreground import cut_out
 from deployments.studio.framing import frame, repaint_mask
-from deployments.studio.matting import cut_out
 
 
 def product(alpha: Mask) -> Product:

@@ -16,11 +16,9 @@ from product_scenes import HEIGHT, WIDTH, overlap, scene
 from deployments.jobs import Mask, Photo, Pixels
 from deployments.studio.segmentation import (
     WEIGHTS,
-    MaskRefused,
     ProductFinder,
     ProductNotFound,
     WeightsDamaged,
-    check_given,
     find_product,
 )
 
@@ -28,13 +26,6 @@ from deployments.studio.segmentation import (
 @pytest.fixture(scope="module")
 def finder() -> ProductFinder:
     return ProductFinder(threads=1)
-
-
-class Unasked(ProductFinder):
-    """A finder that must not be needed."""
-
-    def coarse(self, pixels: Pixels) -> Mask:
-        pytest.fail("the finder is asked although the product is known")
 
 
 @pytest.mark.parametrize("background", [(40, 180, 70), (240, 240, 240), (30, 30, 34)])
@@ -127,52 +118,3 @@ def test_onnx_runtime_does_not_report(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", program], check=True, env=environment, cwd=root)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-def test_the_callers_mask_wins() -> None:
-    pixels, alpha, _ = scene()
-    shown = Photo(pixels, np.where(alpha > 0, 255, 0).astype(np.uint8))
-    given = np.zeros_like(alpha)
-    given[:, : WIDTH // 2] = alpha[:, : WIDTH // 2]
-    product = find_product(shown, given, Unasked())
-    assert overlap(product.alpha, given) > 0.97
-    opaque = product.alpha == 255
-    assert np.array_equal(product.pixels[opaque], pixels[opaque])
-
-
-def test_a_mask_that_fits_no_pixel_is_refused() -> None:
-    given = np.zeros((HEIGHT, WIDTH), np.uint8)
-    given[9, 9] = 255
-    with pytest.raises(MaskRefused, match="too little"):
-        find_product(Photo(scene().pixels), given, Unasked())
-
-
-def test_an_uploads_transparency_is_the_mask() -> None:
-    _, alpha, colours = scene()
-    share = alpha[..., None] / 255
-    flat = np.rint(colours * share + 255 * (1 - share)).astype(np.uint8)
-    product = find_product(Photo(flat, alpha), None, Unasked())
-    assert np.array_equal(product.alpha, alpha)
-    half = alpha > 127
-    # Flattening rounds to 8 bits; at half alpha that is one step of colour.
-    assert np.abs(product.pixels[half].astype(int) - colours[half]).max() <= 1
-
-
-def test_transparency_that_marks_no_product_is_not_the_mask(finder: ProductFinder) -> None:
-    pixels, alpha, _ = scene()
-    rounded = np.full((HEIGHT, WIDTH), 255, np.uint8)
-    rounded[:9, :9] = 0
-    assert overlap(find_product(Photo(pixels, rounded), None, finder).alpha, alpha) > 0.99
-
-
-def test_check_given() -> None:
-    photo = Photo(scene().pixels)
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    with pytest.raises(MaskRefused, match="480 x 399 pixels, the photo 480 x 400"):
-        check_given(mask[1:], photo)
-    with pytest.raises(MaskRefused, match="marks nothing"):
-        check_given(mask + 127, photo)
-    with pytest.raises(MaskRefused, match="marks everything"):
-        check_given(mask + 255, photo)
-    mask[5, 5] = 128
-    check_given(mask, photo)
