@@ -43,6 +43,16 @@ class ModelReplica:
     """
 
     def __init__(self, settings: ModelSettings) -> None:
+        from deployments.diffusion.weights.sources import WeightsError, hub_names
+
+        join_replica_log()
+        try:
+            # A wrong name is told at once, and not after the seconds that torch's import takes.
+            hub_names(settings)
+        except WeightsError as error:
+            logger.error("Model %s cannot start: %s", settings.id, error)
+            raise
+
         import torch
         import transformers
 
@@ -52,9 +62,7 @@ class ModelReplica:
         from deployments.diffusion.families.control_maps import canny
         from deployments.diffusion.families.stable_diffusion import StableDiffusion
         from deployments.diffusion.weights.loading import load_components
-        from deployments.diffusion.weights.sources import WeightsError
 
-        join_replica_log()
         transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         # Ray tells torch to use as many threads as the actor reserves, which is one by default.
         torch.set_num_threads(settings.threads or _cores())

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployments.settings import ModelSettings
+
 DEMO_WEIGHTS = Path(__file__).parents[1] / "demo" / "weights"
 DEMO_CONTROLNET = Path(__file__).parents[1] / "demo" / "controlnet"
 
@@ -46,6 +48,66 @@ class Source:
     origin: str
 
 
+def check_name(name: str, revision: str | None, demo: Path | None) -> Path | None:
+    """Tell what a setting names, without looking into it and without the Hub.
+
+    Args:
+        name: As in `find_source`.
+        revision: As there.
+        demo: As there.
+
+    Returns:
+        The folder on this machine; None where it is a repository of the Hub.
+
+    Raises:
+        WeightsError: There is no such folder, the name is neither, or the revision is missing.
+    """
+    if name == "demo" and demo is not None:
+        if not demo.is_dir():
+            raise WeightsError(
+                f"The bundled demo weights ({demo.name}) are missing from this installation."
+            )
+        return demo
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if name.startswith((".", "/", "~")):
+        raise WeightsError(f"The weights folder {name} does not exist.")
+    if not _HUB_ID.fullmatch(name):
+        no_demo = "" if demo is None else "'demo', nor "
+        raise WeightsError(
+            f"The weights {name!r} are neither {no_demo}a folder that exists, "
+            "nor a Hub id like owner/name."
+        )
+    if revision is None:
+        raise WeightsError(
+            f"The Hub weights {name} need a revision in the configuration, best a commit."
+        )
+    return None
+
+
+def hub_names(settings: ModelSettings) -> list[str]:
+    """Check every name of weights in a model's settings, as `check_name` does.
+
+    Returns:
+        The repositories of the Hub among them.
+
+    Raises:
+        WeightsError: As `check_name`, for the first that is wrong.
+    """
+    named: list[tuple[str | None, str | None, Path | None]] = [
+        (settings.weights, settings.revision, DEMO_WEIGHTS),
+        (settings.vae, settings.vae_revision, DEMO_WEIGHTS / "vae"),
+        (settings.controlnet, settings.controlnet_revision, DEMO_CONTROLNET),
+        *((lora.weights, lora.revision, None) for lora in settings.loras),
+    ]
+    return [
+        name
+        for name, revision, demo in named
+        if name is not None and check_name(name, revision, demo) is None
+    ]
+
+
 def find_source(
     name: str,
     revision: str | None,
@@ -69,26 +131,11 @@ def find_source(
         WeightsError: There is no such folder, the name is neither, the revision is missing, or
             the Hub does not give the files.
     """
-    if name == "demo" and demo is not None:
-        if not demo.is_dir():
-            raise WeightsError(
-                f"The bundled demo weights ({demo.name}) are missing from this installation."
-            )
-        return Source(demo, name, f"demo@{_fingerprint(demo)}")
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return Source(folder, name, folder.resolve().name)
-    if name.startswith((".", "/", "~")):
-        raise WeightsError(f"The weights folder {name} does not exist.")
-    if not _HUB_ID.fullmatch(name):
-        no_demo = "" if demo is None else "'demo', nor "
-        raise WeightsError(
-            f"The weights {name!r} are neither {no_demo}a folder that exists, "
-            "nor a Hub id like owner/name."
-        )
-    if revision is None:
-        raise WeightsError(
-            f"The Hub weights {name} need a revision in the configuration, best a commit."
+    local = check_name(name, revision, demo)
+    if local is not None:
+        bundled = name == "demo" and demo is not None
+        return Source(
+            local, name, f"demo@{_fingerprint(local)}" if bundled else local.resolve().name
         )
     missing = list(weight_stems)
     if prefer_fp16 and missing:
@@ -104,7 +151,7 @@ def find_source(
     return Source(folder, name, f"{name}@{folder.name}")
 
 
-def _download(name: str, revision: str, patterns: Sequence[str]) -> Path:
+def _download(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
     # Imported here because local weights must not depend on the Hub's client.
     from huggingface_hub import errors, snapshot_download
 
