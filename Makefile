@@ -2,7 +2,7 @@
 # into .venv. `make help` lists what there is.
 
 PYTHON ?= python3
-PORT ?= 8000
+PORT ?=
 CONFIG ?= serve_config.yaml
 TORCH_INDEX ?=
 
@@ -22,7 +22,7 @@ help: ## list what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1  \2/p' $(MAKEFILE_LIST) | \
 		awk '{name = $$1; $$1 = ""; printf "  %-12s%s\n", name, $$0}'
 	@echo
-	@echo "  PORT         where the service listens (8000)"
+	@echo "  PORT         where the service listens (the configuration says 8000)"
 	@echo "  CONFIG       the configuration it starts with (serve_config.yaml)"
 	@echo "  TORCH_INDEX  the index of torch's CPU wheels, which pytorch.org's install page names, for a"
 	@echo "               laptop without a GPU: a download of about 0.6 GB in place of 3.1 GB"
@@ -30,7 +30,8 @@ help: ## list what there is
 	@echo "  PYTEST_ARGS  what pytest is given by make test"
 
 run: .venv/run-installed ## install, start the service, make four images, and stay up
-	@exec $(VENV_PYTHON) -m deployments.launch --config "$(CONFIG)" --port "$(PORT)"
+	@exec $(VENV_PYTHON) -m deployments.launch --config "$(CONFIG)" \
+		$(if $(PORT),--port "$(PORT)")
 
 test: .venv/test-installed ## install the test tools too, and run every test
 	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
@@ -82,4 +83,4 @@ new-torch:
 	@touch $@
 
 clean: ## remove what was installed, stored and trained here
-	rm -rf .venv data .train
+	rm -rf .venv data .train backdrop-*.log*

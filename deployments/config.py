@@ -88,8 +88,14 @@ def _wrong_application(application: Mapping[str, Any], where: str) -> Iterator[s
 
 
 def _lines(error: ValidationError, where: str) -> Iterator[str]:
+    places = [detail["loc"] for detail in error.errors()]
     for detail in error.errors():
-        path = ".".join([part for part in [where] if part] + [str(part) for part in detail["loc"]])
+        loc = detail["loc"]
+        if detail["type"] == "too_short" and any(
+            other[: len(loc)] == loc for other in places if other != loc
+        ):
+            continue  # it has items, which are wrong and are listed
+        path = ".".join([part for part in [where] if part] + [str(part) for part in loc])
         kind = detail["type"]
         yield f"{path}: {'unknown key' if kind == 'extra_forbidden' else detail['msg']}"
 

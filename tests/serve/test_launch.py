@@ -1,4 +1,4 @@
-"""`make run`'s program with the shipped configuration."""
+"""The `backdrop` command of an installed wheel, with the configuration that is in the package."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,10 +20,15 @@ import psutil
 import pytest
 from PIL import Image
 
+from deployments.launch.processes import is_alive
 from tests.documents import blocks, read
 from tests.serve.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
+
+
+PAGES = "backdrop: chat page "
+"""The last of the lines that tell that it is up."""
 
 
 @dataclass
@@ -39,28 +45,60 @@ class Launched:
         return [line.strip() for line in self.printed if line.startswith("  http")]
 
 
+@dataclass(frozen=True)
+class Wheel:
+    """Backdrop installed from its wheel, beside the tests' own packages."""
+
+    folder: Path
+
+    def start(self, *arguments: object, cwd: Path) -> subprocess.Popen[str]:
+        command = [self.folder / "bin" / "backdrop", *arguments]
+        return subprocess.Popen(
+            list(map(str, command)),
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(self.folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Wheel:
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("deployments", "storage"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    # The tests' environment need not have a pip of its own, only the Python it was made with.
+    pip = [sys._base_executable, "-m", "pip", "--disable-pip-version-check"]
+    pip += ["--python", sys.executable]
+    built = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
+    subprocess.run([*pip, *built], check=True, timeout=300)
+    (file,) = folder.glob("backdrop-*.whl")
+    installed = ["install", "--quiet", "--no-deps", "--no-index", "--target", folder / "site", file]
+    subprocess.run([*pip, *installed], check=True, timeout=120)
+    return Wheel(folder / "site")
+
+
 @pytest.fixture(scope="module")
-def launched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+def launched(wheel: Wheel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
     folder = tmp_path_factory.mktemp("a folder with spaces")
     port = free_port()
-    process = launch("--config", ROOT / "serve_config.yaml", "--port", port, cwd=folder)
+    process = wheel.start("--port", port, cwd=folder)
     try:
         printed = []
         for line in process.stdout:
             printed.append(line.rstrip("\n"))
-            if line.startswith("backdrop: up on"):
+            if line.startswith(PAGES):
                 break
         yield Launched(process, f"http://127.0.0.1:{port}", folder, printed)
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-
-
-def launch(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "deployments.launch", *map(str, arguments)]
-    return subprocess.Popen(
-        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
 
 
 def test_it_prints_four_images_that_can_be_fetched(launched):
@@ -74,10 +112,30 @@ def test_it_prints_four_images_that_can_be_fetched(launched):
     assert len(list(folder.glob("*.png"))) >= 4
 
 
+def test_its_lines_are_few_and_the_addresses_come_last(launched):
+    printed = launched.printed
+    assert all(line.startswith(("backdrop: ", "  http")) for line in printed), "\n".join(printed)
+    assert len(printed) <= 15
+    assert [line.startswith("  http") for line in printed[-5:]] == [True] * 4 + [False]
+    for model in ("stable-diffusion", "controlnet"):
+        assert sum(line.startswith(f"backdrop: model {model} is ready") for line in printed) == 1
+    log = next(launched.folder.glob("backdrop-*.log"))
+    assert log.name in printed[0]
+    assert "Deploying new app" in log.read_text(encoding="utf-8")
+
+
+def test_after_the_start_a_request_is_one_line(launched):
+    httpx.get(f"{launched.url}/api/models")
+    httpx.get(f"{launched.url}/nowhere")
+    lines = [launched.process.stdout.readline() for _ in range(2)]
+    told = [line.split(" ", 1)[1].partition("  ")[0] for line in lines]
+    assert told == ["GET /api/models 200", "GET unmatched 404 not_found"]
+
+
 def test_serve_deploy_takes_the_configuration(launched, tmp_path):
     """`serve deploy` to the running cluster, and `serve status`, as docs/operations.md says."""
     text = " ".join(launched.printed)
-    dashboard = re.search(r"dashboard at \S*?(http://127\.0\.0\.1:\d+)", text)[1]
+    dashboard = re.search(r"Ray's dashboard (http://127\.0\.0\.1:\d+)", text)[1]
     port = launched.url.rsplit(":", 1)[1]
     config = tmp_path / "serve_config.yaml"
     shipped = (ROOT / "serve_config.yaml").read_text(encoding="utf-8")
@@ -106,23 +164,23 @@ def pasted(command: str, dashboard: str, config: Path) -> str:
     return command.replace("serve_config.yaml", str(config))
 
 
-def test_a_port_in_use_is_one_sentence(tmp_path):
+def test_a_port_in_use_is_one_sentence(wheel, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        process = launch("--config", ROOT / "serve_config.yaml", "--port", port, cwd=tmp_path)
+        process = wheel.start("--port", port, cwd=tmp_path)
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert out.startswith(f"backdrop: port {port} on 127.0.0.1 cannot be used")
     assert out.count("\n") == 1
 
 
-def test_a_misspelled_key_is_named(tmp_path):
+def test_a_misspelled_key_is_named(wheel, tmp_path):
     config = tmp_path / "config.yaml"
     text = (ROOT / "serve_config.yaml").read_text(encoding="utf-8")
     config.write_text(text.replace("guidance_scale:", "guidence_scale:", 1))
-    process = launch("--config", config, cwd=tmp_path)
+    process = wheel.start("--config", config, cwd=tmp_path)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "applications.0.args.models.0.guidence_scale: unknown key" in out
@@ -143,6 +201,38 @@ def test_an_old_python_is_one_sentence(tmp_path):
     assert "3.9" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_a_node_that_dies_ends_it_with_a_sentence(wheel, tmp_path):
+    """The node's agent takes the node with it, and nobody starts either again."""
+    process = wheel.start("--port", free_port(), cwd=tmp_path)
+    agent = None
+    while agent is None:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
+        below = psutil.Process(process.pid).children(recursive=True)
+        agent = next((each for each in below if "ray::DashboardAgent" in name_of(each)), None)
+    started = [each for each in psutil.process_iter() if session_of(each) == os.getsid(agent.pid)]
+    agent.kill()
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "backdrop: the node is gone: Ray's raylet" in out.splitlines()[-1]
+    assert "The raylet exited immediately because one Ray agent failed" in out  # the log's end
+    assert not any(is_alive(each) for each in started)
+
+
+def name_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def session_of(process: psutil.Process) -> int:
+    try:
+        return os.getsid(process.pid)
+    except OSError:
+        return 0
 
 
 def test_a_signal_ends_everything_it_started(launched):

@@ -1,0 +1,64 @@
+"""`backdrop check`: what is wrong with a configuration, without starting anything."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from deployments.launch.command import main
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = (ROOT / "serve_config.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def check(monkeypatch, capsys, tmp_path):
+    """Run it on a text, or on no file at all; the exit and all that was printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(text: str | None = None) -> tuple[object, str]:
+        arguments = []
+        if text is not None:
+            Path("mine.yaml").write_text(text)
+            arguments = ["mine.yaml"]
+        monkeypatch.setattr(sys, "argv", ["backdrop", "check", *arguments])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        return code, capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.parametrize("text", [SHIPPED, None], ids=["shipped", "packaged"])
+def test_a_configuration_in_order_exits_with_zero(check, text):
+    code, out = check(text)
+    assert code == 0
+    assert "is in order; its models are stable-diffusion, controlnet" in out
+
+
+def test_everything_wrong_is_one_line_each(check):
+    text = SHIPPED.replace("scheduler: euler_a", "scheduler: fast").replace("port:", "prot:")
+    code, _ = check(text)
+    lines = str(code).splitlines()
+    assert len(lines) == 3
+    assert any("http_options.prot: unknown key" in line for line in lines)
+    assert sum("mine.yaml: applications.0.args.models" in line for line in lines) == 2
+
+
+def test_what_only_this_machine_lacks_is_told_and_is_no_error(check):
+    """A configuration for a cluster is checked on a laptop."""
+    code, out = check(SHIPPED.replace("weights: demo", "weights: /models/ours", 1))
+    assert code == 0
+    assert "on this machine it would not start: applications.0.args.models.0" in out
+    assert "is in order" in out
+
+
+def test_it_starts_nothing(check, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen.__init__", lambda *_, **__: pytest.fail("it started"))
+    assert check(SHIPPED)[0] == 0
+    assert sorted(path.name for path in Path().iterdir()) == ["mine.yaml"]
