@@ -1,0 +1,157 @@
+"""Every program of examples/, against a real service: what it saves, says and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.documents import ROOT, links
+from tests.serve.conftest import Cluster
+
+EXAMPLES = ROOT / "examples"
+PHOTO = str(ROOT / "deployments" / "samples" / "coffee.png")
+TYPESCRIPT = ("typescript@5.9.3", "@types/node@22.19.0")
+
+
+def run(
+    cluster: Cluster, folder: Path, *command: str | Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program in a folder of its own."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "BACKDROP_URL": cluster.url, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,  # generous, so that no busy machine meets it
+    )
+
+
+def python(
+    cluster: Cluster, folder: Path, example: str, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return run(cluster, folder, sys.executable, EXAMPLES / example, *arguments, **environment)
+
+
+def saved(folder: Path) -> list[Path]:
+    """The images in a folder, all of which can be opened."""
+    files = sorted(folder.rglob("*.png"))
+    for file in files:
+        Image.open(file).load()
+    return files
+
+
+def test_generate_saves_images_and_a_variation(cluster: Cluster, tmp_path: Path) -> None:
+    done = python(cluster, tmp_path, "generate.py", PHOTO, "Tropical beach", "--then", "Forest")
+    assert done.returncode == 0, done.stderr
+    assert len(saved(tmp_path / "backdrop-images")) == 3
+
+
+def test_generate_ends_with_the_sentence_of_the_service(cluster: Cluster, tmp_path: Path) -> None:
+    done = python(cluster, tmp_path, "generate.py", PHOTO, "Beach", "--model", "nothing")
+    assert done.returncode == 1
+    assert re.match(r"400: .*nothing.*\(\w+\)$", done.stderr.strip())
+
+
+def test_events_come_in_order(cluster: Cluster, tmp_path: Path) -> None:
+    done = python(cluster, tmp_path, "events.py", PHOTO, "Tropical beach")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert re.match(r"image \d: step 1 of \d", lines[0])
+    assert lines[-1] == "done: 2 images"
+    assert len(re.findall(r"^image \d: http\S+ \(seed \d+\)$", done.stdout, re.MULTILINE)) == 2
+
+
+def test_a_batch_goes_on_with_what_is_missing(cluster: Cluster, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("one.png", "two.png"):
+        shutil.copy(PHOTO, photos / name)
+    (photos / "three.png").write_bytes(b"no image")
+    command = ("batch.py", "photos", "Beach", "Forest", "--parallel", "2", "--out", "out")
+    done = python(cluster, tmp_path, *command)
+    assert done.returncode == 1  # three.png
+    assert "2 failed" in done.stderr
+    first = saved(tmp_path / "out")
+    assert len(first) == 4
+
+    # Cut off after the first line: the service still knows the answers to the others.
+    results = tmp_path / "out" / "results.jsonl"
+    results.write_text(results.read_text().splitlines(keepends=True)[0])
+    (photos / "three.png").unlink()
+    done = python(cluster, tmp_path, *command)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("3 to make, 1 done before")
+    assert saved(tmp_path / "out") == first
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    assert sorted(name for line in lines for name in line["files"]) == [path.name for path in first]
+
+
+def test_the_shell_saves_images(cluster: Cluster, tmp_path: Path) -> None:
+    done = run(cluster, tmp_path, "bash", EXAMPLES / "generate.sh", PHOTO, "Tropical beach", "out")
+    assert done.returncode == 0, done.stderr
+    assert [str(path.relative_to(tmp_path)) for path in saved(tmp_path)] == sorted(
+        done.stdout.split()
+    )
+    assert len(saved(tmp_path / "out")) == 2
+
+
+def test_the_shell_shows_what_is_wrong(cluster: Cluster, tmp_path: Path) -> None:
+    done = run(cluster, tmp_path, "bash", EXAMPLES / "generate.sh", EXAMPLES / "batch.py", "Beach")
+    assert done.returncode == 1
+    assert '"code":"invalid_image"' in done.stderr.replace(" ", "")
+
+
+@pytest.fixture(scope="module")
+def typescript(pytestconfig: pytest.Config) -> Path:
+    """A folder with the compiler, fetched once from npm's registry."""
+    folder = pytestconfig.rootpath / ".pytest_cache" / "-".join(TYPESCRIPT).replace("/", "-")
+    if not (folder / "node_modules" / ".bin" / "tsc").exists():
+        if shutil.which("npm") is None:
+            unavailable("npm is not installed")
+        folder.mkdir(parents=True, exist_ok=True)
+        install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", folder, *TYPESCRIPT]
+        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=300)
+        if done.returncode != 0:
+            unavailable(f"TypeScript cannot be fetched: {done.stderr.strip()[-300:]}")
+    return folder
+
+
+def unavailable(reason: str) -> None:
+    """Skip, but not where CI has brought everything that these tests need."""
+    if "BACKDROP_REQUIRE_BROWSER" in os.environ:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def test_the_typescript_is_right_and_runs(
+    cluster: Cluster, typescript: Path, tmp_path: Path
+) -> None:
+    """Checked and made into JavaScript by TypeScript itself, so that any Node.js runs it."""
+    (tmp_path / "node_modules").symlink_to(typescript / "node_modules")
+    options = "--strict --erasableSyntaxOnly --target es2022 --module nodenext --types node"
+    compiler = tmp_path / "node_modules" / ".bin" / "tsc"
+    shutil.copy(EXAMPLES / "conversation.mts", tmp_path)
+    done = run(cluster, tmp_path, compiler, *options.split(), "conversation.mts")
+    assert done.returncode == 0, done.stdout
+    command = ("node", "conversation.mjs", PHOTO, "Tropical beach", "Change background to forest")
+    done = run(cluster, tmp_path, *command)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^image \d: http\S+$", done.stdout, re.MULTILINE)) == 4
+    assert re.search(r"^seeds: \d+, \d+$", done.stdout, re.MULTILINE)
+
+
+def test_every_example_is_in_the_list_and_has_a_test() -> None:
+    files = {path.name for path in EXAMPLES.iterdir() if path.is_file()} - {"README.md"}
+    listed = {link for link in links("examples/README.md") if "/" not in link}
+    assert listed == files
+    tests = Path(__file__).read_text(encoding="utf-8")
+    assert all(f'"{name}"' in tests for name in files)
