@@ -60,8 +60,9 @@ class Fidelity:
     """How true a result is to the product.
 
     Attributes:
-        pixels: Share of the product's opaque pixels that are the photo's within 1/255, 0 to 1.
-        shape: Intersection over union of the product found again in the result and its mask.
+        pixels: Share of the product's pixels that are the photo's within 1/255, 0 to 1.
+        shape: The product's area as a share of its area with what the scene adds to it, over 0 to
+            1: it falls where the scene grows onto the product.
     """
 
     pixels: float

@@ -172,7 +172,7 @@ class Studio:
                 return FinishedImage(b"", None, withheld=reason)
             if product is None:
                 return FinishedImage(encode_png(pixels, recipe.public()), None)
-            fidelity = measure(pixels, product, self._finder)
+            fidelity = measure(pixels, product)
             told = replace(recipe, fidelity=fidelity).public()
             return FinishedImage(encode_png(pixels, told), fidelity)
 

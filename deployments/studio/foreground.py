@@ -76,7 +76,7 @@ def estimate_foreground(pixels: Pixels, alpha: Mask) -> Pixels:
     scale = min(1.0, _SIDE / max(mask.shape))
     size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
     at = np.nonzero(band[box])
-    front = bilinear(_continued(near, _where(mask, 255), size), at, mask.shape)
+    front = bilinear(continued(near, _where(mask, 255), size), at, mask.shape)
     back = bilinear(_background(near, _where(mask, 0), size), at, mask.shape)
     share = mask[at].astype(np.float32)[:, None] / 255
     rest = near[at] - share * front - (1 - share) * back
@@ -94,9 +94,9 @@ def _background(pixels: Pixels, seen: Mask, size: tuple[int, int]) -> Floats:
     """A background continued over the whole picture: float32 [*size, 3] of 0 to 255."""
     surface = plain_surface(pixels, seen)
     if surface is None:
-        return _continued(pixels, seen, size)
+        return continued(pixels, seen, size)
     smooth = np.asarray(cv2.resize(surface, size), np.float32).reshape(size[1], size[0], 3)
-    return smooth + _continued(pixels, seen, size, smooth)
+    return smooth + continued(pixels, seen, size, smooth)
 
 
 def plain_surface(pixels: Pixels, seen: Mask) -> Floats | None:
@@ -137,12 +137,21 @@ def _reduced(pixels: Pixels, known: Mask, size: tuple[int, int]) -> tuple[Floats
     return colours.reshape(*shape, 3), weight.reshape(shape) / np.float32(255)
 
 
-def _continued(
+def continued(
     pixels: Pixels, known: Mask, size: tuple[int, int], less: Floats | None = None
 ) -> Floats:
     """Continue the known colours over the whole picture, at a smaller size, by pull and push.
 
-    Gortler et al., "The Lumigraph", 1996. `less` is taken off the known colours first.
+    Gortler et al., "The Lumigraph", 1996.
+
+    Args:
+        pixels: uint8 [height, width, 3].
+        known: uint8 [height, width]: 255 where the colours are known, 0 where not.
+        size: Width and height of what is returned, at most the picture's.
+        less: float32 [rows, columns, 3] of that size: taken off the known colours first.
+
+    Returns:
+        float32 [rows, columns, 3]: 0 to 255, or what `less` leaves of it.
     """
     colours, weight = _reduced(pixels, known, size)
     if less is not None:

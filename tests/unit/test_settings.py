@@ -98,7 +98,7 @@ DEFAULTS = {
         "cors": CorsSettings(),
         "limits": UploadLimits(),
     },
-    StudioSettings: {"max_output_side": 1536, "contact_shadow": 0.0, "shape_floor": 0.8},
+    StudioSettings: {"max_output_side": 1536, "contact_shadow": 0.0, "shape_floor": 0.0},
     StorageSettings: {
         "store": FilesystemSettings(path="data"),
         "retention_s": None,

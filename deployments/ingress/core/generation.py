@@ -43,8 +43,9 @@ FORGET_S = 10.0
 class Generation:
     """The images of one request.
 
-    An image that shows its product in another shape is made once more, with the seed that lies as
-    many further as the request has images, which is no other image's; that one is kept as it is.
+    Where the scene grew onto a product that was found, the image is made once more, with the seed
+    that lies as many further as the request has images, which is no other image's. The better of
+    the two is kept.
 
     Args:
         model: The model's settings.
@@ -52,7 +53,8 @@ class Generation:
         source: Where they come from.
         places: Taken for all of them; given back one by one.
         backends: The other deployments.
-        shape_floor: The least `Fidelity.shape` with which an image is not made once more.
+        shape_floor: The least `Fidelity.shape` with which an image is not made once more; 0 makes
+            none again.
         deadline: When the generation is given up.
         progress: Whether anybody wants progress events.
         version: Version of this package, for the recipes.
@@ -210,14 +212,16 @@ class Generation:
             recipe, finished, warnings, timings = await self._make(
                 index, job, origin, prepared, calls
             )
-            if finished.fidelity is not None and finished.fidelity.shape < self._shape_floor:
-                logger.info("image %s has the shape %.2f", job.key, finished.fidelity.shape)
+            shape = _shape(finished)
+            if origin.found and shape is not None and shape < self._shape_floor:
+                logger.info("image %s has the shape %.2f", job.key, shape)
                 seed = (job.settings.seed + len(self._jobs)) % SEEDS
-                job = replace(job, settings=replace(job.settings, seed=seed))
-                recipe, finished, warnings, again = await self._make(
-                    index, job, origin, prepared, calls
-                )
-                timings += again
+                other = replace(job, settings=replace(job.settings, seed=seed))
+                again = await self._make(index, other, origin, prepared, calls)
+                timings += again[-1]
+                if (_shape(again[1]) or 0.0) > shape:
+                    job = other
+                    recipe, finished, warnings, _ = again
             self._places.release(time.monotonic() - self._begun)
             if finished.withheld is not None:
                 self._withheld.append(job.key)
@@ -320,6 +324,10 @@ class Generation:
         self._queue.put_nowait(None)
         if not work.cancelled():
             work.exception()  # retrieved, so that a generation that nobody reads makes no noise
+
+
+def _shape(finished: FinishedImage) -> float | None:
+    return None if finished.fidelity is None else finished.fidelity.shape
 
 
 def _leaves(group: BaseExceptionGroup[ServiceError]) -> Iterator[ServiceError]:

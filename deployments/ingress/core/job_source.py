@@ -40,6 +40,7 @@ class Origin:
         key: The object key of that upload or result.
         photo_key: The object key of the upload at the root of the conversation.
         mask_key: The object key of the product the results hand on; None where they have none.
+        found: Whether the product was searched for now, and neither marked nor stored before.
         warnings: Sentences for the caller.
     """
 
@@ -49,6 +50,7 @@ class Origin:
     key: str
     photo_key: str
     mask_key: str | None
+    found: bool
     warnings: tuple[str, ...]
 
 
@@ -103,10 +105,12 @@ class UploadSource:
             ProductNotFound: It must be kept, and there is none.
             InvalidRequest: The mask cannot mark a product of this photo.
         """
-        product, warnings = await _find(self._backends, self._photo, self._mask, self._preserve)
+        product, found, warnings = await _find(
+            self._backends, self._photo, self._mask, self._preserve
+        )
         key = new_key()
         mask_key = None if product is None else key
-        return Origin(self._photo, product, "upload", key, key, mask_key, warnings)
+        return Origin(self._photo, product, "upload", key, key, mask_key, found, warnings)
 
     async def keep(self, origin: Origin) -> None:
         """Store the photo and its product."""
@@ -166,10 +170,12 @@ class ResultSource:
             stored = await backends.results.load_image(image_key)
         photo = await self._decoder.photo(stored.png)
         if mask_key is not None:
-            return Origin(photo, product, "result", image_key, photo_key, mask_key, ())
-        found, warnings = await _find(backends, photo, None, self._preserve)
-        self._found_key = None if found is None else new_key()
-        return Origin(photo, found, "result", image_key, photo_key, self._found_key, warnings)
+            return Origin(photo, product, "result", image_key, photo_key, mask_key, False, ())
+        product, found, warnings = await _find(backends, photo, None, self._preserve)
+        self._found_key = None if product is None else new_key()
+        return Origin(
+            photo, product, "result", image_key, photo_key, self._found_key, found, warnings
+        )
 
     async def keep(self, origin: Origin) -> None:
         """Store a product that was found in the result itself."""
@@ -207,14 +213,15 @@ def distinct(*keys: str | None) -> list[str]:
 
 async def _find(
     backends: Backends, photo: Photo, mask: Mask | None, preserve: Preserve
-) -> tuple[Awaitable[Product] | None, tuple[str, ...]]:
+) -> tuple[Awaitable[Product] | None, bool, tuple[str, ...]]:
+    """The product, whether it was searched for, and what is to be said about it."""
     if preserve == "false":
-        return None, ()
+        return None, False, ()
     product = backends.studio.find_product(photo, mask)
     try:
-        warnings = (await product).warnings
+        known = await product
     except ProductNotFound:
         if preserve == "true" or mask is not None:
             raise
-        return None, (NOT_FOUND,)
-    return product, warnings
+        return None, False, (NOT_FOUND,)
+    return product, known.found, known.warnings

@@ -81,10 +81,13 @@ class _Plan:
     Attributes:
         model: The model's settings.
         jobs: One for each image.
+        shape_floor: See `Generation`; 0 where a seed was asked for, since the same seed gives the
+            same image.
     """
 
     model: ModelSettings
     jobs: tuple[ImageJob, ...]
+    shape_floor: float
 
     @property
     def image_keys(self) -> list[str]:
@@ -259,7 +262,7 @@ class Service:
             source=source,
             places=places,
             backends=self._backends,
-            shape_floor=self._shape_floor,
+            shape_floor=plan.shape_floor,
             deadline=terms.deadline,
             progress=terms.progress,
             version=self._version,
@@ -296,4 +299,5 @@ class Service:
                 f"strength: {strength:g} of {steps} steps leaves none to take; "
                 f"at least {1 / steps:g} is needed"
             )
-        return _Plan(model, tuple(jobs))
+        floor = self._shape_floor if order.seed is None else 0.0
+        return _Plan(model, tuple(jobs), floor)

@@ -170,8 +170,8 @@ class FidelityEntry(BaseModel):
         examples=[1.0],
     )
     shape: float = Field(
-        description="How well the product found again in the image covers the one in the photo: "
-        "intersection over union, 0 to 1.",
+        description="The product's area as a share of its area with what the scene adds to it, 0 "
+        "to 1: it falls where the scene grows onto the product.",
         examples=[0.97],
     )
 

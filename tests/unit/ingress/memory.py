@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -54,6 +54,7 @@ class ScriptedModels:
         jobs: Every job that was asked for.
         photos: What each was to start from.
         cancelled: Keys of jobs that were given up.
+        paint: Changes what the nth image of all shows; by default nothing does.
     """
 
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,6 +63,7 @@ class ScriptedModels:
     photos: list[PreparedPhoto] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
+    paint: Callable[[Pixels, int], None] = field(default=lambda pixels, number: None)
 
     async def generate(
         self, model: str, job: ImageJob, photo: Awaitable[PreparedPhoto], *, progress: bool
@@ -80,6 +82,7 @@ class ScriptedModels:
             self.cancelled.append(job.key)
             raise
         pixels = np.full((height, width, 3), job.settings.seed % 256, dtype=np.uint8)
+        self.paint(pixels, len(self.photos) - 1)
         yield GeneratedImage(
             pixels, 0.5, "scripted@1", ControlSettings(0.5, 0.1, 0.9), self.warnings
         )

@@ -107,7 +107,7 @@ class BareResult:
     async def open(self) -> Origin:
         self.referred.append(new_key())
         await self.backends.sources.refer(self.referred[0], self.results)
-        return Origin(PHOTO, None, "result", new_key(), self.referred[0], None, ())
+        return Origin(PHOTO, None, "result", new_key(), self.referred[0], None, False, ())
 
     async def keep(self, origin: Origin) -> None:
         pass
@@ -179,7 +179,7 @@ class World:
             deadline=Deadline(deadline_s),
             version="0",
             turn=None,
-            **{"shape_floor": 0.5, "progress": False, **settings},
+            **{"shape_floor": 0.0, "progress": False, **settings},
         )
 
     def names(self) -> list[str]:

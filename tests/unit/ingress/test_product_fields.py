@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Sequence
 from io import BytesIO
 
 import numpy as np
@@ -113,8 +114,7 @@ async def test_a_mask_says_what_is_kept(api, preserve):
     assert np.array_equal(result[8:24, 5:9], photo[8:24, 5:9])
     assert not np.array_equal(result[PRODUCT], photo[PRODUCT])
     assert body["fidelity"][0]["pixels"] == 1.0
-    # The finder looked at results only, to measure them.
-    assert not any(np.array_equal(seen, photo) for seen in api.studio.finder.searched)
+    assert api.studio.finder.searched == []
 
 
 SQUARE = np.zeros((32, 48), np.uint8)
@@ -232,38 +232,76 @@ async def test_a_variation_takes_no_mask(api):
     assert "unknown field: product_mask" in problem(answer, 400, "invalid_request")
 
 
-@pytest.mark.parametrize("floor", [0.0, 0.999])
-async def test_an_image_of_another_shape_is_made_once_more(tmp_path, floor):
-    made = surface(tmp_path, studio=StudioSettings(shape_floor=floor))
-    # Seeds of nearly the product's colour hide it from the finder.
-    photo = png(colour=(200, 200, 200), product=(60, 60, 60))
-    async with made.client:
-        body = (await made.generate(photo, num_images=3, seed=54)).json()
-        expected = [54, 55, 56] if floor == 0 else [57, 58, 59]
-        assert body["seeds"] == expected
-        seeds = [job.settings.seed for job in made.models.jobs]
-        assert sorted(seeds) == ([54, 55, 56] if floor == 0 else [54, 55, 56, *expected])
-        # Not a third time, and told as it is.
-        assert all(entry["shape"] < 0.999 for entry in body["fidelity"])
-        recipe = made.results.records.load_recipe(key_of(body["images"][0]))
-        assert recipe["seed"] == expected[0]
+def grows(widths: Sequence[float]) -> Callable[[np.ndarray, int], None]:
+    """Paints a bar of the product's colour beside it: the nth image has the nth width."""
+
+    def paint(pixels: np.ndarray, number: int) -> None:
+        height, width, _ = pixels.shape
+        pixels[:] = (200, 30, 30)
+        right = round(width * (2 / 3 + widths[number]))
+        pixels[height // 4 : height * 3 // 4, width // 2 : right] = (20, 60, 220)
+
+    return paint
 
 
-async def test_only_the_image_of_another_shape_is_made_once_more(tmp_path):
-    made = surface(tmp_path, studio=StudioSettings(shape_floor=0.5))
-    photo = png(colour=(200, 200, 200), product=(60, 60, 60))
+def growing(folder: object, *widths: float, floor: float = 0.95, **settings: object) -> Surface:
+    made = surface(folder, studio=StudioSettings(shape_floor=floor), **settings)
+    made.models.paint = grows(widths)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"), [(0.15, 0, 1), (0.15, 0.08, 1), (0.08, 0.15, 0)]
+)
+async def test_the_better_of_two_tries_is_kept(tmp_path, first, second, kept):
+    made = growing(tmp_path, first, second)
     async with made.client:
-        body = (await made.generate(photo, num_images=2, seed=120)).json()
-    # 120 is as near to the product's 60 as hides it, 121 is not.
-    assert body["seeds"] == [122, 121]
-    assert [job.settings.seed for job in made.models.jobs] == [120, 121, 122]
-    assert len({job.key for job in made.models.jobs}) == 2
+        body = (await made.generate(num_images=1)).json()
+    seeds = [job.settings.seed for job in made.models.jobs]
+    assert seeds[1] == (seeds[0] + 1) % 2**32
+    assert body["seeds"] == [seeds[kept]]
+    (fidelity,) = body["fidelity"]
+    assert (fidelity["shape"] > 0.99) is (second == 0)
+    assert len({job.key for job in made.models.jobs}) == 1
+    recipe = made.results.records.load_recipe(key_of(body["images"][0]))
+    assert recipe["seed"] == seeds[kept]
+    assert recipe["fidelity"] == fidelity
+
+
+@pytest.mark.parametrize(
+    "case", ["switched off", "a seed", "a mask", "transparency", "a variation", "a good one"]
+)
+async def test_no_second_try(tmp_path, case):
+    made = growing(tmp_path, *[0.0 if case == "a good one" else 0.15] * 3)
+    if case == "switched off":
+        made = growing(tmp_path, 0.15, floor=StudioSettings().shape_floor)
+    photo, marked, fields = png(), None, {}
+    if case == "a seed":
+        fields = {"seed": 7}
+    if case in ("a mask", "transparency"):
+        box = np.zeros((32, 48), np.uint8)
+        box[8:25, 16:33] = 255
+        marked = mask(box)
+        if case == "transparency":
+            file, marked = BytesIO(), None
+            Image.fromarray(np.dstack([np.asarray(Image.open(BytesIO(photo))), box])).save(
+                file, "PNG"
+            )
+            photo = file.getvalue()
+    if case == "a variation":
+        made.models.paint = grows([0, 0.15])
+    async with made.client:
+        body = (await made.generate(photo, marked, num_images=1, **fields)).json()
+        if case == "a variation":
+            body = (await made.vary(body["images"][0], num_images=1)).json()
+    assert len(made.models.jobs) == (2 if case == "a variation" else 1)
+    assert body["seeds"] == [made.models.jobs[-1].settings.seed]
+    assert (body["fidelity"][0]["shape"] > 0.95) is (case == "a good one")
 
 
 async def test_the_place_of_an_image_is_held_until_it_is_made_again(tmp_path):
-    studio = StudioSettings(shape_floor=0.999)
-    made = surface(tmp_path, IngressSettings(max_images=1, max_waiting_images=1), studio=studio)
-    photo = png(colour=(200, 200, 200), product=(60, 60, 60))
+    settings = IngressSettings(max_images=1, max_waiting_images=1)
+    made = growing(tmp_path, 0.15, 0, settings=settings)
     generate = made.models.generate
 
     def waits_the_second_time(*args, **options):
@@ -273,22 +311,12 @@ async def test_the_place_of_an_image_is_held_until_it_is_made_again(tmp_path):
 
     made.models.generate = waits_the_second_time
     async with made.client:
-        first = asyncio.create_task(made.generate(photo, num_images=1, seed=54))
+        first = asyncio.create_task(made.generate(num_images=1))
         while len(made.models.photos) < 2:
             await asyncio.sleep(0.001)
-        problem(await made.generate(photo, num_images=1), 429, "overloaded")
+        problem(await made.generate(num_images=1), 429, "overloaded")
         made.models.gate.set()
         assert (await first).status_code == 200
-
-
-async def test_seeds_of_images_made_again_wrap_too(tmp_path):
-    made = surface(tmp_path, studio=StudioSettings(shape_floor=0.999))
-    photo = png(colour=(200, 200, 200), product=(0, 0, 0))
-    async with made.client:
-        # 2**32 - 1 paints 255, which hides nothing; 0 paints black, as the product is.
-        body = (await made.generate(photo, num_images=2, seed=2**32 - 1)).json()
-    assert body["seeds"][1] == 2
-    assert made.models.jobs[1].settings.seed == 0
 
 
 async def test_fidelity_is_in_events_recipe_and_file(api):
