@@ -31,10 +31,18 @@ class Photo:
     Attributes:
         pixels: uint8 [height, width, 3], sRGB; transparency is already flattened over white.
         alpha: uint8 [height, width], 255 where the picture was opaque; None when all of it was.
+        full_size: Width and height of the upright file where it was decoded smaller, or None.
     """
 
     pixels: Pixels
     alpha: Mask | None = None
+    full_size: tuple[int, int] | None = None
+
+    @property
+    def file_size(self) -> tuple[int, int]:
+        """Width and height of the upright file in pixels."""
+        height, width = self.pixels.shape[:2]
+        return self.full_size or (width, height)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

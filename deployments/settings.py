@@ -149,7 +149,7 @@ class UploadLimits(Settings):
 
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
     max_json_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
-    max_pixels: int = Field(50_000_000, ge=1, le=178_956_970)
+    max_pixels: int = Field(67_108_864, ge=1, le=178_956_970)
     max_side: int = Field(16_384, ge=1)
     max_aspect: float = Field(8.0, ge=1)
 

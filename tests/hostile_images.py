@@ -188,6 +188,7 @@ def _junk(dice: random.Random) -> bytes:
 
 def _odd_chunks(dice: random.Random) -> bytes:
     kinds = [b"PLTE", b"tRNS", b"iCCP", b"acTL", b"fcTL", b"fdAT", b"eXIf", b"zTXt", b"IDAT"]
+    kinds += [b"cICP", b"gAMA", b"cHRM", b"sRGB"]
     bodies = [dice.randbytes(dice.randint(0, 40)), zlib.compress(bytes(900)), b"p\0\0x", b""]
     chunks = [chunk(dice.choice(kinds), dice.choice(bodies)) for _ in range(dice.randint(1, 60))]
     depth, colour = dice.choice([1, 2, 3, 4, 8, 16]), dice.choice([0, 1, 2, 3, 4, 6])

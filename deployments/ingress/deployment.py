@@ -64,6 +64,7 @@ class Ingress:
                 admission=AdmissionHandle(admission, retries, outage_s),
             ),
             shape_floor=args.studio.shape_floor,
+            max_output_side=args.studio.max_output_side,
             version=self._version,
         )
 

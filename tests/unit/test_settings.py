@@ -76,7 +76,7 @@ DEFAULTS = {
     UploadLimits: {
         "max_body_bytes": 33_554_432,
         "max_json_bytes": 1_048_576,
-        "max_pixels": 50_000_000,
+        "max_pixels": 67_108_864,
         "max_side": 16_384,
         "max_aspect": 8.0,
     },

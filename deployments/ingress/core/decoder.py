@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-from deployments.ingress.core.uploads import decode_mask, decode_upload
+from deployments.ingress.core.uploads import UploadRules, decode_mask, decode_upload
 from deployments.jobs import Mask, Photo
 from deployments.settings import UploadLimits
 
@@ -22,10 +23,11 @@ class Decoder:
 
     Args:
         limits: What an upload may be.
+        side: Pictures are decoded smaller where their longer side stays at least so long.
     """
 
-    def __init__(self, limits: UploadLimits) -> None:
-        self._limits = limits
+    def __init__(self, limits: UploadLimits, side: int) -> None:
+        self._rules = UploadRules(limits, side)
         self._places = CapacityLimiter(DECODERS)
 
     async def photo(self, data: bytes) -> Photo:
@@ -36,13 +38,14 @@ class Decoder:
         """
         return await self._decode(decode_upload, data)
 
-    async def mask(self, data: bytes) -> Mask:
-        """Decode a product mask to uint8 [height, width].
+    async def mask(self, data: bytes, photo: Photo) -> Mask:
+        """Decode the product mask of a photo to uint8 [height, width], as large as that.
 
         Raises:
+            InvalidRequest: Its file has not the size of the photo's.
             InvalidImage: It is not a mask that this service accepts.
         """
-        return await self._decode(decode_mask, data)
+        return await self._decode(partial(decode_mask, photo=photo), data)
 
-    async def _decode(self, decode: Callable[[bytes, UploadLimits], T], data: bytes) -> T:
-        return await to_thread.run_sync(decode, data, self._limits, limiter=self._places)
+    async def _decode(self, decode: Callable[[bytes, UploadRules], T], data: bytes) -> T:
+        return await to_thread.run_sync(decode, data, self._rules, limiter=self._places)

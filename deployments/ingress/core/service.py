@@ -106,6 +106,8 @@ class Service:
         settings: Limits.
         backends: The other deployments.
         shape_floor: The least `Fidelity.shape` with which an image is not made once more.
+        max_output_side: The longer side of a result in pixels, at most; larger photos are decoded
+            at a reduced size.
         version: Version of this package, for the recipes.
     """
 
@@ -116,13 +118,14 @@ class Service:
         settings: IngressSettings,
         backends: Backends,
         shape_floor: float,
+        max_output_side: int,
         version: str,
     ) -> None:
         self.catalog = tuple(catalog)
         self._backends = backends
         self._shape_floor = shape_floor
         self._version = version
-        self._decoder = Decoder(settings.limits)
+        self._decoder = Decoder(settings.limits, max_output_side)
         self._places = PlacesClient(backends.admission)
         self._idempotency = Idempotency(self._places, backends.answers)
 
@@ -160,7 +163,7 @@ class Service:
 
         async def open_source() -> Source:
             photo = await self._decoder.photo(upload)
-            marked = None if mask is None else await self._decoder.mask(mask)
+            marked = None if mask is None else await self._decoder.mask(mask, photo)
             return UploadSource(self._backends, photo, marked, order.preserve, plan.image_keys)
 
         files = {"image": upload, "product_mask": mask}

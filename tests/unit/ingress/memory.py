@@ -296,6 +296,7 @@ def surface(
             admission,
         ),
         shape_floor=studio_settings.shape_floor,
+        max_output_side=studio_settings.max_output_side,
         version="0",
     )
     app = create_api(service, settings, version="0", retention_s=retention_s, keys=keys)

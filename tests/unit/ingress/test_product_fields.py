@@ -128,12 +128,12 @@ COLOURED = np.dstack([SQUARE, SQUARE // 2, SQUARE])
         (mask(SQUARE.T), "product_mask: the mask is 32 x 48 pixels, the photo 48 x 32"),
         (mask(SQUARE * 0), "product_mask: the mask marks nothing"),
         (mask(SQUARE * 0 + 255), "product_mask: the mask marks everything"),
-        (b"", "product_mask: The image file is empty."),
-        (b"GIF89a", "product_mask: The file is not a PNG, JPEG or WebP image."),
-        (mask()[:70], "product_mask: The PNG image is truncated."),
+        (b"", "product_mask: the file is empty"),
+        (b"GIF89a", "product_mask: the file is not a PNG, JPEG or WebP image"),
+        (mask()[:70], "product_mask: the PNG is truncated"),
         (mask(COLOURED), "product_mask must be grey, not coloured"),
         (mask(np.dstack([SQUARE] * 4)), "product_mask must not be transparent"),
-        (mask(np.zeros((32, 48 * 9), np.uint8)), "product_mask: The image is 432 x 32 pixels"),
+        (mask(np.zeros((32, 48 * 9), np.uint8)), "product_mask: the picture is 432 x 32 pixels"),
     ],
     ids=["size", "empty", "full", "nothing", "format", "cut", "coloured", "transparent", "aspect"],
 )
@@ -180,7 +180,7 @@ async def test_a_mask_counts_towards_the_limits(tmp_path):
     made = surface(tmp_path, IngressSettings(limits=limits))
     async with made.client:
         large = mask(np.zeros((33, 48), np.uint8))
-        assert "product_mask: The image has 1,584 pixels" in problem(
+        assert "product_mask: the picture has 1,584 pixels" in problem(
             await made.generate(png(), large), 400, "invalid_image"
         )
         noise = np.random.default_rng(0).integers(0, 256, (64, 96), np.uint8)

@@ -7,11 +7,10 @@ from contextlib import suppress
 
 import psutil
 import pytest
-from upload_samples import decoded
+from upload_samples import decoded, rules
 
 from deployments.errors import InvalidImage
 from deployments.ingress.core.uploads import decode_mask
-from deployments.settings import UploadLimits
 from tests.hostile_images import KINDS, hostile
 
 FILES = 30 * len(KINDS)
@@ -24,7 +23,7 @@ def test_a_clean_picture_or_a_refusal(kind):
         _, data = hostile(number)
         outcomes[_decode(data)] += 1
         with suppress(InvalidImage):
-            assert decode_mask(data, UploadLimits()).ndim == 2
+            assert decode_mask(data, rules()).ndim == 2
     assert outcomes["refused"] > 0
 
 

@@ -16,12 +16,12 @@ from upload_samples import (
     gradient,
     matrix_profile,
     press_profile,
+    rules,
     saved,
 )
 
 from deployments.errors import InvalidImage
-from deployments.ingress.core.uploads import decode_mask
-from deployments.settings import UploadLimits
+from deployments.ingress.core.uploads import decode_mask, decode_upload
 
 RGB = Image.fromarray(gradient())
 PROFILE = matrix_profile([(0.5, 0.2, 0.0), (0.3, 0.7, 0.0), (0.2, 0.1, 0.8)], 2.2)
@@ -48,7 +48,7 @@ def _survives(data: bytes) -> None:
     with suppress(InvalidImage):
         assert decoded(data, max_pixels=1_000_000).size > 0
     with suppress(InvalidImage):
-        assert decode_mask(data, UploadLimits(max_pixels=1_000_000)).ndim == 2
+        assert decode_mask(data, rules(max_pixels=1_000_000)).ndim == 2
 
 
 signatures = st.sampled_from(
@@ -119,3 +119,31 @@ def test_damaged_profiles(data: st.DataObject) -> None:
         profile[data.draw(st.integers(0, len(profile) - 1))] = data.draw(st.integers(0, 255))
     image = RGB if profile[16:19] == b"RGB" else RGB.convert("CMYK")
     _survives(saved(image, "JPEG", icc_profile=bytes(profile)))
+
+
+LINEAR_DEEP = struct.pack(">IIBBBBB", 3, 2, 16, 6, 0, 0, 0)
+COLOUR_CHUNKS = {
+    b"cICP": bytes([12, 13, 0, 1]),
+    b"iCCP": b"name\0\0" + zlib.compress(PROFILE),
+    b"sRGB": b"\0",
+    b"gAMA": struct.pack(">I", 45_455),
+    b"cHRM": struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000),
+}
+
+
+@quick
+@given(data=st.data(), deep=st.booleans(), side=st.sampled_from([1, 1536]))
+def test_damaged_colour_chunks(data: st.DataObject, deep: bool, side: int) -> None:
+    header = LINEAR_DEEP if deep else struct.pack(">IIBBBBB", 3, 2, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(range(1 + 3 * (8 if deep else 3))) * 2)
+    pieces = [chunk(b"IHDR", header)]
+    for kind in data.draw(st.lists(st.sampled_from(list(COLOUR_CHUNKS)), max_size=4)):
+        content = bytearray(COLOUR_CHUNKS[kind])
+        for _ in range(data.draw(st.integers(0, 4))):
+            at = data.draw(st.integers(0, len(content) - 1))
+            content[at] = data.draw(st.integers(0, 255))
+        pieces.append(chunk(kind, bytes(content[: data.draw(st.integers(1, len(content)))])))
+    pieces += [chunk(b"IDAT", rows), chunk(b"IEND", b"")]
+    with suppress(InvalidImage):
+        pixels = decode_upload(PNG_SIGNATURE + b"".join(pieces), rules(side)).pixels
+        assert pixels.shape in ((2, 3, 3), (1, 1, 3), (1, 2, 3))

@@ -8,13 +8,12 @@ import numpy as np
 import piexif
 import pytest
 from PIL import Image
-from upload_samples import Pixels, gradient, matrix_profile, png, saved
+from upload_samples import Pixels, gradient, matrix_profile, png, rules, saved
 
 from deployments.errors import InvalidImage
 from deployments.ingress.core.uploads import decode_mask, decode_upload
-from deployments.settings import UploadLimits
 
-LIMITS = UploadLimits()
+LIMITS = rules()
 ALPHA = np.broadcast_to(np.arange(24, dtype=np.uint8) * 10, (16, 24)).copy()
 """From clear at the left to nearly opaque at the right."""
 
@@ -101,9 +100,9 @@ def test_a_mask_is_turned_like_a_photo() -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "product_mask: The image file is empty."),
-        (b"nonsense", "product_mask: The file is not a PNG, JPEG or WebP image."),
-        (saved(Image.new("L", (9 * 8, 8)), "PNG"), "product_mask: The image is 72 x 8 pixels"),
+        (b"", "product_mask: the file is empty"),
+        (b"nonsense", "product_mask: the file is not a PNG, JPEG or WebP image"),
+        (saved(Image.new("L", (9 * 8, 8)), "PNG"), "product_mask: the picture is 72 x 8 pixels"),
         (saved(Image.fromarray(gradient()), "PNG"), "product_mask must be grey, not coloured"),
         (saved(Image.new("RGB", (8, 8), (0, 0, 9)), "PNG"), "product_mask must be grey"),
         (saved(Image.new("LA", (8, 8), (255, 254)), "PNG"), "product_mask must not be transp"),

@@ -32,13 +32,13 @@ STILL = {
 
 
 def test_zero_bytes_are_refused() -> None:
-    assert refusal(b"") == "The image file is empty."
+    assert refusal(b"") == "the file is empty"
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "ICO", "PPM", "PDF", "AVIF", "JPEG2000"])
 def test_other_formats_are_refused(kind: str) -> None:
     data = saved(Image.new("RGB", (16, 16)), kind)
-    assert refusal(data) == "The file is not a PNG, JPEG or WebP image."
+    assert refusal(data) == "the file is not a PNG, JPEG or WebP image"
 
 
 @pytest.mark.parametrize("data", [
@@ -46,13 +46,13 @@ def test_other_formats_are_refused(kind: str) -> None:
     b"RIFF\x24\0\0\0WAVEfmt ",
 ])  # fmt: skip
 def test_what_is_no_image_is_refused(data: bytes) -> None:
-    assert refusal(data) == "The file is not a PNG, JPEG or WebP image."
+    assert refusal(data) == "the file is not a PNG, JPEG or WebP image"
 
 
 def test_animated_png_is_refused() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     data = saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
-    assert "PNG image is animated" in refusal(data)
+    assert "PNG is animated" in refusal(data)
 
 
 def test_png_of_one_frame_is_a_still_image() -> None:
@@ -63,14 +63,14 @@ def test_png_of_one_frame_is_a_still_image() -> None:
 def test_animated_webp_is_refused() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     data = saved(frames[0], "WEBP", save_all=True, append_images=frames[1:])
-    assert "WebP image is animated" in refusal(data)
+    assert "WebP is animated" in refusal(data)
 
 
 @pytest.mark.parametrize("kind", STILL)
 def test_truncated_is_refused_wherever_it_is_cut(kind: str) -> None:
     data = STILL[kind]
     for size in range(16, len(data)):
-        assert refusal(data[:size]) == f"The {kind} image is truncated."
+        assert refusal(data[:size]) == f"the {kind} is truncated"
 
 
 @pytest.mark.parametrize("kind", STILL)
@@ -82,19 +82,19 @@ def test_cut_pixel_data_in_whole_chunks_is_refused() -> None:
     pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for row in gradient(64, 64)))
     header = struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0)
     data = PNG_SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", pixels[: len(pixels) // 2])
-    assert "PNG image is damaged" in refusal(data + chunk(b"IEND", b""))
+    assert "PNG is damaged" in refusal(data + chunk(b"IEND", b""))
 
 
 def test_flipped_bit_in_png_pixels_is_refused() -> None:
     data = bytearray(STILL["PNG"])
     data[data.index(b"IDAT") + 40] ^= 1
-    assert refusal(bytes(data)) == "The PNG image is damaged: a checksum does not match."
+    assert refusal(bytes(data)) == "the PNG is damaged: a checksum does not match"
 
 
 def test_twelve_bit_jpeg_is_refused() -> None:
     data = bytearray(STILL["JPEG"])
     data[data.index(b"\xff\xc0") + 4] = 12
-    assert "JPEG image is damaged or of a kind" in refusal(bytes(data))
+    assert "JPEG is damaged or of a kind" in refusal(bytes(data))
 
 
 @pytest.mark.parametrize("error", [
@@ -108,48 +108,48 @@ def test_whatever_a_decoder_raises_is_a_refusal(
         raise error("at 0x7f0000000000")
 
     monkeypatch.setattr(PngImageFile, "load", load)
-    assert "PNG image is damaged or of a kind" in refusal(STILL["PNG"])
+    assert "PNG is damaged or of a kind" in refusal(STILL["PNG"])
 
 
 def test_longer_side_over_the_limit_is_refused() -> None:
     for size in ((20_000, 10_000), (10_000, 20_000)):
         sentence = refusal(png(*size, 8, 0, [b""]))
-        assert sentence == "The image's longer side has 20,000 pixels; the limit is 16,384."
+        assert sentence == "the picture's longer side has 20,000 pixels; the limit is 16,384"
 
 
 def test_bomb_is_refused_before_its_pixels_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PngImageFile, "load", lambda self: pytest.fail("decoded a bomb"))
     sentence = refusal(png(9_000, 9_000, 8, 0, [b""]))
-    assert sentence == "The image has 81,000,000 pixels; the limit is 50,000,000."
+    assert sentence == "the picture has 81,000,000 pixels; the limit is 67,108,864"
 
 
 def test_jpeg_bomb_is_refused() -> None:
     data = bytearray(STILL["JPEG"])
     at = data.index(b"\xff\xc0") + 5
     data[at : at + 4] = struct.pack(">HH", 16_000, 16_000)
-    assert "256,000,000 pixels; the limit is 50,000,000" in refusal(bytes(data))
+    assert "256,000,000 pixels; the limit is 67,108,864" in refusal(bytes(data))
 
 
 def test_webp_bomb_is_refused_before_its_canvas_is_allocated() -> None:
     size = (16_383 - 1) | (16_383 - 1) << 14
     data = b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8L" + struct.pack("<IBI", 10, 0x2F, size)
     sentence = refusal(data + b"\0" * 10)
-    assert sentence == "The image has more than 178,956,970 pixels; the limit is 50,000,000."
+    assert sentence == "the WebP has more than 178,956,970 pixels; the limit is 67,108,864"
 
 
 def test_wide_open_limits_bring_up_no_warning_of_pillows() -> None:
     # Pillow warns from 89 million pixels on; here the missing pixels are found instead.
     sentence = refusal(png(16_000, 6_000, 1, 0, [b""]), max_pixels=150_000_000)
-    assert "PNG image is damaged" in sentence
+    assert "PNG is damaged" in sentence
 
 
 @pytest.mark.parametrize("kind", STILL)
 def test_each_limit_is_named_with_its_value(kind: str) -> None:
     data = STILL[kind]
-    assert refusal(data, max_side=23) == ("The image's longer side has 24 pixels; the limit is 23.")
-    assert refusal(data, max_pixels=383) == "The image has 384 pixels; the limit is 383."
+    assert refusal(data, max_side=23) == "the picture's longer side has 24 pixels; the limit is 23"
+    assert refusal(data, max_pixels=383) == "the picture has 384 pixels; the limit is 383"
     assert refusal(data, max_aspect=1.4) == (
-        "The image is 24 x 16 pixels, a ratio of 1.5 to 1; the limit is 1.4 to 1."
+        "the picture is 24 x 16 pixels, a ratio of 1.5 to 1; the limit is 1.4 to 1"
     )
     assert decoded(data, max_side=24, max_pixels=384, max_aspect=1.5).shape == (16, 24, 3)
 
@@ -169,7 +169,9 @@ def test_png_text_bombs_are_never_inflated() -> None:
 
 def test_png_profile_bomb_is_refused() -> None:
     data = with_chunk(STILL["PNG"], b"iCCP", b"name\0\0" + zlib.compress(bytes(10_000_000)))
-    assert "PNG image is damaged" in refusal(data)
+    assert (
+        refusal(data) == "the colour profile of the PNG has more bytes than the limit of 4,194,304"
+    )
 
 
 def test_jpeg_of_endless_scans_is_refused() -> None:

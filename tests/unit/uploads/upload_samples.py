@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from deployments.errors import InvalidImage
-from deployments.ingress.core.uploads import decode_upload
+from deployments.ingress.core.uploads import UploadRules, decode_upload
 from deployments.settings import UploadLimits
 
 Pixels = npt.NDArray[np.uint8]
@@ -20,9 +20,14 @@ Pixels = npt.NDArray[np.uint8]
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
+def rules(side: int = 1536, **limits: float) -> UploadRules:
+    """How the tests decode: with the shipped limits, but for those given."""
+    return UploadRules(UploadLimits.model_validate(limits), side)
+
+
 def decoded(data: bytes, **limits: float) -> Pixels:
     """The pixels of an upload, after the checks that hold for every result."""
-    photo = decode_upload(data, UploadLimits.model_validate(limits))
+    photo = decode_upload(data, rules(**limits))
     pixels = photo.pixels
     if photo.alpha is not None:
         assert photo.alpha.dtype == np.uint8
@@ -38,12 +43,13 @@ def decoded(data: bytes, **limits: float) -> Pixels:
 def refusal(data: bytes, **limits: float) -> str:
     """The sentence with which an upload is refused."""
     with pytest.raises(InvalidImage) as caught:
-        decode_upload(data, UploadLimits.model_validate(limits))
+        decode_upload(data, rules(**limits))
     sentence = str(caught.value)
-    assert sentence.endswith(".")
+    assert sentence.startswith("image: ")
+    assert not sentence.endswith(".")
     assert "\n" not in sentence
     assert "0x" not in sentence
-    return sentence
+    return sentence.removeprefix("image: ")
 
 
 def gradient(width: int = 24, height: int = 16) -> Pixels:
