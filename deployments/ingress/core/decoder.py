@@ -1,25 +1,65 @@
-"""Decoding off the event loop, a few uploads at a time."""
+"""Decodes uploads off the event loop, a few at a time, however many requests come and go.
+
+A thread cannot be stopped, so a request that is cancelled leaves its own running. Such a thread
+keeps its place until it ends: what is decoded at a time is bounded, and not only what somebody
+still waits for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
-from anyio import CapacityLimiter, to_thread
-
+from deployments.errors import Overloaded
 from deployments.ingress.core.uploads import UploadRules, decode_mask, decode_upload
 from deployments.jobs import Mask, Photo
 from deployments.settings import UploadLimits
 
-T = TypeVar("T")
+Decoded = TypeVar("Decoded", Photo, Mask)
 
-DECODERS = 2
-"""Photos decoded at once: a large one takes some hundred megabytes meanwhile."""
+THREADS = 2
+"""Photos decoded at once."""
+
+MOST_HELD_BYTES = 512 * 1024 * 1024
+"""Of decoded pixels, for the requests in flight: some fifty photos of a phone."""
+
+RETRY_AFTER_S = 5.0
+
+
+class PixelRoom:
+    """Room for pixels that are being decoded; threads wait for it.
+
+    Args:
+        pixels: How many there is room for. What needs more waits until all of it is free.
+    """
+
+    def __init__(self, pixels: int) -> None:
+        self._all = self._free = pixels
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taking(self, pixels: int) -> Iterator[None]:
+        """Wait for room and take it until the block ends."""
+        needed = min(pixels, self._all)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= needed)
+            self._free -= needed
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += needed
+                self._changed.notify_all()
 
 
 class Decoder:
-    """Turns untrusted bytes into clean pixels.
+    """Turns untrusted bytes into clean pixels, within the memory of one of the largest photos.
 
     Args:
         limits: What an upload may be.
@@ -27,14 +67,18 @@ class Decoder:
     """
 
     def __init__(self, limits: UploadLimits, side: int) -> None:
-        self._rules = UploadRules(limits, side)
-        self._places = CapacityLimiter(DECODERS)
+        # Not anyio's threads: their limiter counts those who wait, and not the threads.
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="decoder")
+        self._rules = UploadRules(limits, side, PixelRoom(limits.max_pixels).taking)
+        self._held_bytes = 0
+        self._counting = threading.Lock()
 
     async def photo(self, data: bytes) -> Photo:
         """Decode a photo.
 
         Raises:
             InvalidImage: It is not an image that this service accepts.
+            Overloaded: This replica holds as many decoded pixels as it may.
         """
         return await self._decode(decode_upload, data)
 
@@ -44,8 +88,26 @@ class Decoder:
         Raises:
             InvalidRequest: Its file has not the size of the photo's.
             InvalidImage: It is not a mask that this service accepts.
+            Overloaded: This replica holds as many decoded pixels as it may.
         """
         return await self._decode(partial(decode_mask, photo=photo), data)
 
-    async def _decode(self, decode: Callable[[bytes, UploadRules], T], data: bytes) -> T:
-        return await to_thread.run_sync(decode, data, self._rules, limiter=self._places)
+    async def _decode(
+        self, decode: Callable[[bytes, UploadRules], Decoded], data: bytes
+    ) -> Decoded:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._held, decode, data)
+
+    def _held(self, decode: Callable[[bytes, UploadRules], Decoded], data: bytes) -> Decoded:
+        if self._held_bytes >= MOST_HELD_BYTES:
+            raise Overloaded("there is no room for another photo now", RETRY_AFTER_S)
+        decoded = decode(data, self._rules)
+        pixels = decoded.pixels if isinstance(decoded, Photo) else decoded
+        self._hold(pixels.nbytes)
+        # Given back when the pixels are freed, whoever holds them until then.
+        weakref.finalize(pixels, self._hold, -pixels.nbytes).atexit = False
+        return decoded
+
+    def _hold(self, count: int) -> None:
+        with self._counting:
+            self._held_bytes += count
