@@ -6,7 +6,7 @@ The only place that makes deployments of the plain classes. What stands here are
 
 # No postponed annotations here: Serve reads the builder's to validate the arguments.
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import serve
 from ray.serve import Application
@@ -86,3 +86,15 @@ def build(args: AppArgs) -> Application:
         **handover,
     )(surface)
     return ingress.bind(args, studio, storage, admission, models)
+
+
+if TYPE_CHECKING:
+    # The ingress calls the classes behind its handles by these protocols.
+    from deployments.ingress.remote import callees
+
+    _admission: type[callees.AdmissionCalls] = OnlyAdmission
+    _studio: type[callees.StudioCalls] = Studio
+    _model: type[callees.ModelCalls] = ModelReplica
+    _results: type[callees.ResultCalls] = Storage
+    _sources: type[callees.SourceCalls] = Storage
+    _answers: type[callees.AnswerCalls] = Storage

@@ -44,7 +44,7 @@ class Origin:
         warnings: Sentences for the caller.
     """
 
-    photo: Photo
+    photo: Awaitable[Photo]
     product: Awaitable[Product] | None
     kind: Literal["upload", "result"]
     key: str
@@ -105,12 +105,11 @@ class UploadSource:
             ProductNotFound: It must be kept, and there is none.
             InvalidRequest: The mask cannot mark a product of this photo.
         """
-        product, found, warnings = await _find(
-            self._backends, self._photo, self._mask, self._preserve
-        )
+        photo = self._backends.studio.lend(self._photo)
+        product, found, warnings = await _find(self._backends, photo, self._mask, self._preserve)
         key = new_key()
         mask_key = None if product is None else key
-        return Origin(self._photo, product, "upload", key, key, mask_key, found, warnings)
+        return Origin(photo, product, "upload", key, key, mask_key, found, warnings)
 
     async def keep(self, origin: Origin) -> None:
         """Store the photo and its product."""
@@ -168,7 +167,7 @@ class ResultSource:
             stored, _ = await asyncio.gather(backends.results.load_image(image_key), product)
         else:
             stored = await backends.results.load_image(image_key)
-        photo = await self._decoder.photo(stored.png)
+        photo = backends.studio.lend(await self._decoder.photo(stored.png))
         if mask_key is not None:
             return Origin(photo, product, "result", image_key, photo_key, mask_key, False, ())
         product, found, warnings = await _find(backends, photo, None, self._preserve)
@@ -212,7 +211,7 @@ def distinct(*keys: str | None) -> list[str]:
 
 
 async def _find(
-    backends: Backends, photo: Photo, mask: Mask | None, preserve: Preserve
+    backends: Backends, photo: Awaitable[Photo], mask: Mask | None, preserve: Preserve
 ) -> tuple[Awaitable[Product] | None, bool, tuple[str, ...]]:
     """The product, whether it was searched for, and what is to be said about it."""
     if preserve == "false":

@@ -29,7 +29,11 @@ from deployments.jobs import (
 class Studio(Protocol):
     """Pixel work."""
 
-    def find_product(self, photo: Photo, mask: Mask | None) -> Awaitable[Product]:
+    def lend(self, photo: Photo) -> Awaitable[Photo]:
+        """Put a photo where all calls below find it, so that it is sent once."""
+        ...
+
+    def find_product(self, photo: Awaitable[Photo], mask: Mask | None) -> Awaitable[Product]:
         """Cut the product out of a photo, or raise ProductNotFound."""
         ...
 
@@ -38,7 +42,7 @@ class Studio(Protocol):
         ...
 
     def prepare(
-        self, photo: Photo, product: Awaitable[Product] | None, size: int
+        self, photo: Awaitable[Photo], product: Awaitable[Product] | None, size: int
     ) -> Awaitable[PreparedPhoto]:
         """Fit a photo to a working size of about size x size pixels."""
         ...
@@ -49,7 +53,7 @@ class Studio(Protocol):
         """Put the product over a result and encode it as PNG with the recipe's public part."""
         ...
 
-    def encode_source(self, source: Photo | Awaitable[Product]) -> Awaitable[bytes]:
+    def encode_source(self, source: Awaitable[Photo | Product]) -> Awaitable[bytes]:
         """Encode a photo or a product as PNG without metadata."""
         ...
 

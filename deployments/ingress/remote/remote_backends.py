@@ -1,7 +1,4 @@
-"""The backends of the use cases over Serve handles.
-
-Knows which deployment does what, and nothing of how a call can fail.
-"""
+"""The ports of the use cases over Serve handles: which deployment does what."""
 
 from __future__ import annotations
 
@@ -12,9 +9,17 @@ from ray.serve.metrics import Counter, Histogram
 
 from deployments.admission_messages import Claim, Lease, Report
 from deployments.errors import IdempotencyConflict, ReplicaLost
+from deployments.ingress.remote.callees import (
+    AdmissionCalls,
+    AnswerCalls,
+    ModelCalls,
+    ResultCalls,
+    SourceCalls,
+    StudioCalls,
+)
 from deployments.ingress.remote.metrics import ImageMetrics
 from deployments.ingress.remote.retries import Patience, RetryObserver
-from deployments.ingress.remote.serve_calls import RETRY_AFTER_S, Callee, Handle
+from deployments.ingress.remote.serve_calls import RETRY_AFTER_S, Callee, Handle, Lent
 from deployments.jobs import (
     FinishedImage,
     GeneratedImage,
@@ -49,45 +54,44 @@ NO_PRODUCT = (
 
 
 class AdmissionHandle:
-    """`backends.Admission` by its deployment, whose refusals are values."""
+    """`ports.Admission` by its deployment, whose refusals are values."""
 
     def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
         self._admission = Callee(handle, "the admission", observer, outage_s)
 
     async def take(self, replica: str, lease: Lease) -> None:
-        refusal = await self._admission.call("take", replica, lease, patience=REPEATED)
+        refusal = await self._admission.call(AdmissionCalls.take, replica, lease, patience=REPEATED)
         if refusal is not None:
             raise refusal
 
     async def claim(self, replica: str, claim: Claim) -> bool:
-        granted = await self._admission.call("claim", replica, claim, patience=REPEATED)
+        granted = await self._admission.call(
+            AdmissionCalls.claim, replica, claim, patience=REPEATED
+        )
         if isinstance(granted, IdempotencyConflict):
             raise granted
-        return bool(granted)
+        return granted
 
     async def report(self, report: Report) -> None:
-        await self._admission.call("report", report)
+        await self._admission.call(AdmissionCalls.report, report)
 
 
 class AnswersHandle:
-    """`backends.Answers` by the storage deployment."""
+    """`ports.Answers` by the storage deployment."""
 
     def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
         self._storage = Callee(handle, "the storage", observer, outage_s)
         self._stored = stored(outage_s)
 
     async def save(self, name: str, answer: Mapping[str, object]) -> None:
-        await self._storage.call("save_answer", name, dict(answer), patience=self._stored)
+        await self._storage.call(AnswerCalls.save_answer, name, dict(answer), patience=self._stored)
 
     async def load(self, name: str) -> Mapping[str, object] | None:
-        answer: Mapping[str, object] | None = await self._storage.call(
-            "load_answer", name, patience=self._stored
-        )
-        return answer
+        return await self._storage.call(AnswerCalls.load_answer, name, patience=self._stored)
 
 
 class StudioHandle:
-    """`backends.Studio` by its deployment."""
+    """`ports.Studio` by its deployment."""
 
     def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
         self._studio = Callee(handle, "the studio", observer, outage_s)
@@ -104,22 +108,27 @@ class StudioHandle:
             for name in ("pixels", "shape")
         }
 
-    def find_product(self, photo: Photo, mask: Mask | None) -> Awaitable[Product]:
-        return self._studio.call("find_product", photo, mask, patience=REPEATED)
+    def lend(self, photo: Photo) -> Awaitable[Photo]:
+        return Lent(photo)
+
+    def find_product(self, photo: Awaitable[Photo], mask: Mask | None) -> Awaitable[Product]:
+        return self._studio.call(StudioCalls.find_product, photo, mask, patience=REPEATED)
 
     def restore_product(self, png: Awaitable[bytes]) -> Awaitable[Product]:
-        return self._studio.call("restore_product", png, patience=REPEATED, missing=NO_PRODUCT)
+        return self._studio.find(
+            StudioCalls.restore_product, png, patience=REPEATED, missing=NO_PRODUCT
+        )
 
     def prepare(
-        self, photo: Photo, product: Awaitable[Product] | None, size: int
+        self, photo: Awaitable[Photo], product: Awaitable[Product] | None, size: int
     ) -> Awaitable[PreparedPhoto]:
-        return self._studio.call("prepare", photo, product, size, patience=REPEATED)
+        return self._studio.call(StudioCalls.prepare, photo, product, size, patience=REPEATED)
 
     async def finish(
         self, image: GeneratedImage, recipe: Recipe, product: Awaitable[Product] | None
     ) -> FinishedImage:
-        finished: FinishedImage = await self._studio.call(
-            "finish", image, recipe, product, patience=REPEATED
+        finished = await self._studio.call(
+            StudioCalls.finish, image, recipe, product, patience=REPEATED
         )
         if finished.withheld is not None:
             self._withheld.inc(1, {"model": recipe.model})
@@ -129,12 +138,12 @@ class StudioHandle:
             self._fidelity["shape"].observe(finished.fidelity.shape, tags)
         return finished
 
-    def encode_source(self, source: Photo | Awaitable[Product]) -> Awaitable[bytes]:
-        return self._studio.call("encode_source", source, patience=REPEATED)
+    def encode_source(self, source: Awaitable[Photo | Product]) -> Awaitable[bytes]:
+        return self._studio.call(StudioCalls.encode_source, source, patience=REPEATED)
 
 
 class ModelHandles:
-    """`backends.Models` by a deployment each."""
+    """`ports.Models` by a deployment each."""
 
     def __init__(
         self,
@@ -157,7 +166,7 @@ class ModelHandles:
         given: Awaitable[PreparedPhoto] | PreparedPhoto = photo
         while True:
             try:
-                items = callee.stream("generate", job, given, progress)
+                items = callee.stream(ModelCalls.generate, job, given, progress)
                 with self._images.in_flight(model):
                     async with aclosing(items):
                         async for item in items:
@@ -172,7 +181,7 @@ class ModelHandles:
 
 
 class ResultsHandle:
-    """`backends.Results` by the storage deployment."""
+    """`ports.Results` by the storage deployment."""
 
     def __init__(
         self, handle: Handle, observer: RetryObserver, outage_s: float, images: ImageMetrics
@@ -182,38 +191,39 @@ class ResultsHandle:
         self._images = images
 
     async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
-        await self._storage.call("save", key, png, dict(recipe), patience=self._stored)
+        await self._storage.call(ResultCalls.save, key, png, dict(recipe), patience=self._stored)
         self._images.stored(str(recipe["model"]))
 
     async def load_image(self, key: str) -> StoredImage:
-        stored = await self._storage.call("load_image", key, patience=REPEATED, missing=NO_IMAGE)
+        stored = await self._storage.find(
+            ResultCalls.load_image, key, patience=REPEATED, missing=NO_IMAGE
+        )
         return StoredImage(png=stored.data, etag=stored.etag, modified=stored.modified)
 
     async def load_recipe(self, key: str) -> Mapping[str, object]:
-        recipe: Mapping[str, object] = await self._storage.call(
-            "load_recipe", key, patience=REPEATED, missing=NO_IMAGE
+        return await self._storage.find(
+            ResultCalls.load_recipe, key, patience=REPEATED, missing=NO_IMAGE
         )
-        return recipe
 
     async def delete(self, key: str, sources: Sequence[str]) -> None:
-        await self._storage.call("delete", key, list(sources), patience=self._stored)
+        await self._storage.call(ResultCalls.delete, key, list(sources), patience=self._stored)
 
 
 class SourcesHandle:
-    """`backends.Sources` by the storage deployment."""
+    """`ports.Sources` by the storage deployment."""
 
     def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
         self._storage = Callee(handle, "the storage", observer, outage_s)
         self._stored = stored(outage_s)
 
     async def refer(self, source: str, results: Sequence[str]) -> None:
-        await self._storage.call("refer", source, list(results), patience=self._stored)
+        await self._storage.call(SourceCalls.refer, source, list(results), patience=self._stored)
 
     async def save_photo(self, key: str, png: Awaitable[bytes]) -> None:
-        await self._storage.call("save_source", key, png, patience=self._stored)
+        await self._storage.call(SourceCalls.save_source, key, png, patience=self._stored)
 
     async def save_product(self, key: str, png: Awaitable[bytes]) -> None:
-        await self._storage.call("save_mask", key, png, patience=self._stored)
+        await self._storage.call(SourceCalls.save_mask, key, png, patience=self._stored)
 
     def load_product(self, key: str) -> Awaitable[bytes]:
-        return self._storage.call("load_mask", key, patience=REPEATED, missing=NO_PRODUCT)
+        return self._storage.find(SourceCalls.load_mask, key, patience=REPEATED, missing=NO_PRODUCT)

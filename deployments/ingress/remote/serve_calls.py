@@ -6,10 +6,11 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import ray
 from anyio import to_thread
 from ray.exceptions import (
     NodeDiedError,
@@ -86,26 +87,45 @@ class Callee:
         return Attempts(patience, self._handle.deployment_name, self._observer)
 
     def call(
-        self, method: str, *args: object, patience: Patience = NONE, missing: str | None = None
-    ) -> Reply[Any]:
+        self, method: Callable[..., Awaitable[T]], *args: object, patience: Patience = NONE
+    ) -> Reply[T]:
         """Call a method; a reply among the arguments goes as its reference and passes us by.
 
         Args:
-            method: Its name.
+            method: The method, as a protocol of `callees` declares it.
             args: Its arguments.
             patience: Whether it may be repeated, and how often.
-            missing: See `Reply`.
         """
-        return Reply(self, method, args, patience, missing)
+        return Reply(self, method.__name__, args, patience)
+
+    def find(
+        self,
+        method: Callable[..., Awaitable[T | None]],
+        *args: object,
+        patience: Patience = NONE,
+        missing: str,
+    ) -> Reply[T]:
+        """Call a method whose answer None means that there is no such image.
+
+        Args:
+            method: See `call`.
+            args: See `call`.
+            patience: See `call`.
+            missing: What ImageNotFound says then.
+        """
+        return Reply(self, method.__name__, args, patience, missing)
 
     def send(self, method: str, args: Iterable[object]) -> DeploymentResponse[Any]:
         """Send a call once."""
         response: DeploymentResponse[Any] = getattr(self._handle, method).remote(*args)
         return response
 
-    async def stream(self, method: str, *args: object) -> AsyncGenerator[Any]:
+    async def stream(
+        self, method: Callable[..., AsyncGenerator[T]], *args: object
+    ) -> AsyncGenerator[T]:
         """Call a generator method once; closing early cancels the call."""
-        items = getattr(self._handle.options(stream=True), method).remote(*_references(args))
+        streaming = getattr(self._handle.options(stream=True), method.__name__)
+        items = streaming.remote(*_references(args))
         try:
             yield await self.patiently(anext(items))
             async for item in items:
@@ -243,11 +263,31 @@ class Reply(Awaitable[T]):
                 if self.response is response:  # else another who awaits it was faster
                     await self._attempts.wait(failure)
                     args = [await arg if isinstance(arg, Reply) else arg for arg in self._args]
-                    self.response = self._callee.send(self._method, args)
+                    self.response = self._callee.send(self._method, _references(args))
+
+
+class Lent(Awaitable[T]):
+    """A value of ours in the object store: awaited it gives the value, handed on its reference.
+
+    It is serialised once, however many calls take it, and lives as long as this object.
+
+    Args:
+        value: The value.
+    """
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+        self.response = ray.put(value)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._get().__await__()
+
+    async def _get(self) -> T:
+        return self._value
 
 
 def _references(args: Iterable[object]) -> list[Any]:
-    return [arg.response if isinstance(arg, Reply) else arg for arg in args]
+    return [arg.response if isinstance(arg, (Reply, Lent)) else arg for arg in args]
 
 
 def _heard(answer: asyncio.Future[Any]) -> None:

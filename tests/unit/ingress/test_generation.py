@@ -107,7 +107,8 @@ class BareResult:
     async def open(self) -> Origin:
         self.referred.append(new_key())
         await self.backends.sources.refer(self.referred[0], self.results)
-        return Origin(PHOTO, None, "result", new_key(), self.referred[0], None, False, ())
+        photo = self.backends.studio.lend(PHOTO)
+        return Origin(photo, None, "result", new_key(), self.referred[0], None, False, ())
 
     async def keep(self, origin: Origin) -> None:
         pass

@@ -49,13 +49,23 @@ async def test_who_leaves_cancels_the_call_and_its_end_troubles_nobody(callee):
     assert complaints == []
 
 
-@pytest.mark.parametrize(("answer", "missing"), [("png", "gone"), (b"", "gone"), (None, None)])
-async def test_an_answer_is_given_as_it_is(answer, missing):
-    assert await Callee(Answering(answer), "it", None, 20.0).call("load", missing=missing) == answer
+async def load() -> None:
+    """What is called."""
+
+
+@pytest.mark.parametrize("answer", ["png", b""])
+async def test_an_answer_is_given_as_it_is(answer):
+    callee = Callee(Answering(answer), "it", None, 20.0)
+    assert await callee.call(load) == answer
+    assert await callee.find(load, missing="gone") == answer
+
+
+async def test_none_is_an_answer_too():
+    assert await Callee(Answering(None), "it", None, 20.0).call(load) is None
 
 
 async def test_no_answer_is_an_image_that_is_not_found_where_one_was_asked_for():
-    reply = Callee(Answering(None), "it", None, 20.0).call("load", missing="the image is gone")
+    reply = Callee(Answering(None), "it", None, 20.0).find(load, missing="the image is gone")
     for _ in range(2):  # whoever else awaits it hears the same
         with pytest.raises(ImageNotFound, match="the image is gone"):
             await reply

@@ -1,0 +1,129 @@
+"""The methods that the ingress calls on other deployments.
+
+The classes behind the handles have these methods; `deployments.app` lets the type checker compare
+them. So a call that is misspelled, or that a deployment no longer has, fails the check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Protocol
+
+from deployments.admission_messages import Claim, Lease, Report
+from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
+from deployments.jobs import (
+    FinishedImage,
+    GeneratedImage,
+    ImageJob,
+    Mask,
+    Photo,
+    PreparedPhoto,
+    Product,
+    Progress,
+    Recipe,
+)
+from storage.store import StoredObject
+
+
+class AdmissionCalls(Protocol):
+    """The admission, whose refusals are values."""
+
+    async def take(self, replica: str, lease: Lease) -> Overloaded | RateLimited | None:
+        """See `Admission.take`."""
+        ...
+
+    async def claim(self, replica: str, claim: Claim) -> bool | IdempotencyConflict:
+        """See `Admission.claim`."""
+        ...
+
+    async def report(self, report: Report) -> None:
+        """See `Admission.report`."""
+        ...
+
+
+class StudioCalls(Protocol):
+    """The studio."""
+
+    async def find_product(self, photo: Photo, mask: Mask | None) -> Product:
+        """See `Studio.find_product`."""
+        ...
+
+    async def restore_product(self, png: bytes | None) -> Product | None:
+        """See `Studio.restore_product`."""
+        ...
+
+    async def prepare(self, photo: Photo, product: Product | None, size: int) -> PreparedPhoto:
+        """See `Studio.prepare`."""
+        ...
+
+    async def finish(
+        self, image: GeneratedImage, recipe: Recipe, product: Product | None
+    ) -> FinishedImage:
+        """See `Studio.finish`."""
+        ...
+
+    async def encode_source(self, source: Photo | Product) -> bytes:
+        """See `Studio.encode_source`."""
+        ...
+
+
+class ModelCalls(Protocol):
+    """A model."""
+
+    def generate(
+        self, job: ImageJob, photo: PreparedPhoto, progress: bool
+    ) -> AsyncGenerator[Progress | GeneratedImage]:
+        """See `ModelReplica.generate`."""
+        ...
+
+
+class ResultCalls(Protocol):
+    """The storage's results."""
+
+    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
+        """See `Storage.save`."""
+        ...
+
+    async def load_image(self, key: str) -> StoredObject | None:
+        """See `Storage.load_image`."""
+        ...
+
+    async def load_recipe(self, key: str) -> dict[str, object] | None:
+        """See `Storage.load_recipe`."""
+        ...
+
+    async def delete(self, key: str, sources: Sequence[str]) -> None:
+        """See `Storage.delete`."""
+        ...
+
+
+class SourceCalls(Protocol):
+    """The storage's sources."""
+
+    async def refer(self, source: str, results: Sequence[str]) -> None:
+        """See `Storage.refer`."""
+        ...
+
+    async def save_source(self, key: str, png: bytes) -> None:
+        """See `Storage.save_source`."""
+        ...
+
+    async def save_mask(self, key: str, png: bytes) -> None:
+        """See `Storage.save_mask`."""
+        ...
+
+    async def load_mask(self, key: str) -> bytes | None:
+        """See `Storage.load_mask`."""
+        ...
+
+
+class AnswerCalls(Protocol):
+    """The storage's kept answers."""
+
+    async def save_answer(self, key: str, answer: Mapping[str, object]) -> None:
+        """See `Storage.save_answer`."""
+        ...
+
+    async def load_answer(self, key: str) -> dict[str, object] | None:
+        """See `Storage.load_answer`."""
+        ...
