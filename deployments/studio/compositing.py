@@ -9,11 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from deployments.jobs import Pixels, Product
+from deployments.jobs import Mask, Pixels, Product
+from deployments.studio.fitting import limited
+
+_SHADOW_SIDE = 256
+"""The longer side, in pixels, at which a shadow is drawn."""
 
 
 def limit(product: Product, max_side: int) -> Product:
-    """Make a product smaller where its photo's longer side is over a limit.
+    """Make a product smaller where its longer side is over a limit.
 
     Args:
         product: At its photo's size.
@@ -23,61 +27,69 @@ def limit(product: Product, max_side: int) -> Product:
         The product itself where it is small enough; else resampled, aspect kept up to rounding.
     """
     height, width = product.alpha.shape
-    scale = max_side / max(height, width)
-    if scale >= 1:
+    size = limited(width, height, max_side)
+    if size == (width, height):
         return product
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    pixels = Image.fromarray(product.pixels).resize(size, Image.Resampling.LANCZOS)
-    # A filter without negative lobes: ringing would make the core of the product transparent.
-    alpha = Image.fromarray(product.alpha).resize(size, Image.Resampling.HAMMING)
-    return replace(product, pixels=np.asarray(pixels), alpha=np.asarray(alpha))
+    layers = Image.fromarray(np.dstack([product.pixels, product.alpha]))
+    # A filter without negative lobes: ringing would make the core of the product transparent. It
+    # weighs colours by their alpha, so that what is clear has none.
+    smaller = np.asarray(layers.resize(size, Image.Resampling.HAMMING))
+    pixels, alpha = np.ascontiguousarray(smaller[..., :3]), smaller[..., 3].copy()
+    return replace(product, pixels=pixels, alpha=alpha)
 
 
-def compose(
-    background: Pixels, product: Product, *, max_output_side: int, contact_shadow: float
-) -> Pixels:
-    """Put a product over a background, at the photo's resolution.
+def compose(background: Pixels, product: Product, *, contact_shadow: float) -> Pixels:
+    """Put a product over a background, at the product's size.
 
     Args:
-        background: uint8 [height, width, 3] at the model's working size; made larger with a
-            Lanczos filter.
-        product: At its photo's size.
-        max_output_side: The longer side of the result in pixels, at most.
+        background: uint8 [height, width, 3] at the model's working size; made larger with a cubic
+            filter, and smaller by the mean of what a pixel covers.
+        product: At the size of the result.
         contact_shadow: How dark the soft shadow under the product is, 0 to 1; 0 draws none.
 
     Returns:
-        uint8 [height, width, 3] at the size of `limit(product, max_output_side)`; where that is
-        opaque, its pixels bit for bit.
+        uint8 [height, width, 3] at the product's size; where that is opaque, its pixels bit for
+        bit.
     """
-    product = limit(product, max_output_side)
     height, width = product.alpha.shape
-    scene = np.asarray(
-        Image.fromarray(background).resize((width, height), Image.Resampling.LANCZOS)
-    )
+    larger = width >= background.shape[1] and height >= background.shape[0]
+    filtered = cv2.INTER_CUBIC if larger else cv2.INTER_AREA
+    scene = np.asarray(cv2.resize(background, (width, height), interpolation=filtered), np.uint8)
     if contact_shadow > 0:
-        light = 1 - contact_shadow * _shadow(product.alpha)
-        scene = np.rint(scene * light[..., None]).astype(np.uint8)
-    return _blend(scene, product)
+        shade = np.rint(_shadow(product.alpha) * (255 * contact_shadow)).astype(np.uint8)
+        light = cv2.merge([cv2.bitwise_not(shade)] * 3)
+        scene = np.asarray(cv2.multiply(scene, light, scale=1 / 255), np.uint8)
+    _blend(scene, product)
+    return scene
 
 
-def _blend(scene: Pixels, product: Product) -> Pixels:
-    """The product over the scene; rounded so that alpha 0 and 255 give their pixels exactly."""
-    result = scene.copy()
-    opaque = product.alpha == 255
-    result[opaque] = product.pixels[opaque]
-    band = (product.alpha > 0) & ~opaque
-    weight = product.alpha[band].astype(np.uint32)[:, None]
-    mixed = product.pixels[band] * weight + scene[band] * (255 - weight)
-    result[band] = ((mixed + 127) // 255).astype(np.uint8)
-    return result
+def _blend(scene: Pixels, product: Product) -> None:
+    """Lay the product over the scene, so that alpha 0 and 255 give their pixels exactly."""
+    opaque = np.asarray(cv2.inRange(product.alpha, 255, 255), np.uint8)
+    cv2.copyTo(product.pixels, opaque, scene)
+    between = np.asarray(cv2.inRange(product.alpha, 1, 254), np.uint8)
+    band = np.flatnonzero(between)
+    weight = product.alpha.reshape(-1)[band].astype(np.uint32)[:, None]
+    flat = scene.reshape(-1, 3)
+    mixed = product.pixels.reshape(-1, 3)[band] * weight + flat[band] * (255 - weight)
+    flat[band] = ((mixed + 127) // 255).astype(np.uint8)
 
 
-def _shadow(alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _shadow(alpha: Mask) -> npt.NDArray[np.float32]:
     """Where a product shades the ground: float32 [height, width], 0 to 1.
 
     Columns whose lowest opaque pixel is near the product's bottom touch the ground there; what
-    hangs higher shades less, and a Gaussian wider than high makes it soft.
+    hangs higher shades less, and a Gaussian wider than high makes it soft. It has nothing sharp,
+    so it is drawn small.
     """
+    height, width = alpha.shape
+    size = limited(width, height, _SHADOW_SIDE)
+    small = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.uint8)
+    shade = _small_shadow(small.reshape(size[1], size[0]))
+    return np.asarray(cv2.resize(shade, (width, height)), np.float32).reshape(height, width)
+
+
+def _small_shadow(alpha: Mask) -> npt.NDArray[np.float32]:
     shade = np.zeros(alpha.shape, np.float32)
     columns = np.flatnonzero((alpha >= 128).any(axis=0))
     if columns.size == 0:

@@ -14,6 +14,7 @@ from io import BytesIO
 from types import MappingProxyType
 from typing import TypeVar
 
+import cv2
 import numpy as np
 from anyio import CapacityLimiter, to_thread
 from PIL import Image
@@ -33,7 +34,7 @@ from deployments.studio import marks, segmentation
 from deployments.studio.compositing import compose, limit
 from deployments.studio.encoding import encode_png
 from deployments.studio.fidelity import measure
-from deployments.studio.fitting import fit
+from deployments.studio.fitting import fit, shrink
 from deployments.studio.framing import frame
 from deployments.studio.observer import Observer
 from deployments.studio.safety import SafetyFilter
@@ -99,14 +100,14 @@ class Studio:
                     marks.check_given(mask, photo)
                 except marks.MaskRefused as error:
                     raise InvalidRequest(f"product_mask: {error}") from None
+            smaller, marked = shrink(photo, mask, self._settings.max_output_side)
             try:
-                found = segmentation.find_product(photo, mask, self._finder)
+                return segmentation.find_product(smaller, marked, self._finder)
             except segmentation.ProductNotFound as error:
                 raise ProductNotFound(
                     f"no product was found: {error}; mark it with product_mask in POST "
                     "/api/generate, or send preserve_product=false"
                 ) from None
-            return limit(found, self._settings.max_output_side)
 
         return await self._work("find_product", find)
 
@@ -125,7 +126,8 @@ class Studio:
         def restore() -> Product:
             with Image.open(BytesIO(png), formats=("PNG",)) as image:
                 layers = np.asarray(image)
-            return Product(np.ascontiguousarray(layers[..., :3]), layers[..., 3].copy())
+            product = Product(np.ascontiguousarray(layers[..., :3]), layers[..., 3].copy())
+            return limit(product, self._settings.max_output_side)
 
         return await self._work("restore_product", restore)
 
@@ -162,12 +164,7 @@ class Studio:
         def finish() -> FinishedImage:
             pixels = image.pixels
             if product is not None:
-                pixels = compose(
-                    pixels,
-                    product,
-                    max_output_side=self._settings.max_output_side,
-                    contact_shadow=self._settings.contact_shadow,
-                )
+                pixels = compose(pixels, product, contact_shadow=self._settings.contact_shadow)
             if self._safety and (reason := self._safety.withholds(recipe.model, pixels)):
                 return FinishedImage(b"", None, withheld=reason)
             if product is None:
@@ -192,7 +189,7 @@ class Studio:
             if isinstance(source, Photo):
                 return encode_png(source.pixels, {})
             # What is clear has no colour worth keeping, and black compresses best.
-            visible = np.where(source.alpha[..., None] > 0, source.pixels, np.uint8(0))
+            visible = cv2.bitwise_and(source.pixels, source.pixels, mask=source.alpha)
             return encode_png(np.dstack([visible, source.alpha]), {})
 
         return await self._work("encode_source", encode)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
-from io import BytesIO
 
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+import cv2
 
 from deployments.jobs import Pixels
 
 _KEYWORD_PREFIX = "backdrop:"
+_HEADER_END = 33
+"""Where the first chunk of a PNG file, its header, ends."""
+# Measured: half the time of a choice of filters for each line, and 3 % larger.
+_OPTIONS = [
+    cv2.IMWRITE_PNG_COMPRESSION, 1,
+    cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG,
+]  # fmt: skip
 _NO_PNG_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -30,12 +36,21 @@ def encode_png(pixels: Pixels, text: Mapping[str, str]) -> bytes:
     Returns:
         A PNG file.
     """
-    chunks = PngInfo()
-    for name, value in text.items():
-        chunks.add_itxt(_KEYWORD_PREFIX + name, _NO_PNG_TEXT.sub("\ufffd", value))
-    file = BytesIO()
-    # Measured: four times faster than Pillow's default, and no larger.
-    Image.fromarray(pixels).save(
-        file, "PNG", compress_level=1, compress_type=zlib.Z_RLE, pnginfo=chunks
-    )
-    return file.getvalue()
+    order = cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, order), _OPTIONS)
+    file = encoded.tobytes()
+    chunks = [
+        _chunk(b"iTXt", f"{_KEYWORD_PREFIX}{name}".encode("ascii"), b"\0\0\0\0\0", _utf8(value))
+        for name, value in text.items()
+    ]
+    return b"".join([file[:_HEADER_END], *chunks, file[_HEADER_END:]])
+
+
+def _chunk(kind: bytes, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    checked = zlib.crc32(body, zlib.crc32(kind))
+    return len(body).to_bytes(4, "big") + kind + body + checked.to_bytes(4, "big")
+
+
+def _utf8(value: str) -> bytes:
+    return _NO_PNG_TEXT.sub("\ufffd", value).encode()

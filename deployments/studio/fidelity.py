@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 
 from deployments.jobs import Fidelity, Mask, Pixels, Product
-from deployments.studio.compositing import limit
 from deployments.studio.foreground import continued
 
 OPAQUE = 250
@@ -26,7 +25,7 @@ def measure(result: Pixels, product: Product) -> Fidelity:
 
     Args:
         result: uint8 [height, width, 3], as `compose` gives it, or as read back from its file.
-        product: What was marked or found, resized where the result has another size.
+        product: What was marked or found, at the result's size.
 
     Returns:
         `pixels`: the share of the product's pixels, those with an alpha of 250 or more, that the
@@ -40,19 +39,16 @@ def measure(result: Pixels, product: Product) -> Fidelity:
 
         Both are 1 where there is nothing to compare.
     """
-    height, width = result.shape[:2]
-    product = limit(product, max(height, width))
     return Fidelity(_pixels(result, product), _shape(result, product.alpha))
 
 
 def _pixels(result: Pixels, product: Product) -> float:
-    difference = cv2.absdiff(result, product.pixels)
-    largest = cv2.max(cv2.max(difference[..., 0], difference[..., 1]), difference[..., 2])
+    red, green, blue = cv2.split(cv2.absdiff(result, product.pixels))
     # Saturates at 0.
-    amiss = cv2.subtract(largest, cv2.bitwise_not(product.alpha))
-    marked = product.alpha >= OPAQUE
-    far = int(np.count_nonzero((np.asarray(amiss) > 1) & marked))
-    return 1 - far / max(int(np.count_nonzero(marked)), 1)
+    amiss = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.bitwise_not(product.alpha))
+    marked = cv2.inRange(product.alpha, OPAQUE, 255)
+    far = cv2.countNonZero(cv2.bitwise_and(cv2.inRange(amiss, 2, 255), marked))
+    return 1 - far / max(cv2.countNonZero(marked), 1)
 
 
 def _shape(result: Pixels, alpha: Mask) -> float:

@@ -21,8 +21,8 @@ def vase() -> Product:
     return Product(estimate_foreground(pixels, alpha), alpha)
 
 
-def composed(product: Product, background: Pixels = BACKGROUND, side: int = 1536) -> Pixels:
-    return compose(background, product, max_output_side=side, contact_shadow=0)
+def composed(product: Product, background: Pixels = BACKGROUND) -> Pixels:
+    return compose(background, product, contact_shadow=0)
 
 
 def test_the_core_is_the_photos_and_the_rest_the_models() -> None:
@@ -67,7 +67,7 @@ def test_large_photos_give_smaller_results(side: int, size: tuple[int, int]) -> 
     smaller = limit(vase(), side)
     assert smaller.alpha.shape == size
     assert smaller.pixels.shape == (*size, 3)
-    result = composed(vase(), side=side)
+    result = composed(smaller)
     assert np.array_equal(result[smaller.alpha == 255], smaller.pixels[smaller.alpha == 255])
 
 
@@ -91,7 +91,7 @@ def test_the_shadow_lies_under_the_product() -> None:
     product = vase()
     white = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     lit = composed(product, white)
-    shaded = compose(white, product, max_output_side=1536, contact_shadow=0.6)
+    shaded = compose(white, product, contact_shadow=0.6)
     darker = lit.astype(int) - shaded
     assert np.array_equal(shaded[product.alpha == 255], lit[product.alpha == 255])
     assert darker.min() >= 0
@@ -103,10 +103,7 @@ def test_the_shadow_lies_under_the_product() -> None:
 
 def test_a_darker_shadow_is_darker() -> None:
     product, white = vase(), np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
-    means = [
-        compose(white, product, max_output_side=1536, contact_shadow=dark).mean()
-        for dark in (0, 0.3, 1)
-    ]
+    means = [compose(white, product, contact_shadow=dark).mean() for dark in (0, 0.3, 1)]
     assert means == sorted(means, reverse=True)
     assert len(set(means)) == 3
 
@@ -116,6 +113,6 @@ def test_a_shadow_needs_no_room(rows: slice) -> None:
     alpha = np.zeros((40, 30), np.uint8)
     alpha[rows, 5:25] = 255
     product = Product(np.full((40, 30, 3), 99, np.uint8), alpha)
-    result = compose(BACKGROUND, product, max_output_side=64, contact_shadow=1)
+    result = compose(BACKGROUND, product, contact_shadow=1)
     assert result.shape == (40, 30, 3)
     assert (result[alpha == 255] == 99).all()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.jobs import Photo
-from deployments.studio.fitting import fit, working_size
+from deployments.studio.fitting import fit, limited, shrink, working_size
 
 
 @pytest.mark.parametrize(("photo", "size", "expected"), [
@@ -71,3 +71,25 @@ def test_fit_takes_pixels_it_may_not_write() -> None:
     pixels = np.zeros((30, 30, 3), np.uint8)
     pixels.flags.writeable = False
     assert fit(Photo(pixels), 64).pixels.shape == (64, 64, 3)
+
+
+def test_a_large_photo_shrinks_with_its_mask() -> None:
+    """A pixel stays the same mixture in the colours as in the masks."""
+    alpha = np.zeros((300, 450), np.uint8)
+    alpha[40:233, 101:320] = 255
+    pixels = np.where(alpha[..., None] > 0, np.uint8(240), np.uint8(20)).repeat(3, axis=2)
+    photo, mask = shrink(Photo(pixels, alpha), alpha, 150)
+    assert mask is not None
+    assert photo.alpha is not None
+    assert photo.pixels.shape == (100, 150, 3)
+    assert np.array_equal(mask, photo.alpha)
+    mixed = 20 + 220 * (mask / 255.0)
+    assert np.abs(photo.pixels[..., 0] - mixed).max() <= 1
+    assert {0, 255} < set(np.unique(mask))
+
+
+def test_a_small_photo_is_left_alone() -> None:
+    photo = Photo(np.zeros((30, 40, 3), np.uint8))
+    assert shrink(photo, None, 40) == (photo, None)
+    assert limited(40, 30, 40) == (40, 30)
+    assert limited(4000, 3, 400) == (400, 1)

@@ -180,8 +180,8 @@ async def test_encode_source_writes_the_photo_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(("call", "work"), [
-    (lambda studio: studio.find_product(Photo(PIXELS), None), "limit"),
-    (lambda studio: studio.restore_product(b""), "Product"),
+    (lambda studio: studio.find_product(Photo(PIXELS), None), "shrink"),
+    (lambda studio: studio.restore_product(b""), "limit"),
     (lambda studio: studio.prepare(Photo(PIXELS), None, 64), "fit"),
     (lambda studio: studio.prepare(Photo(PIXELS), Product(PIXELS, PIXELS[..., 0]), 64), "frame"),
     (lambda studio: studio.finish(GENERATED, RECIPE, None), "encode_png"),
@@ -200,7 +200,7 @@ async def test_no_more_calls_than_threads_and_the_loop_stays_free(
         # Were this the event loop's thread, nobody could release it.
         assert release.wait(30)
         running.pop()
-        return Fidelity(1, 1) if work == "measure" else "done"
+        return {"measure": Fidelity(1, 1), "shrink": ("done", None)}.get(work, "done")
 
     monkeypatch.setattr(deployment, work, slow)
     monkeypatch.setattr(segmentation, "find_product", lambda *_: Product(PIXELS, PIXELS[..., 0]))
