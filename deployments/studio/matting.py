@@ -13,6 +13,8 @@ Floats = npt.NDArray[np.float32]
 
 _GUIDE_SIDE = 640
 _SOFT_RADIUS = 4
+_FAINT = 64
+"""Below this a rough mask is sure that it is not the product."""
 _RIDGE = 2e-4
 """Variance that counts as little contrast, of 3.6 in 255: as much as JPEG makes of nothing."""
 
@@ -33,12 +35,27 @@ def refine(pixels: Pixels, coarse: Mask, reach: int) -> Mask:
         Alpha, uint8 [height, width]: 255 inside, 0 outside; between only within 4 pixels of the
         outline, more in pictures over 640. Where both sides look alike the outline is smooth.
     """
+    scale = min(1.0, _GUIDE_SIDE / max(coarse.shape))
+    radius = max(1, round(reach * scale))
+    left, top, width, height = cv2.boundingRect(np.asarray(cv2.inRange(coarse, _FAINT, 255)))
+    # Each filter looks twice as far as its radius, and the outline moves by no more than reach.
+    margin = reach + round((2 * max(2, radius) + 4 * _SOFT_RADIUS) / scale)
+    box = (
+        slice(max(0, top - margin), top + height + margin),
+        slice(max(0, left - margin), left + width + margin),
+    )
+    alpha = np.zeros(coarse.shape, np.uint8)
+    if width > 0:
+        alpha[box] = _refined(pixels[box], coarse[box], scale, radius)
+    return alpha
+
+
+def _refined(pixels: Pixels, coarse: Mask, scale: float, radius: int) -> Mask:
+    """`refine` of a part of a picture; the radius is that of its guide, made smaller by scale."""
     height, width = coarse.shape
-    scale = min(1.0, _GUIDE_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     guide = _unit(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
     rough = _unit(cv2.resize(coarse, size, interpolation=cv2.INTER_AREA))
-    radius = max(1, round(reach * scale))
     slopes, offset, _ = _guided(guide, rough, max(2, radius))
     snapped = cv2.medianBlur(((slopes * guide).sum(axis=2) + offset > 0.5).astype(np.uint8), 3)
     slopes, offset, told = _guided(guide, np.asarray(snapped, np.float32), _SOFT_RADIUS)
