@@ -134,3 +134,19 @@ async def test_the_name_of_the_key_is_in_the_state(tmp_path):
         async with made.client as client:
             await client.get("/api/who", headers={"X-API-Key": SECRET})
         assert seen == [name]
+
+
+@pytest.mark.parametrize("model", ["x\nrequest status=200", "\x1b[31m", "m" * 900_000])
+async def test_a_model_s_name_is_not_the_caller_s(api, log, model):
+    answer = await api.generate(model=model)
+    assert answer.status_code == 400
+    (line,) = log()
+    assert line.get("model", "unknown") == "unknown"
+    assert model not in json.dumps(line)
+    assert len(line["message"]) < 400
+
+
+async def test_a_made_up_method_is_told_as_that(api, log):
+    await api.client.request("EVIL-METHOD", "/api/models")
+    (line,) = log()
+    assert line["method"] == "other"

@@ -29,6 +29,13 @@ from deployments.ingress.http.outcome import (
 
 logger = logging.getLogger(__name__)
 
+OTHER_METHOD = "other"
+"""The method of a request whose own is none that HTTP defines: callers choose it."""
+
+_METHODS = frozenset({
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
+})  # fmt: skip
+
 
 class RequestFrame:
     """Middleware that frames every HTTP request.
@@ -134,7 +141,7 @@ def _log(scope: Scope, outcome: Outcome) -> None:
     state: Mapping[str, Any] = scope["state"]
     fields: dict[str, object] = {
         "request_id": state["request_id"],
-        "method": scope["method"],
+        "method": scope["method"] if scope["method"] in _METHODS else OTHER_METHOD,
         "http_route": outcome.route,
         "status": outcome.status,
         "code": outcome.code,
