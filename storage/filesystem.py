@@ -1,5 +1,8 @@
 """Objects as files below one folder: the default store, on Linux and macOS.
 
+Each file carries its checksum as an extended attribute, where the folder can hold one: it appears
+and goes with the file. Copies need the attributes too (`cp -a`, `rsync -X`, `tar --xattrs`).
+
 Knows nothing of what the objects mean. Every file is reached relative to an
 opened folder and without following symbolic links, so nothing outside the
 root is ever read or written, whatever somebody plants in it.
@@ -7,6 +10,7 @@ root is ever read or written, whatever somebody plants in it.
 
 import contextlib
 import errno
+import logging
 import os
 import re
 import secrets
@@ -30,11 +34,17 @@ from storage.store import (
     check_content,
     check_name,
     check_prefix,
-    content_type_of,
-    etag_of,
+    checksum_of,
     is_name,
     probe,
+    verified,
 )
+
+_CHECKSUM = "user.backdrop.sha256"
+# Of file systems without extended attributes, and of Python on macOS.
+_NO_ATTRIBUTES = frozenset({errno.ENOTSUP, errno.EPERM, errno.ENOSYS})
+
+_logger = logging.getLogger(__name__)
 
 _FOLDER = re.compile(r"[a-z]{1,32}")
 _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.part")
@@ -58,6 +68,7 @@ class FilesystemStore:
         """
         # Absolute, so that a later change of the working directory changes nothing.
         self._root = root.absolute()
+        self._told = False
         try:
             self._root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -81,6 +92,7 @@ class FilesystemStore:
                     rest = memoryview(data)
                     while rest:
                         rest = rest[os.write(descriptor, rest) :]
+                    self._attach(descriptor, data)
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
@@ -114,10 +126,11 @@ class FilesystemStore:
                     raise CorruptObject(name, "is not a regular file")
                 with open(descriptor, "rb", closefd=False) as opened:
                     data = opened.read()
+                checksum = _attached(descriptor)
             finally:
                 os.close(descriptor)
         modified = datetime.fromtimestamp(status.st_mtime, UTC)
-        return StoredObject(data, content_type_of(name), modified, etag_of(data))
+        return verified(name, data, modified, checksum)
 
     def delete(self, name: str) -> None:
         """Remove an object; see `ImageStore.delete`."""
@@ -139,6 +152,22 @@ class FilesystemStore:
     def check(self) -> None:
         """Find out whether the folder can be used; see `ImageStore.check`."""
         probe(self)
+
+    def _attach(self, descriptor: int, data: bytes) -> None:
+        """Write a file's checksum beside its content."""
+        try:
+            if not hasattr(os, "setxattr"):
+                raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+            os.setxattr(descriptor, _CHECKSUM, checksum_of(data).encode())
+        except OSError as error:
+            if error.errno not in _NO_ATTRIBUTES:
+                raise
+            if not self._told:
+                self._told = True
+                _logger.warning(
+                    "The folder of the filesystem store holds no extended attributes, so that "
+                    "objects are kept without checksums and damage is not noticed."
+                )
 
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
         with _os_errors():
@@ -211,6 +240,18 @@ class FilesystemStore:
             yield directory
         finally:
             os.close(directory)
+
+
+def _attached(descriptor: int) -> str | None:
+    """The checksum that a file carries; None where it carries none."""
+    if not hasattr(os, "getxattr"):
+        return None
+    try:
+        return os.getxattr(descriptor, _CHECKSUM).decode("ascii", "replace")
+    except OSError as error:
+        if error.errno == errno.ENODATA or error.errno in _NO_ATTRIBUTES:
+            return None
+        raise
 
 
 @contextmanager

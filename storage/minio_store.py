@@ -42,10 +42,10 @@ from storage.store import (
     check_content,
     check_name,
     check_prefix,
-    content_type_of,
-    etag_of,
+    checksum_of,
     is_name,
     probe,
+    verified,
 )
 
 _BAD_CREDENTIALS = frozenset(
@@ -135,6 +135,7 @@ class MinioStore:
                 io.BytesIO(data),
                 len(data),
                 content_type=content_type,
+                metadata={"sha256": checksum_of(data)},
             )
 
     def get(self, name: str) -> StoredObject:
@@ -145,12 +146,13 @@ class MinioStore:
             try:
                 data = response.read()
                 modified = parsedate_to_datetime(response.headers.get("last-modified", ""))
+                checksum = response.headers.get("x-amz-meta-sha256")
             finally:
                 response.close()
                 response.release_conn()
         # Not the response's content type: whoever can write to the bucket could make
         # a browser run what it is told is an image.
-        return StoredObject(data, content_type_of(name), modified, etag_of(data))
+        return verified(name, data, modified, checksum)
 
     def delete(self, name: str) -> None:
         """Remove an object; see `ImageStore.delete`."""

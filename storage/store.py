@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from storage.errors import InvalidObjectName, StorageUnavailable
+from storage.errors import CorruptObject, InvalidObjectName, StorageUnavailable
 
 _NAME = re.compile(r"[a-z]{1,32}/(?:[0-9a-f]{32}){1,2}\.(?:png|json)")
 _PREFIX = re.compile(r"(?:[a-z]{1,32}/(?:[0-9a-f]{32})?)?")
@@ -31,12 +31,14 @@ class StoredObject:
         content_type: `image/png` or `application/json`, from the name's suffix.
         modified: When it was last written; timezone-aware, UTC.
         etag: The first 32 hex digits of the content's SHA-256.
+        verified: A checksum that was written with it matches; false where it has none.
     """
 
     data: bytes = field(repr=False)
     content_type: str
     modified: datetime
     etag: str
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class ImageStore(Protocol):
         Raises:
             InvalidObjectName: The name is not of the accepted form.
             ObjectNotFound: There is no such object.
-            CorruptObject: Something of this name is there that is no object.
+            CorruptObject: Something of this name is there that is no object, or its content is
+                not what was written.
         """
 
     def delete(self, name: str) -> None:
@@ -165,9 +168,32 @@ def check_content(name: str, content_type: str) -> None:
         raise ValueError(f"{name} holds {content_type_of(name)}, not {content_type}")
 
 
+def checksum_of(data: bytes) -> str:
+    """Return the data's SHA-256 as 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def etag_of(data: bytes) -> str:
     """Return the first 32 hex digits of the data's SHA-256."""
-    return hashlib.sha256(data).hexdigest()[:32]
+    return checksum_of(data)[:32]
+
+
+def verified(name: str, data: bytes, modified: datetime, checksum: str | None) -> StoredObject:
+    """Make an object of what was read, once it is seen to be what was written.
+
+    Args:
+        name: The object's name.
+        data: The content.
+        modified: When it was last written; timezone-aware.
+        checksum: What was written with it; None where nothing was.
+
+    Raises:
+        CorruptObject: The checksum is another.
+    """
+    own = checksum_of(data)
+    if checksum is not None and checksum != own:
+        raise CorruptObject(name, "is damaged: its checksum does not match")
+    return StoredObject(data, content_type_of(name), modified, own[:32], checksum is not None)
 
 
 def probe(store: ImageStore) -> None:

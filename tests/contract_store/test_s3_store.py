@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from storage.deployment import Storage
 from storage.errors import (
+    CorruptObject,
     ObjectNotFound,
     StorageMisconfigured,
     StorageUnavailable,
@@ -228,3 +229,17 @@ def test_the_system_s_authorities_are_trusted_by_default() -> None:
     trust = context.connection_pool_kw["ssl_context"]
     assert trust.verify_mode is ssl.CERT_REQUIRED
     assert trust.check_hostname
+
+
+def test_content_that_is_not_what_was_written_is_damage(s3_server: S3Server) -> None:
+    store = MinioStore(settings(s3_server.endpoint, bucket=SCOPED_BUCKET), s3_server.admin)
+    name = f"generated/{77:032x}.png"
+    store.put(name, b"pixels", "image/png")
+    client = s3_server.client()
+    kept = client.stat_object(SCOPED_BUCKET, name).metadata["x-amz-meta-sha256"]
+    client.put_object(SCOPED_BUCKET, name, io.BytesIO(b"pixelz"), 6, metadata={"sha256": kept})
+    with pytest.raises(CorruptObject, match="its checksum does not match"):
+        store.get(name)
+    client.put_object(SCOPED_BUCKET, name, io.BytesIO(b"pixelz"), 6)
+    assert not store.get(name).verified
+    store.delete(name)

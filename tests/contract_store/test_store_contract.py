@@ -192,3 +192,9 @@ def test_a_source_goes_with_its_last_result(store: ImageStore) -> None:
     assert lineage.load_mask(key(9)) == PNG
     records.delete(key(2), [key(9)])
     assert list(store.list("")) == []
+
+
+def test_a_checksum_is_kept_and_checked(store: ImageStore) -> None:
+    name = f"generated/{key(1)}.png"
+    store.put(name, b"pixels", "image/png")
+    assert store.get(name).verified

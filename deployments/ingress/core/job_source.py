@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeGuard
 
-from deployments.errors import InternalError, ProductNotFound
+from deployments.errors import InternalError, InvalidImage, ProductNotFound
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import is_key, new_key
@@ -167,7 +167,12 @@ class ResultSource:
             stored, _ = await asyncio.gather(backends.results.load_image(image_key), product)
         else:
             stored = await backends.results.load_image(image_key)
-        photo = backends.studio.lend(await self._decoder.photo(stored.png))
+        try:
+            decoded = await self._decoder.photo(stored.png)
+        except InvalidImage:
+            # Not the caller's fault: we wrote it.
+            raise InternalError("the stored image is damaged") from None
+        photo = backends.studio.lend(decoded)
         if mask_key is not None:
             return Origin(photo, product, "result", image_key, photo_key, mask_key, False, ())
         product, found, warnings = await _find(backends, photo, None, self._preserve)

@@ -266,3 +266,12 @@ async def test_a_failed_turn_leaves_nothing(api):
     api.models.failures.append(Unavailable("model 'x' is not available"))
     problem(await api.generate(png(), mask(SQUARE)), 503, "unavailable")
     assert api.names() == before
+
+
+async def test_a_result_that_cannot_be_read_is_our_fault(api):
+    url = await first(api)
+    name = f"generated/{key_of(url)}.png"
+    api.store.put(name, api.store.get(name).data[:60], "image/png")
+    answer = await api.vary(url, num_images=1)
+    assert "the stored image" in problem(answer, 500, "internal_error")
+    assert "image:" not in answer.json()["error"]
