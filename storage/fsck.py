@@ -1,0 +1,213 @@
+"""Looks through a store for what is damaged, half there or orphaned: `python -m storage.fsck`.
+
+It changes no object. Every one is read whole, so it takes as long as a copy of the store would. It
+may run beside the service: what is younger than `--age` may belong to a request that still runs, so
+of that only damage is told.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from storage.errors import CorruptObject, ObjectNotFound, StorageError
+from storage.names import (
+    MASKS,
+    REFERENCES,
+    RESULTS,
+    SOURCES,
+    image_name,
+    keys_of,
+    mask_name,
+    recipe_name,
+    reference_name,
+    source_name,
+)
+from storage.opening import open_store
+from storage.settings import FilesystemSettings, MinioSettings, StoreSettings
+from storage.store import ImageStore, ObjectInfo
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass
+class Findings:
+    """What is wrong in a store, as names of objects with what is wrong about them.
+
+    Attributes:
+        objects: How many were looked at.
+        damaged: Their content is not what was written, or not what their name promises.
+        half_there: Something that belongs to them is missing.
+        orphaned: Nothing needs them any more.
+        unverified: Names of objects without a checksum: written before there were any, or copied
+            without it.
+    """
+
+    objects: int = 0
+    damaged: dict[str, str] = field(default_factory=dict)
+    half_there: dict[str, str] = field(default_factory=dict)
+    orphaned: dict[str, str] = field(default_factory=dict)
+    unverified: list[str] = field(default_factory=list)
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """One line for each finding, and one that counts them."""
+        for kind, found in (
+            ("damaged", self.damaged),
+            ("half there", self.half_there),
+            ("orphaned", self.orphaned),
+        ):
+            yield from (f"{kind}: {name} {what}" for name, what in sorted(found.items()))
+        yield (
+            f"{self.objects} objects: {len(self.damaged)} damaged, {len(self.half_there)} half "
+            f"there, {len(self.orphaned)} orphaned, {len(self.unverified)} without a checksum"
+        )
+
+
+def examine(store: ImageStore, settled: datetime) -> Findings:
+    """Look at every object of a store.
+
+    Args:
+        store: The store.
+        settled: What was written after this time may still be incomplete; timezone-aware.
+
+    Raises:
+        StorageError: The store cannot be listed or read.
+    """
+    found = Findings()
+    # Sources before what refers to them: who refers, does so first. See `storage.lineage`.
+    infos: dict[str, ObjectInfo] = {}
+    for folder in (SOURCES, MASKS, RESULTS, REFERENCES, ""):
+        infos |= {info.name: info for info in store.list(folder) if info.name not in infos}
+    for name, info in infos.items():
+        try:
+            document = _read(store, name, found)
+        except ObjectNotFound:  # removed meanwhile
+            continue
+        except CorruptObject as error:
+            found.damaged[name] = error.reason
+            continue
+        if info.modified > settled:
+            continue
+        key, other = keys_of(name)
+        if name.startswith(RESULTS) and name.endswith(".json"):
+            if image_name(key) not in infos:
+                found.half_there[name] = "has no image"
+        elif name.startswith(RESULTS):
+            if recipe_name(key) not in infos:
+                found.half_there[name] = "has no recipe"
+        elif name.startswith(REFERENCES):
+            if image_name(other) not in infos:
+                found.orphaned[name] = "marks what a result needs that is not there"
+        elif name.startswith((SOURCES, MASKS)) and not _referred(store, key):
+            found.orphaned[name] = "is needed by no result"
+        if document is not None and image_name(key) in infos:
+            _check_lineage(image_name(key), document, infos, found)
+    for findings in (found.half_there, found.orphaned):
+        # What was removed since it was listed goes piece by piece.
+        for name in [name for name in findings if not _is_there(store, name)]:
+            del findings[name]
+    return found
+
+
+def _is_there(store: ImageStore, name: str) -> bool:
+    folder, key = name.partition("/")[0], keys_of(name)[0]
+    return any(info.name == name for info in store.list(f"{folder}/{key}"))
+
+
+def _read(store: ImageStore, name: str, found: Findings) -> dict[str, object] | None:
+    """Read an object; the recipe, where it is one."""
+    stored = store.get(name)
+    found.objects += 1
+    if not stored.verified:
+        found.unverified.append(name)
+    if name.endswith(".png"):
+        if not stored.data.startswith(PNG_SIGNATURE):
+            raise CorruptObject(name, "is not a PNG image")
+        return None
+    try:
+        document = json.loads(stored.data)
+    except (ValueError, RecursionError):
+        raise CorruptObject(name, "is not JSON") from None
+    if not isinstance(document, dict):
+        raise CorruptObject(name, "is not a JSON object")
+    return document if name.startswith(RESULTS) else None
+
+
+def _referred(store: ImageStore, source: str) -> bool:
+    return next(iter(store.list(REFERENCES + source)), None) is not None
+
+
+def _check_lineage(
+    image: str, recipe: dict[str, object], infos: dict[str, ObjectInfo], found: Findings
+) -> None:
+    """See that what a result was made from is there, and marked as needed."""
+    result = keys_of(image)[0]
+    for field_name, name_of in (("photo_key", source_name), ("mask_key", mask_name)):
+        source = recipe.get(field_name)
+        if source is None and field_name == "mask_key":
+            continue
+        try:
+            needed = (name_of(str(source)), reference_name(str(source), result))
+        except StorageError:
+            found.damaged[recipe_name(result)] = f"has a {field_name} that is no key"
+            continue
+        for name in needed:
+            if name not in infos:
+                found.half_there[image] = f"needs {name}, which is not there"
+
+
+def main() -> None:
+    """Entry point: look at the store that the arguments name; exit with 1 where all is not well."""
+    parser = argparse.ArgumentParser(prog="python -m storage.fsck", description=__doc__)
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--path", help="folder of a filesystem store")
+    place.add_argument("--endpoint", help="host:port of an S3 store")
+    parser.add_argument("--bucket", default="backdrop")
+    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--prefix", default="", help="what object names start with")
+    parser.add_argument("--insecure", action="store_true", help="do not speak TLS")
+    parser.add_argument("--ca-file", default=None, help="PEM file of a CA bundle of your own")
+    parser.add_argument(
+        "--age", type=float, default=3600, help="seconds after which no request still writes"
+    )
+    parser.add_argument("--unverified", action="store_true", help="name what has no checksum too")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        found = examine(
+            open_store(_settings(options)), datetime.now(UTC) - timedelta(seconds=options.age)
+        )
+    except (StorageError, ValueError) as error:
+        sys.exit(f"storage.fsck: {error}")
+    if options.unverified:
+        for name in sorted(found.unverified):
+            print(f"without a checksum: {name}")
+    for line in found.lines:
+        print(line)
+    if found.damaged or found.half_there or found.orphaned:
+        sys.exit(1)
+
+
+def _settings(options: argparse.Namespace) -> StoreSettings:
+    if options.path is not None:
+        if not os.path.isdir(options.path):
+            raise ValueError(f"{options.path!r} is not a folder")
+        return FilesystemSettings(path=options.path)
+    return MinioSettings(
+        endpoint=options.endpoint,
+        bucket=options.bucket,
+        region=options.region,
+        prefix=options.prefix,
+        secure=not options.insecure,
+        ca_file=options.ca_file,
+        create_bucket=False,
+    )
+
+
+if __name__ == "__main__":
+    main()
