@@ -14,6 +14,7 @@ from deployments.ingress.http.api import create_api
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.exposure import check_exposure
 from deployments.ingress.remote.metrics import ApiMetrics, ImageMetrics, RetryCounter
+from deployments.ingress.remote.readiness import announce_readiness
 from deployments.ingress.remote.remote_backends import (
     AdmissionHandle,
     AnswersHandle,
@@ -67,6 +68,7 @@ class Ingress:
             max_output_side=args.studio.max_output_side,
             version=self._version,
         )
+        announce_readiness([model.id for model in args.models])
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application in the replica, so that it never has to be pickled."""

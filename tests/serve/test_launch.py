@@ -121,7 +121,10 @@ def test_its_lines_are_few_and_the_addresses_come_last(launched):
         assert sum(line.startswith(f"backdrop: model {model} is ready") for line in printed) == 1
     log = next(launched.folder.glob("backdrop-*.log"))
     assert log.name in printed[0]
-    assert "Deploying new app" in log.read_text(encoding="utf-8")
+    told = log.read_text(encoding="utf-8")
+    assert "Deploying new app" in told
+    # What `serve run` prints has the same line: it does not say by itself when it is ready.
+    assert f" -- ready on {launched.url}/ with stable-diffusion, controlnet\n" in told
 
 
 def test_after_the_start_a_request_is_one_line(launched):
