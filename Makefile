@@ -67,7 +67,8 @@ endif
 new-torch:
 
 .venv/run-installed: pyproject.toml constraints.txt | .venv/bin/python
-	@$(INSTALL) --log .venv/install.log -- $(PINS) -e .
+	@$(INSTALL) --log .venv/install.log \
+		--what 'the service, $(if $(TORCH_INDEX),about 0.6,up to 3.1) GB the first time' -- $(PINS) -e .
 	@$(if $(TORCH_INDEX),echo "$(TORCH_INDEX)" > .venv/torch-index)
 	@touch $@
 

@@ -34,8 +34,7 @@ def wait_for_models(plan: Plan, watch: Watch) -> list[str]:
     reminder = Reminder(FIRST_WORD_S)
     pending = [(each, model) for each in plan.applications for model in each.args.models]
     ready: list[str] = []
-    while pending or not _frame_is_up(plan, watch.look()):
-        time.sleep(LOOK_S)
+    while True:
         report = watch.look()
         for application, model in list(pending):
             state = report.deployments.get((application.name, model.id))
@@ -48,8 +47,11 @@ def wait_for_models(plan: Plan, watch: Watch) -> list[str]:
                 say(f"model {model.id} cannot start: {state.reason}")
             if state.healthy and application == plan.first:
                 ready.append(model.id)
+        if _frame_is_up(plan, report) and not pending:
+            break
         if reminder.is_due():
             say(_progress([model for _, model in pending], reminder.waited_s))
+        time.sleep(LOOK_S)
     if not ready:
         raise LaunchError("no model can start")
     return ready
@@ -83,7 +85,7 @@ def _parts(application: Application, report: Report) -> Iterator[tuple[str, Stat
 
 def _progress(models: list[ModelSettings], waited_s: float) -> str:
     """A word about the models that are still loading."""
-    names = [name for model in models for name in hub_names(model)]
+    names = list(dict.fromkeys(name for model in models for name in hub_names(model)))
     loading = ", ".join(model.id for model in models) or "the other deployments"
     told = f"still loading {loading} ({waited_s:.0f} s)"
     return (
@@ -98,7 +100,7 @@ def _hub_bytes(names: list[str]) -> int:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     total = 0
-    for name in dict.fromkeys(names):
+    for name in names:
         folder = Path(HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "blobs"
         for file in folder.glob("*"):
             # One that is finished meanwhile has another name.

@@ -21,8 +21,11 @@ from deployments.launch.terminal import say
 
 LOOK_S = 1.0
 PROXY_INTERVAL_S = 5.0
-PATIENCE_S = 60.0
-"""For what Serve mends by itself: a new proxy takes it about 25 s."""
+WORD_S = 5.0
+"""Until a trouble is told; shorter ones are not worth a line."""
+
+PATIENCE_S = 180.0
+"""For what Serve mends by itself: a proxy takes about 25 s, an ingress a minute when busy."""
 
 SILENCE_S = 120.0
 """For reports that do not come: Serve's controller is away, or the machine is overloaded."""
@@ -77,7 +80,7 @@ class Watch:
             LaunchError: What it is.
         """
         last_good = next_knock = time.monotonic()
-        answers = True
+        answers, told = True, False
         healthy = dict.fromkeys(self._models(), True)
         while True:
             time.sleep(LOOK_S)
@@ -88,9 +91,14 @@ class Watch:
                 answers = self._proxy_answers()
             trouble = next(self._trouble(report, answers), None)
             if trouble is None:
-                last_good = now
+                if told:
+                    say("the service answers again")
+                last_good, told = now, False
             elif now - last_good > PATIENCE_S:
                 raise LaunchError(f"{trouble}, for {PATIENCE_S:g} s")
+            elif now - last_good > WORD_S and not told:
+                say(f"{trouble}; Serve tries to mend it")
+                told = True
             self._tell_models(report, healthy)
 
     def _trouble(self, report: Report, answers: bool) -> Iterator[str]:

@@ -117,3 +117,19 @@ def test_only_the_deployment_files_load_ray(module):
         [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_a_model_with_a_wrong_name_of_weights_says_so_before_torch_is_loaded():
+    code = (
+        "import sys\n"
+        "from deployments.diffusion.deployment import ModelReplica\n"
+        "from deployments.settings import ModelSettings\n"
+        "try:\n"
+        "    ModelReplica(ModelSettings(id='m', name='M', weights='./nowhere'))\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__, error, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "WeightsError The weights folder ./nowhere does not exist. False\n"
