@@ -99,12 +99,13 @@ def _background(pixels: Pixels, seen: Mask, size: tuple[int, int]) -> Floats:
     return smooth + continued(pixels, seen, size, smooth)
 
 
-def plain_surface(pixels: Pixels, seen: Mask) -> Floats | None:
+def plain_surface(pixels: Pixels, seen: Mask, patience: float = 1.0) -> Floats | None:
     """Describe a background by a smooth surface, by least squares.
 
     Args:
         pixels: uint8 [height, width, 3], sRGB.
         seen: uint8 [height, width]: 255 where it is the background, 0 where it is not.
+        patience: How many times further than usual from a surface a background may be.
 
     Returns:
         float32 [rows, columns, 3] of at most 64 x 64: a polynomial of the fourth order in each
@@ -123,7 +124,7 @@ def plain_surface(pixels: Pixels, seen: Mask) -> Floats | None:
     ridge = np.eye(terms.shape[-1], dtype=np.float32) * np.float32(1e-6 * len(design))
     factors = np.linalg.solve(design.T @ design + ridge, design.T @ values)
     error = values - design @ factors
-    if float(np.sqrt((error * error).mean())) > _PLAIN:
+    if float(np.sqrt((error * error).mean())) > patience * _PLAIN:
         return None
     return np.asarray(terms @ factors, np.float32)
 

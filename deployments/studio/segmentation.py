@@ -15,6 +15,16 @@ import numpy as np
 from PIL import Image
 
 from deployments.jobs import Mask, Photo, Pixels, Product
+from deployments.studio.doubts import (
+    LEAST_LEFT_OUT,
+    MOST_SEEN_THROUGH,
+    UNSURE_BELOW,
+    Ground,
+    certainty,
+    ground_of,
+    left_out,
+    seen_through,
+)
 from deployments.studio.foreground import cut_out
 from deployments.studio.marks import (
     SEEN,
@@ -36,6 +46,7 @@ _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 _SUSPECTED = 40
 _NEAR_SHARE = 0.5
 _LEAST_SHARE = 0.002
+_LEAST_SHARE_NEARER = 0.0002
 _MOST_SHARE = 0.95
 _REACH_CELLS = 3
 """How far off the network's outline may be, in cells of its grid."""
@@ -47,6 +58,26 @@ INVERTED = (
 ALL_OPAQUE = (
     "{:.0%} of the upload is opaque and kept as it is, so only its transparent part is painted;"
     " upload a photo without transparency, or mark the product with product_mask"
+)
+UNSURE = (
+    "it is not certain what the product is: check the images, and mark it with product_mask if they"
+    " keep the wrong thing"
+)
+SMALL = (
+    "the product is only {:.1%} of the photo, so little of it can be seen; a photo from nearer"
+    " gives better images"
+)
+THIN_LEFT_OUT = (
+    "a thin part in the photo, such as a chain, strap, cable or stem, was left out of the product;"
+    " mark all of it with product_mask to keep it"
+)
+PARTS_LEFT_OUT = (
+    "something beside the product was left out; mark all that belongs to it with product_mask to"
+    " keep it"
+)
+SEEN_THROUGH = (
+    "much of the product looks like what is behind it: glass and openings keep the old background;"
+    " mark glass in grey and openings in black with product_mask"
 )
 
 
@@ -150,7 +181,7 @@ def find_product(photo: Photo, given: Mask | None, finder: ProductFinder) -> Pro
             mask may be inverted.
 
     Returns:
-        The product at the photo's size.
+        The product at the photo's size, with warnings about what there is to doubt.
 
     Raises:
         ProductNotFound: There is no mask, and the upload is transparent everywhere, or the finder
@@ -170,15 +201,61 @@ def find_product(photo: Photo, given: Mask | None, finder: ProductFinder) -> Pro
         if opaque > _MOST_SHARE:
             return replace(product, warnings=(ALL_OPAQUE.format(opaque),))
         return product
-    coarse = _without_specks(finder.coarse(photo.pixels))
+    return _searched(photo, finder)
+
+
+def _searched(photo: Photo, finder: ProductFinder) -> Product:
+    """What stands out in a photo, with what there is to doubt about it."""
+    seen = finder.coarse(photo.pixels)
+    coarse = _without_specks(seen)
     reach = max(2, round(_REACH_CELLS * max(coarse.shape) / _SIDE))
     alpha = refine(photo.pixels, coarse, reach)
+    ground = ground_of(photo.pixels, coarse)
+    nearer = False
+    if np.count_nonzero(alpha >= 128) < _LEAST_SHARE * alpha.size and ground is not None:
+        nearer = True
+        alpha = _looked_at_nearer(photo.pixels, ground, finder)
     share = np.count_nonzero(alpha >= 128) / alpha.size
-    if share < _LEAST_SHARE:
+    if share < (_LEAST_SHARE_NEARER if nearer else _LEAST_SHARE):
         raise ProductNotFound("nothing in the photo stands out")
     if share > _MOST_SHARE:
         raise ProductNotFound(f"what stands out is {share:.0%} of the photo, all but its edges")
-    return replace(cut_out(photo, alpha), found=True)
+    warnings = []
+    if nearer:
+        warnings.append(SMALL.format(share))
+    elif certainty(seen) < UNSURE_BELOW:
+        warnings.append(UNSURE)
+    if ground is not None:
+        warnings.extend(_doubts(ground, alpha))
+    return replace(cut_out(photo, alpha), found=True, warnings=tuple(warnings))
+
+
+def _doubts(ground: Ground, alpha: Mask) -> list[str]:
+    rest = left_out(ground, alpha)
+    told = {
+        THIN_LEFT_OUT: rest.thin >= LEAST_LEFT_OUT,
+        PARTS_LEFT_OUT: rest.separate >= LEAST_LEFT_OUT,
+        SEEN_THROUGH: seen_through(ground, alpha) >= MOST_SEEN_THROUGH,
+    }
+    return [warning for warning, true in told.items() if true]
+
+
+def _looked_at_nearer(pixels: Pixels, ground: Ground, finder: ProductFinder) -> Mask:
+    """The alpha of what differs from a plain ground, and is too small to be seen in the whole."""
+    height, width = pixels.shape[:2]
+    alpha = np.zeros((height, width), np.uint8)
+    left, top, wide, high = left_out(ground, alpha).box
+    if wide == 0:
+        return alpha
+    margin = 0.5 * max(wide * width, high * height)
+    box = (
+        slice(round(max(0, top * height - margin)), round((top + high) * height + margin)),
+        slice(round(max(0, left * width - margin)), round((left + wide) * width + margin)),
+    )
+    coarse = _without_specks(finder.coarse(pixels[box]))
+    reach = max(2, round(_REACH_CELLS * max(coarse.shape) / _SIDE))
+    alpha[box] = refine(pixels[box], coarse, reach)
+    return alpha
 
 
 def _without_specks(marked: Mask) -> Mask:
