@@ -208,3 +208,40 @@ def test_the_largest_photos_are_decoded_in_bounded_memory(kind: str, tmp_path: P
     assert shape == [2048, 2048, 3]
     assert megabytes < MOST_MB
     print(f"{kind}: {megabytes:.0f} MB")
+
+
+CANCELLED = r"""
+import asyncio, json, re, sys
+from pathlib import Path
+import cv2
+from deployments.ingress.core.decoder import Decoder
+from deployments.settings import UploadLimits
+def megabytes(kind):
+    return int(re.search(kind + r":\s*(.*) kB", Path("/proc/self/status").read_text())[1]) / 1024
+async def main():
+    data = Path(sys.argv[1]).read_bytes()
+    decoder = Decoder(UploadLimits(), 1536)
+    before = megabytes("VmRSS")
+    for _ in range(6):
+        asked = [asyncio.create_task(decoder.photo(data)) for _ in range(4)]
+        await asyncio.wait(asked, timeout=0.1)
+        for one in asked:
+            one.cancel()
+        await asyncio.wait(asked)
+    decoder._threads.shutdown()
+    print(json.dumps([megabytes("VmHWM") - before, megabytes("VmRSS") - before]))
+asyncio.run(main())
+"""
+
+
+def test_cancelled_requests_leave_no_memory_and_no_crowd_of_threads(tmp_path: Path) -> None:
+    file = tmp_path / "photo"
+    file.write_bytes(LARGEST["rgba png"]())
+    ran = subprocess.run(
+        [sys.executable, "-c", CANCELLED, file],
+        capture_output=True, text=True, check=True, cwd=ROOT, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    peak, left = json.loads(ran.stdout)
+    assert 200 < peak < MOST_MB
+    assert left < 200
