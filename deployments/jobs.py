@@ -20,6 +20,9 @@ Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.uint8]
 """One channel: uint8 [height, width], 0 to 255; what 255 means stands where it is used."""
 
+Preserve = Literal["auto", "true", "false"]
+"""Whether the product is kept: if there is one, or else it is an error, or not at all."""
+
 SIDE_STEP = 16
 """Both sides of a working size are multiples of this: autoencoders shrink by up to as much."""
 
@@ -89,6 +92,34 @@ class PreparedPhoto:
 
     pixels: Pixels
     mask: Mask | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedPhoto:
+    """A photo made ready for one model, and the product in it.
+
+    Attributes:
+        prepared: The photo at the model's working size.
+        product: What is kept, at the resolution of results; None lets the model paint everywhere.
+        warnings: Sentences for the caller.
+    """
+
+    prepared: PreparedPhoto
+    product: Product | None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedSources:
+    """What images are made from, as it is stored.
+
+    Attributes:
+        photo: A file; None where the photo is stored already.
+        product: A file; None where there is no product.
+    """
+
+    photo: bytes | None
+    product: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

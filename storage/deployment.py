@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from storage.answers import Answers
 from storage.errors import ObjectNotFound, StorageError, StorageMisconfigured, StorageUnavailable
@@ -30,6 +30,20 @@ _T = TypeVar("_T")
 _THREADS = 16
 
 _logger = logging.getLogger(__name__)
+
+
+class EncodedSources(Protocol):
+    """The files of a source; None where there is none, or where it is stored already."""
+
+    @property
+    def photo(self) -> bytes | None:
+        """A photo."""
+        ...
+
+    @property
+    def product(self) -> bytes | None:
+        """The product in it."""
+        ...
 
 
 class Storage:
@@ -101,24 +115,39 @@ class Storage:
         """Remove a result; see `Records.delete`."""
         await self._run(self._records.delete, key, sources)
 
-    async def refer(self, source: str, results: Sequence[str]) -> None:
-        """Mark that results need a source; see `Lineage.refer`."""
-        # Side by side: a variation waits for them before it reads anything.
-        await asyncio.gather(
-            *(self._run(self._lineage.refer, source, [result]) for result in results)
-        )
+    async def borrow(
+        self, key: str, sources: Sequence[str], results: Sequence[str]
+    ) -> StoredObject | None:
+        """Load a result's image, to make others from it; None where there is none.
 
-    async def save_source(self, key: str, png: bytes) -> None:
-        """Store a source photograph; see `Lineage.save_source`."""
-        await self._run(self._lineage.save_source, key, png)
+        The marks come first. So a removal at the same time either is seen here or sees the marks.
+
+        Args:
+            key: The result's key.
+            sources: What it was made from, and what the new results need too.
+            results: The keys of the new results.
+        """
+        for source in sources:
+            await self._refer(source, results)
+        return await self._find(self._records.load_image, key)
+
+    async def keep_sources(self, key: str, results: Sequence[str], encoded: EncodedSources) -> None:
+        """Store what results are made from, after the marks that they need it.
+
+        Args:
+            key: The source's key.
+            results: The keys of the results, which may be still to come.
+            encoded: The files.
+        """
+        await self._refer(key, results)
+        if encoded.photo is not None:
+            await self._run(self._lineage.save_source, key, encoded.photo)
+        if encoded.product is not None:
+            await self._run(self._lineage.save_mask, key, encoded.product)
 
     async def load_source(self, key: str) -> StoredObject | None:
         """Load a source photograph; see `Lineage.load_source`. None where there is none."""
         return await self._find(self._lineage.load_source, key)
-
-    async def save_mask(self, key: str, png: bytes) -> None:
-        """Store a source's product; see `Lineage.save_mask`."""
-        await self._run(self._lineage.save_mask, key, png)
 
     async def load_mask(self, key: str) -> bytes | None:
         """Load a source's product; see `Lineage.load_mask`. None where there is none."""
@@ -152,6 +181,12 @@ class Storage:
     def __del__(self) -> None:
         """Close; Serve calls this when it stops a replica."""
         self.close()
+
+    async def _refer(self, source: str, results: Sequence[str]) -> None:
+        # Side by side: a variation waits for them before it reads anything.
+        await asyncio.gather(
+            *(self._run(self._lineage.refer, source, [result]) for result in results)
+        )
 
     async def _find(self, load: Callable[[str], _T], key: str) -> _T | None:
         """Load an object, or tell that it is missing.

@@ -17,7 +17,7 @@ from deployments.jobs import (
     ControlSettings,
     GeneratedImage,
     ImageJob,
-    PreparedPhoto,
+    OpenedPhoto,
     Progress,
 )
 from deployments.logs import join_replica_log
@@ -96,13 +96,13 @@ class ModelReplica:
         )
 
     async def generate(
-        self, job: ImageJob, photo: PreparedPhoto, progress: bool
+        self, job: ImageJob, opened: OpenedPhoto, progress: bool
     ) -> AsyncGenerator[Progress | GeneratedImage]:
         """Make one image; closing the iterator or cancelling the caller gives the job up.
 
         Args:
             job: What to make.
-            photo: What to make it from, at the model's working size.
+            opened: What to make it from, at the model's working size.
             progress: Whether the caller wants progress.
 
         Yields:
@@ -123,7 +123,7 @@ class ModelReplica:
             if progress or not isinstance(event, Progress):
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        ticket = self._engine.submit(job, photo, pass_on)
+        ticket = self._engine.submit(job, opened.prepared, pass_on)
         try:
             while True:
                 event = await events.get()

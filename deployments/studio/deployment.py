@@ -21,11 +21,14 @@ from PIL import Image
 
 from deployments.errors import InvalidRequest, ProductNotFound
 from deployments.jobs import (
+    EncodedSources,
     FinishedImage,
     GeneratedImage,
     Mask,
+    OpenedPhoto,
     Photo,
     PreparedPhoto,
+    Preserve,
     Product,
     Recipe,
 )
@@ -41,6 +44,11 @@ from deployments.studio.safety import SafetyFilter
 from deployments.studio.segmentation import ProductFinder
 
 T = TypeVar("T")
+
+NOT_FOUND = (
+    "no product was found, so the images were made without keeping one; mark it with product_mask"
+    " in POST /api/generate to keep it"
+)
 
 
 class Studio:
@@ -77,89 +85,70 @@ class Studio:
         self._observer = observer
         self._safety = SafetyFilter(safety) if safety else None
 
-    async def find_product(self, photo: Photo, mask: Mask | None) -> Product:
-        """Cut the product out of a photo.
+    async def open_upload(
+        self, photo: Photo, mask: Mask | None, preserve: Preserve, size: int
+    ) -> OpenedPhoto:
+        """Cut the product out of a photo, and make the photo ready for a model.
 
         Args:
             photo: Of any size from 1 x 1.
             mask: uint8 [height, width], the caller's: 255 marks the product; None to look for it
                 in the photo's transparency and then in its pixels.
-
-        Returns:
-            The product at the resolution of results: the photo's, or smaller where that is over
-            `max_output_side`.
-
-        Raises:
-            ProductNotFound: There is none, and no mask.
-            InvalidRequest: The mask cannot mark a product of this photo.
-        """
-
-        def find() -> Product:
-            if mask is not None:
-                try:
-                    marks.check_given(mask, photo)
-                except marks.MaskRefused as error:
-                    raise InvalidRequest(f"product_mask: {error}") from None
-            smaller, marked = shrink(photo, mask, self._settings.max_output_side)
-            try:
-                return segmentation.find_product(smaller, marked, self._finder)
-            except segmentation.ProductNotFound as error:
-                raise ProductNotFound(
-                    f"no product was found: {error}; mark it with product_mask in POST "
-                    "/api/generate, or send preserve_product=false"
-                ) from None
-
-        return await self._work("find_product", find)
-
-    async def restore_product(self, png: bytes | None) -> Product | None:
-        """Read a product that `encode_source` wrote.
-
-        Args:
-            png: One of our own files, an RGBA PNG; None where it is no longer stored.
-
-        Returns:
-            The product, bit for bit where it is not clear; None without a file.
-        """
-        if png is None:
-            return None
-
-        def restore() -> Product:
-            with Image.open(BytesIO(png), formats=("PNG",)) as image:
-                layers = np.asarray(image)
-            product = Product(np.ascontiguousarray(layers[..., :3]), layers[..., 3].copy())
-            return limit(product, self._settings.max_output_side)
-
-        return await self._work("restore_product", restore)
-
-    async def prepare(self, photo: Photo, product: Product | None, size: int) -> PreparedPhoto:
-        """Fit a photo to the size a model works at, and mark what it may paint.
-
-        Args:
-            photo: Of any size from 1 x 1.
-            product: What the model shall keep; None lets it paint everywhere.
+            preserve: Whether the product is kept.
             size: The model's nominal side in pixels.
 
         Returns:
-            uint8 [height, width, 3], about `size` times `size` in area, aspect kept; with a mask
-            where there is a product.
+            The photo, about `size` times `size` in area, aspect kept. The product has the photo's
+            resolution, or less where that is over `max_output_side`.
+
+        Raises:
+            ProductNotFound: The product must be kept, and there is none.
+            InvalidRequest: The mask cannot mark a product of this photo.
+        """
+        if preserve == "false":
+            return OpenedPhoto(await self._prepare(photo, None, size), None)
+        try:
+            product = await self._work("find_product", partial(self._find, photo, mask))
+        except ProductNotFound:
+            if preserve == "true" or mask is not None:
+                raise
+            return OpenedPhoto(await self._prepare(photo, None, size), None, (NOT_FOUND,))
+        prepared = await self._prepare(photo, product, size)
+        return OpenedPhoto(prepared, product, product.warnings)
+
+    async def open_result(
+        self, photo: Photo, product: bytes | None, size: int
+    ) -> OpenedPhoto | None:
+        """Make a result ready for a model, with the product that it was made with.
+
+        Args:
+            photo: The result.
+            product: What `encode_sources` wrote of its product; None where it is no longer stored.
+            size: The model's nominal side in pixels.
+
+        Returns:
+            The result and its product, bit for bit where that is not clear; None without one.
         """
         if product is None:
-            return await self._work("prepare", partial(fit, photo, size))
-        return await self._work("prepare", partial(frame, photo, product, size))
+            return None
+        restored = await self._work("restore_product", partial(self._restore, product))
+        return OpenedPhoto(await self._prepare(photo, restored, size), restored)
 
     async def finish(
-        self, image: GeneratedImage, recipe: Recipe, product: Product | None
+        self, image: GeneratedImage, recipe: Recipe, opened: OpenedPhoto
     ) -> FinishedImage:
         """Put the product's own pixels over what a model made, and encode the result.
 
         Args:
             image: What the model made.
             recipe: How; its public part goes into the file.
-            product: What is kept; None leaves the image as it is, at the working size.
+            opened: What it was made from; without a product the image stays as it is, at the
+                working size.
 
         Returns:
             A PNG file, and how true it is to the product; or why there is none.
         """
+        product = opened.product
 
         def finish() -> FinishedImage:
             pixels = image.pixels
@@ -175,24 +164,53 @@ class Studio:
 
         return await self._work("finish", finish)
 
-    async def encode_source(self, source: Photo | Product) -> bytes:
+    async def encode_sources(self, photo: Photo | None, opened: OpenedPhoto) -> EncodedSources:
         """Encode what images are made from, to be stored beside them.
 
         Args:
-            source: A photo, or the product cut out of one.
+            photo: An upload; None where it is stored already.
+            opened: Its product is encoded, if it has one.
 
         Returns:
-            A PNG file without metadata: RGB of a photo, RGBA of a product.
+            PNG files without metadata: RGB of a photo, RGBA of a product.
         """
 
-        def encode() -> bytes:
-            if isinstance(source, Photo):
-                return encode_png(source.pixels, {})
+        def encode() -> EncodedSources:
+            source = None if photo is None else encode_png(photo.pixels, {})
+            product = opened.product
+            if product is None:
+                return EncodedSources(source, None)
             # What is clear has no colour worth keeping, and black compresses best.
-            visible = cv2.bitwise_and(source.pixels, source.pixels, mask=source.alpha)
-            return encode_png(np.dstack([visible, source.alpha]), {})
+            visible = cv2.bitwise_and(product.pixels, product.pixels, mask=product.alpha)
+            return EncodedSources(source, encode_png(np.dstack([visible, product.alpha]), {}))
 
-        return await self._work("encode_source", encode)
+        return await self._work("encode_sources", encode)
+
+    def _find(self, photo: Photo, mask: Mask | None) -> Product:
+        if mask is not None:
+            try:
+                marks.check_given(mask, photo)
+            except marks.MaskRefused as error:
+                raise InvalidRequest(f"product_mask: {error}") from None
+        smaller, marked = shrink(photo, mask, self._settings.max_output_side)
+        try:
+            return segmentation.find_product(smaller, marked, self._finder)
+        except segmentation.ProductNotFound as error:
+            raise ProductNotFound(
+                f"no product was found: {error}; mark it with product_mask in POST "
+                "/api/generate, or send preserve_product=false"
+            ) from None
+
+    def _restore(self, png: bytes) -> Product:
+        with Image.open(BytesIO(png), formats=("PNG",)) as image:
+            layers = np.asarray(image)
+        product = Product(np.ascontiguousarray(layers[..., :3]), layers[..., 3].copy())
+        return limit(product, self._settings.max_output_side)
+
+    async def _prepare(self, photo: Photo, product: Product | None, size: int) -> PreparedPhoto:
+        if product is None:
+            return await self._work("prepare", partial(fit, photo, size))
+        return await self._work("prepare", partial(frame, photo, product, size))
 
     async def _work(self, operation: str, function: Callable[[], T]) -> T:
         """Run a function in a thread, and tell the observer how it went."""

@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from deployments import jobs
 from deployments.jobs import (
     ControlSettings,
+    EncodedSources,
     Fidelity,
     FinishedImage,
     GeneratedImage,
     GenerationSettings,
     ImageJob,
+    OpenedPhoto,
     Photo,
     PreparedPhoto,
     Product,
@@ -54,6 +56,8 @@ EXAMPLES = [
     Product(PIXELS, MASK),
     Fidelity(1.0, 0.97),
     PreparedPhoto(PIXELS, MASK),
+    OpenedPhoto(PreparedPhoto(PIXELS, MASK), Product(PIXELS, MASK), ("thin",)),
+    EncodedSources(b"photo", None),
     SETTINGS,
     CONTROL,
     JOB,
@@ -68,7 +72,11 @@ examples = pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: type(val
 
 
 def same(one: Any, other: Any) -> bool:
-    return bool(np.array_equal(one, other)) if isinstance(one, np.ndarray) else one == other
+    if isinstance(one, np.ndarray):
+        return bool(np.array_equal(one, other))
+    if is_dataclass(one) and not isinstance(one, type):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    return bool(one == other)
 
 
 def test_every_class_has_an_example():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ from deployments.ingress.core.idempotency import Turn
 from deployments.ingress.core.job_source import Origin, Source
 from deployments.ingress.core.places_client import RequestPlaces
 from deployments.ingress.core.ports import Backends
-from deployments.jobs import FinishedImage, GeneratedImage, ImageJob, PreparedPhoto, Recipe
+from deployments.jobs import FinishedImage, GeneratedImage, ImageJob, Recipe
 from deployments.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
@@ -185,39 +185,27 @@ class Generation:
     async def _fan_out(self, origin: Origin) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                prepared = self._backends.studio.prepare(
-                    origin.photo, origin.product, self._model.size
-                )
-                kept = group.create_task(self._keep(origin, prepared))
+                kept = group.create_task(self._source.keep(origin))
                 for index, job in enumerate(self._jobs):
-                    group.create_task(self._one(index, job, origin, prepared, kept))
+                    group.create_task(self._one(index, job, origin, kept))
         except* ServiceError as failures:
             raise next(_leaves(failures)) from None
-
-    async def _keep(self, origin: Origin, prepared: Awaitable[PreparedPhoto]) -> None:
-        # The models wait for the prepared photo, and nobody waits for the stored one: so the studio
-        # does not encode while it prepares.
-        await prepared
-        await self._source.keep(origin)
 
     async def _one(
         self,
         index: int,
         job: ImageJob,
         origin: Origin,
-        prepared: Awaitable[PreparedPhoto],
         kept: asyncio.Task[None],
     ) -> None:
         async with AsyncExitStack() as calls:
-            recipe, finished, warnings, timings = await self._make(
-                index, job, origin, prepared, calls
-            )
+            recipe, finished, warnings, timings = await self._make(index, job, origin, calls)
             shape = _shape(finished)
             if origin.found and shape is not None and shape < self._shape_floor:
                 logger.info("image %s has the shape %.2f", job.key, shape)
                 seed = (job.settings.seed + len(self._jobs)) % SEEDS
                 other = replace(job, settings=replace(job.settings, seed=seed))
-                again = await self._make(index, other, origin, prepared, calls)
+                again = await self._make(index, other, origin, calls)
                 timings += again[-1]
                 if (_shape(again[1]) or 0.0) > shape:
                     job = other
@@ -253,14 +241,13 @@ class Generation:
         index: int,
         job: ImageJob,
         origin: Origin,
-        prepared: Awaitable[PreparedPhoto],
         calls: AsyncExitStack,
     ) -> tuple[Recipe, FinishedImage, tuple[str, ...], Timings]:
         asked = time.monotonic()
-        image = await self._generate(index, job, prepared, calls)
+        image = await self._generate(index, job, origin, calls)
         made = time.monotonic()
         recipe = self._recipe(job, image, origin)
-        finished = await self._backends.studio.finish(image, recipe, origin.product)
+        finished = await self._backends.studio.finish(image, recipe, origin.opened)
         timings = Timings(
             engine_s=image.engine_s,
             handle_s=made - asked - image.engine_s,
@@ -272,11 +259,11 @@ class Generation:
         self,
         index: int,
         job: ImageJob,
-        prepared: Awaitable[PreparedPhoto],
+        origin: Origin,
         calls: AsyncExitStack,
     ) -> GeneratedImage:
         items = self._backends.models.generate(
-            self._model.id, job, prepared, progress=self._progress
+            self._model.id, job, origin.opened, progress=self._progress
         )
         # Closed by the caller, once there is time: closing cancels, and right after its image a
         # call is about to end by itself.

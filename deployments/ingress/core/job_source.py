@@ -9,24 +9,15 @@ request may keep it again.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeGuard
 
-from deployments.errors import InternalError, InvalidImage, ProductNotFound
+from deployments.errors import InternalError, InvalidImage
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import is_key, new_key
-from deployments.jobs import Mask, Photo, Product
-
-Preserve = Literal["auto", "true", "false"]
-"""Whether the product is kept: if there is one, or else it is an error, or not at all."""
-
-NOT_FOUND = (
-    "no product was found, so the images were made without keeping one; mark it with product_mask"
-    " in POST /api/generate to keep it"
-)
+from deployments.jobs import Mask, OpenedPhoto, Photo, Preserve
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +26,7 @@ class Origin:
 
     Attributes:
         photo: What the model starts from.
-        product: What is kept; None paints everything.
+        opened: The photo made ready for the model, and the product that is kept.
         kind: The photo is an upload, or one of our results.
         key: The object key of that upload or result.
         photo_key: The object key of the upload at the root of the conversation.
@@ -45,7 +36,7 @@ class Origin:
     """
 
     photo: Awaitable[Photo]
-    product: Awaitable[Product] | None
+    opened: Awaitable[OpenedPhoto]
     kind: Literal["upload", "result"]
     key: str
     photo_key: str
@@ -80,6 +71,7 @@ class UploadSource:
         photo: The upload.
         mask: uint8 [height, width]: 255 marks the product; None when the caller sent none.
         preserve: Whether to keep the product.
+        size: The model's nominal side in pixels.
         results: The image keys of the request.
     """
 
@@ -89,12 +81,14 @@ class UploadSource:
         photo: Photo,
         mask: Mask | None,
         preserve: Preserve,
+        size: int,
         results: Sequence[str],
     ) -> None:
         self._backends = backends
         self._photo = photo
         self._mask = mask
         self._preserve = preserve
+        self._size = size
         self._results = results
         self.referred: list[str] = []
 
@@ -105,20 +99,26 @@ class UploadSource:
             ProductNotFound: It must be kept, and there is none.
             InvalidRequest: The mask cannot mark a product of this photo.
         """
-        photo = self._backends.studio.lend(self._photo)
-        product, found, warnings = await _find(self._backends, photo, self._mask, self._preserve)
-        key = new_key()
-        mask_key = None if product is None else key
-        return Origin(photo, product, "upload", key, key, mask_key, found, warnings)
+        studio = self._backends.studio
+        photo = studio.lend(self._photo)
+        opened = studio.open_upload(photo, self._mask, self._preserve, self._size)
+        product, key = (await opened).product, new_key()
+        return Origin(
+            photo=photo,
+            opened=opened,
+            kind="upload",
+            key=key,
+            photo_key=key,
+            mask_key=None if product is None else key,
+            found=product is not None and product.found,
+            warnings=(await opened).warnings,
+        )
 
     async def keep(self, origin: Origin) -> None:
         """Store the photo and its product."""
-        studio, sources = self._backends.studio, self._backends.sources
+        encoded = self._backends.studio.encode_sources(origin.photo, origin.opened)
         self.referred.append(origin.key)
-        await sources.refer(origin.key, self._results)
-        await sources.save_photo(origin.key, studio.encode_source(origin.photo))
-        if origin.product is not None:
-            await sources.save_product(origin.key, studio.encode_source(origin.product))
+        await self._backends.sources.keep(origin.key, self._results, encoded)
 
 
 class ResultSource:
@@ -129,6 +129,7 @@ class ResultSource:
         decoder: Turns files into pixels.
         image_key: The result's.
         preserve: Whether to keep the product.
+        size: The model's nominal side in pixels.
         results: The image keys of the request.
     """
 
@@ -138,15 +139,17 @@ class ResultSource:
         decoder: Decoder,
         image_key: str,
         preserve: Preserve,
+        size: int,
         results: Sequence[str],
     ) -> None:
         self._backends = backends
         self._decoder = decoder
         self._image_key = image_key
         self._preserve = preserve
+        self._size = size
         self._results = results
-        self.referred: list[str] = []
         self._found_key: str | None = None
+        self.referred: list[str] = []
 
     async def open(self) -> Origin:
         """Read the result and its product; without one, look for it in the result.
@@ -154,44 +157,46 @@ class ResultSource:
         Raises:
             ImageNotFound: The result or its product does not exist, or no longer.
             ProductNotFound: A product must be kept, and there is none.
+            InternalError: The stored result is damaged.
         """
         backends, image_key = self._backends, self._image_key
-        recipe = await backends.results.load_recipe(image_key)
-        photo_key, mask_key = lineage(recipe)
-        # In this order, so that a removal at the same time either is seen here or sees the marks.
-        for source in distinct(photo_key, mask_key):
-            await self._refer(source)
-        product = None
-        if mask_key is not None and self._preserve != "false":
-            product = backends.studio.restore_product(backends.sources.load_product(mask_key))
-            stored, _ = await asyncio.gather(backends.results.load_image(image_key), product)
-        else:
-            stored = await backends.results.load_image(image_key)
+        photo_key, mask_key = lineage(await backends.results.load_recipe(image_key))
+        needed = distinct(photo_key, mask_key)
+        self.referred += needed
+        stored = await backends.results.borrow(image_key, needed, self._results)
         try:
             decoded = await self._decoder.photo(stored.png)
         except InvalidImage:
             # Not the caller's fault: we wrote it.
             raise InternalError("the stored image is damaged") from None
         photo = backends.studio.lend(decoded)
-        if mask_key is not None:
-            return Origin(photo, product, "result", image_key, photo_key, mask_key, False, ())
-        product, found, warnings = await _find(backends, photo, None, self._preserve)
-        self._found_key = None if product is None else new_key()
+        if mask_key is not None and self._preserve != "false":
+            png = backends.sources.load_product(mask_key)
+            opened = backends.studio.open_result(photo, png, self._size)
+        else:
+            opened = backends.studio.open_upload(photo, None, self._preserve, self._size)
+        product = (await opened).product
+        found = mask_key is None and product is not None
+        if found:
+            mask_key = self._found_key = new_key()
         return Origin(
-            photo, product, "result", image_key, photo_key, self._found_key, found, warnings
+            photo=photo,
+            opened=opened,
+            kind="result",
+            key=image_key,
+            photo_key=photo_key,
+            mask_key=mask_key,
+            found=found,
+            warnings=(await opened).warnings,
         )
 
     async def keep(self, origin: Origin) -> None:
         """Store a product that was found in the result itself."""
-        if self._found_key is None or origin.product is None:
+        if self._found_key is None:
             return
-        await self._refer(self._found_key)
-        png = self._backends.studio.encode_source(origin.product)
-        await self._backends.sources.save_product(self._found_key, png)
-
-    async def _refer(self, source: str) -> None:
-        self.referred.append(source)
-        await self._backends.sources.refer(source, self._results)
+        self.referred.append(self._found_key)
+        encoded = self._backends.studio.encode_sources(None, origin.opened)
+        await self._backends.sources.keep(self._found_key, self._results, encoded)
 
 
 def lineage(recipe: Mapping[str, object]) -> tuple[str, str | None]:
@@ -213,19 +218,3 @@ def _is_key(value: object) -> TypeGuard[str]:
 def distinct(*keys: str | None) -> list[str]:
     """The keys among these, each once."""
     return list(dict.fromkeys(key for key in keys if key is not None))
-
-
-async def _find(
-    backends: Backends, photo: Awaitable[Photo], mask: Mask | None, preserve: Preserve
-) -> tuple[Awaitable[Product] | None, bool, tuple[str, ...]]:
-    """The product, whether it was searched for, and what is to be said about it."""
-    if preserve == "false":
-        return None, False, ()
-    product = backends.studio.find_product(photo, mask)
-    try:
-        known = await product
-    except ProductNotFound:
-        if preserve == "true" or mask is not None:
-            raise
-        return None, False, (NOT_FOUND,)
-    return product, known.found, known.warnings

@@ -13,13 +13,14 @@ from typing import Protocol
 
 from deployments.admission_messages import Claim, Lease, Report
 from deployments.jobs import (
+    EncodedSources,
     FinishedImage,
     GeneratedImage,
     ImageJob,
     Mask,
+    OpenedPhoto,
     Photo,
-    PreparedPhoto,
-    Product,
+    Preserve,
     Progress,
     Recipe,
     StoredImage,
@@ -33,28 +34,31 @@ class Studio(Protocol):
         """Put a photo where all calls below find it, so that it is sent once."""
         ...
 
-    def find_product(self, photo: Awaitable[Photo], mask: Mask | None) -> Awaitable[Product]:
-        """Cut the product out of a photo, or raise ProductNotFound."""
+    def open_upload(
+        self, photo: Awaitable[Photo], mask: Mask | None, preserve: Preserve, size: int
+    ) -> Awaitable[OpenedPhoto]:
+        """Cut the product out of a photo, and fit both to a working size of about size x size.
+
+        Awaited it may raise ProductNotFound or InvalidRequest.
+        """
         ...
 
-    def restore_product(self, png: Awaitable[bytes]) -> Awaitable[Product]:
-        """Read a product that was stored; awaited it may raise ImageNotFound."""
-        ...
-
-    def prepare(
-        self, photo: Awaitable[Photo], product: Awaitable[Product] | None, size: int
-    ) -> Awaitable[PreparedPhoto]:
-        """Fit a photo to a working size of about size x size pixels."""
+    def open_result(
+        self, photo: Awaitable[Photo], product: Awaitable[bytes], size: int
+    ) -> Awaitable[OpenedPhoto]:
+        """The same with a product that was stored; awaited it may raise ImageNotFound."""
         ...
 
     def finish(
-        self, image: GeneratedImage, recipe: Recipe, product: Awaitable[Product] | None
+        self, image: GeneratedImage, recipe: Recipe, opened: Awaitable[OpenedPhoto]
     ) -> Awaitable[FinishedImage]:
         """Put the product over a result and encode it as PNG with the recipe's public part."""
         ...
 
-    def encode_source(self, source: Awaitable[Photo | Product]) -> Awaitable[bytes]:
-        """Encode a photo or a product as PNG without metadata."""
+    def encode_sources(
+        self, photo: Awaitable[Photo] | None, opened: Awaitable[OpenedPhoto]
+    ) -> Awaitable[EncodedSources]:
+        """Encode an upload, if it is to be stored, and the product, without metadata."""
         ...
 
 
@@ -62,7 +66,7 @@ class Models(Protocol):
     """The model deployments."""
 
     def generate(
-        self, model: str, job: ImageJob, photo: Awaitable[PreparedPhoto], *, progress: bool
+        self, model: str, job: ImageJob, opened: Awaitable[OpenedPhoto], *, progress: bool
     ) -> AsyncGenerator[Progress | GeneratedImage]:
         """Run a job on a model; its last item is the image. Closing the generator cancels it."""
         ...
@@ -79,6 +83,13 @@ class Results(Protocol):
         """Read an image, or raise ImageNotFound."""
         ...
 
+    async def borrow(self, key: str, sources: Sequence[str], results: Sequence[str]) -> StoredImage:
+        """Mark that new results need the sources of one; then read its image.
+
+        Raises ImageNotFound.
+        """
+        ...
+
     async def load_recipe(self, key: str) -> Mapping[str, object]:
         """Read a recipe, or raise ImageNotFound."""
         ...
@@ -91,19 +102,10 @@ class Results(Protocol):
 class Sources(Protocol):
     """The stored photos that results are made from, and the products cut out of them."""
 
-    async def refer(self, source: str, results: Sequence[str]) -> None:
-        """Mark that results, some still to come, need a source.
-
-        Comes before the source is stored, and before the result that it was found through is read.
-        """
-        ...
-
-    async def save_photo(self, key: str, png: Awaitable[bytes]) -> None:
-        """Store a photo."""
-        ...
-
-    async def save_product(self, key: str, png: Awaitable[bytes]) -> None:
-        """Store the product of a photo."""
+    async def keep(
+        self, key: str, results: Sequence[str], encoded: Awaitable[EncodedSources]
+    ) -> None:
+        """Store a source, after the marks that results, some still to come, need it."""
         ...
 
     def load_product(self, key: str) -> Awaitable[bytes]:

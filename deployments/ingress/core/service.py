@@ -16,7 +16,6 @@ from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.generation import SEEDS, Generation
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
 from deployments.ingress.core.job_source import (
-    Preserve,
     ResultSource,
     Source,
     UploadSource,
@@ -26,7 +25,7 @@ from deployments.ingress.core.job_source import (
 from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import new_key
-from deployments.jobs import GenerationSettings, ImageJob, StoredImage
+from deployments.jobs import GenerationSettings, ImageJob, Preserve, StoredImage
 from deployments.settings import IngressSettings, ModelSettings
 
 
@@ -164,7 +163,9 @@ class Service:
         async def open_source() -> Source:
             photo = await self._decoder.photo(upload)
             marked = None if mask is None else await self._decoder.mask(mask, photo)
-            return UploadSource(self._backends, photo, marked, order.preserve, plan.image_keys)
+            return UploadSource(
+                self._backends, photo, marked, order.preserve, plan.model.size, plan.image_keys
+            )
 
         files = {"image": upload, "product_mask": mask}
         return await self._start("generate", plan, order, terms, {}, files, open_source)
@@ -188,7 +189,12 @@ class Service:
 
         async def open_source() -> Source:
             return ResultSource(
-                self._backends, self._decoder, image_key, order.preserve, plan.image_keys
+                self._backends,
+                self._decoder,
+                image_key,
+                order.preserve,
+                plan.model.size,
+                plan.image_keys,
             )
 
         fields = {"image_key": image_key}

@@ -13,8 +13,8 @@ from fastapi import File, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, field_validator
 
 from deployments.ingress.core.generation import SEEDS
-from deployments.ingress.core.job_source import Preserve
 from deployments.ingress.core.service import Order
+from deployments.jobs import Preserve
 from deployments.settings import IngressSettings, ModelSettings
 
 EXAMPLE_URL = "https://yourdomain.com/generated/0123456789abcdef0123456789abcdef.png"

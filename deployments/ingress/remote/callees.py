@@ -12,13 +12,14 @@ from typing import Protocol
 from deployments.admission_messages import Claim, Lease, Report
 from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
 from deployments.jobs import (
+    EncodedSources,
     FinishedImage,
     GeneratedImage,
     ImageJob,
     Mask,
+    OpenedPhoto,
     Photo,
-    PreparedPhoto,
-    Product,
+    Preserve,
     Progress,
     Recipe,
 )
@@ -44,26 +45,26 @@ class AdmissionCalls(Protocol):
 class StudioCalls(Protocol):
     """The studio."""
 
-    async def find_product(self, photo: Photo, mask: Mask | None) -> Product:
-        """See `Studio.find_product`."""
+    async def open_upload(
+        self, photo: Photo, mask: Mask | None, preserve: Preserve, size: int
+    ) -> OpenedPhoto:
+        """See `Studio.open_upload`."""
         ...
 
-    async def restore_product(self, png: bytes | None) -> Product | None:
-        """See `Studio.restore_product`."""
-        ...
-
-    async def prepare(self, photo: Photo, product: Product | None, size: int) -> PreparedPhoto:
-        """See `Studio.prepare`."""
+    async def open_result(
+        self, photo: Photo, product: bytes | None, size: int
+    ) -> OpenedPhoto | None:
+        """See `Studio.open_result`."""
         ...
 
     async def finish(
-        self, image: GeneratedImage, recipe: Recipe, product: Product | None
+        self, image: GeneratedImage, recipe: Recipe, opened: OpenedPhoto
     ) -> FinishedImage:
         """See `Studio.finish`."""
         ...
 
-    async def encode_source(self, source: Photo | Product) -> bytes:
-        """See `Studio.encode_source`."""
+    async def encode_sources(self, photo: Photo | None, opened: OpenedPhoto) -> EncodedSources:
+        """See `Studio.encode_sources`."""
         ...
 
 
@@ -71,7 +72,7 @@ class ModelCalls(Protocol):
     """A model."""
 
     def generate(
-        self, job: ImageJob, photo: PreparedPhoto, progress: bool
+        self, job: ImageJob, opened: OpenedPhoto, progress: bool
     ) -> AsyncGenerator[Progress | GeneratedImage]:
         """See `ModelReplica.generate`."""
         ...
@@ -88,6 +89,12 @@ class ResultCalls(Protocol):
         """See `Storage.load_image`."""
         ...
 
+    async def borrow(
+        self, key: str, sources: Sequence[str], results: Sequence[str]
+    ) -> StoredObject | None:
+        """See `Storage.borrow`."""
+        ...
+
     async def load_recipe(self, key: str) -> dict[str, object] | None:
         """See `Storage.load_recipe`."""
         ...
@@ -100,16 +107,8 @@ class ResultCalls(Protocol):
 class SourceCalls(Protocol):
     """The storage's sources."""
 
-    async def refer(self, source: str, results: Sequence[str]) -> None:
-        """See `Storage.refer`."""
-        ...
-
-    async def save_source(self, key: str, png: bytes) -> None:
-        """See `Storage.save_source`."""
-        ...
-
-    async def save_mask(self, key: str, png: bytes) -> None:
-        """See `Storage.save_mask`."""
+    async def keep_sources(self, key: str, results: Sequence[str], encoded: EncodedSources) -> None:
+        """See `Storage.keep_sources`."""
         ...
 
     async def load_mask(self, key: str) -> bytes | None:

@@ -21,13 +21,14 @@ from deployments.ingress.remote.metrics import ImageMetrics
 from deployments.ingress.remote.retries import Patience, RetryObserver
 from deployments.ingress.remote.serve_calls import RETRY_AFTER_S, Callee, Handle, Lent
 from deployments.jobs import (
+    EncodedSources,
     FinishedImage,
     GeneratedImage,
     ImageJob,
     Mask,
+    OpenedPhoto,
     Photo,
-    PreparedPhoto,
-    Product,
+    Preserve,
     Progress,
     Recipe,
     StoredImage,
@@ -111,24 +112,25 @@ class StudioHandle:
     def lend(self, photo: Photo) -> Awaitable[Photo]:
         return Lent(photo)
 
-    def find_product(self, photo: Awaitable[Photo], mask: Mask | None) -> Awaitable[Product]:
-        return self._studio.call(StudioCalls.find_product, photo, mask, patience=REPEATED)
-
-    def restore_product(self, png: Awaitable[bytes]) -> Awaitable[Product]:
-        return self._studio.find(
-            StudioCalls.restore_product, png, patience=REPEATED, missing=NO_PRODUCT
+    def open_upload(
+        self, photo: Awaitable[Photo], mask: Mask | None, preserve: Preserve, size: int
+    ) -> Awaitable[OpenedPhoto]:
+        return self._studio.call(
+            StudioCalls.open_upload, photo, mask, preserve, size, patience=REPEATED
         )
 
-    def prepare(
-        self, photo: Awaitable[Photo], product: Awaitable[Product] | None, size: int
-    ) -> Awaitable[PreparedPhoto]:
-        return self._studio.call(StudioCalls.prepare, photo, product, size, patience=REPEATED)
+    def open_result(
+        self, photo: Awaitable[Photo], product: Awaitable[bytes], size: int
+    ) -> Awaitable[OpenedPhoto]:
+        return self._studio.find(
+            StudioCalls.open_result, photo, product, size, patience=REPEATED, missing=NO_PRODUCT
+        )
 
     async def finish(
-        self, image: GeneratedImage, recipe: Recipe, product: Awaitable[Product] | None
+        self, image: GeneratedImage, recipe: Recipe, opened: Awaitable[OpenedPhoto]
     ) -> FinishedImage:
         finished = await self._studio.call(
-            StudioCalls.finish, image, recipe, product, patience=REPEATED
+            StudioCalls.finish, image, recipe, opened, patience=REPEATED
         )
         if finished.withheld is not None:
             self._withheld.inc(1, {"model": recipe.model})
@@ -138,8 +140,10 @@ class StudioHandle:
             self._fidelity["shape"].observe(finished.fidelity.shape, tags)
         return finished
 
-    def encode_source(self, source: Awaitable[Photo | Product]) -> Awaitable[bytes]:
-        return self._studio.call(StudioCalls.encode_source, source, patience=REPEATED)
+    def encode_sources(
+        self, photo: Awaitable[Photo] | None, opened: Awaitable[OpenedPhoto]
+    ) -> Awaitable[EncodedSources]:
+        return self._studio.call(StudioCalls.encode_sources, photo, opened, patience=REPEATED)
 
 
 class ModelHandles:
@@ -159,11 +163,11 @@ class ModelHandles:
         }
 
     async def generate(
-        self, model: str, job: ImageJob, photo: Awaitable[PreparedPhoto], *, progress: bool
+        self, model: str, job: ImageJob, opened: Awaitable[OpenedPhoto], *, progress: bool
     ) -> AsyncGenerator[Progress | GeneratedImage]:
         callee = self._models[model]
         attempts = callee.attempts(REPEATED)
-        given: Awaitable[PreparedPhoto] | PreparedPhoto = photo
+        given: Awaitable[OpenedPhoto] | OpenedPhoto = opened
         while True:
             try:
                 items = callee.stream(ModelCalls.generate, job, given, progress)
@@ -177,7 +181,7 @@ class ModelHandles:
             except ReplicaLost as lost:
                 await attempts.wait(lost)
             # What it was given may have gone with the replica that made it: see `Reply`.
-            given = await photo
+            given = await opened
 
 
 class ResultsHandle:
@@ -200,6 +204,17 @@ class ResultsHandle:
         )
         return StoredImage(png=stored.data, etag=stored.etag, modified=stored.modified)
 
+    async def borrow(self, key: str, sources: Sequence[str], results: Sequence[str]) -> StoredImage:
+        stored = await self._storage.find(
+            ResultCalls.borrow,
+            key,
+            list(sources),
+            list(results),
+            patience=self._stored,
+            missing=NO_IMAGE,
+        )
+        return StoredImage(png=stored.data, etag=stored.etag, modified=stored.modified)
+
     async def load_recipe(self, key: str) -> Mapping[str, object]:
         return await self._storage.find(
             ResultCalls.load_recipe, key, patience=REPEATED, missing=NO_IMAGE
@@ -216,14 +231,12 @@ class SourcesHandle:
         self._storage = Callee(handle, "the storage", observer, outage_s)
         self._stored = stored(outage_s)
 
-    async def refer(self, source: str, results: Sequence[str]) -> None:
-        await self._storage.call(SourceCalls.refer, source, list(results), patience=self._stored)
-
-    async def save_photo(self, key: str, png: Awaitable[bytes]) -> None:
-        await self._storage.call(SourceCalls.save_source, key, png, patience=self._stored)
-
-    async def save_product(self, key: str, png: Awaitable[bytes]) -> None:
-        await self._storage.call(SourceCalls.save_mask, key, png, patience=self._stored)
+    async def keep(
+        self, key: str, results: Sequence[str], encoded: Awaitable[EncodedSources]
+    ) -> None:
+        await self._storage.call(
+            SourceCalls.keep_sources, key, list(results), encoded, patience=self._stored
+        )
 
     def load_product(self, key: str) -> Awaitable[bytes]:
         return self._storage.find(SourceCalls.load_mask, key, patience=REPEATED, missing=NO_PRODUCT)

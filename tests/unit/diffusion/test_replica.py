@@ -18,9 +18,13 @@ from deployments.diffusion.deployment import EngineMetrics, ModelReplica
 from deployments.diffusion.families import stable_diffusion as model_module
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.errors import InternalError, InvalidRequest, Overloaded, ReplicaLost, Unavailable
-from deployments.jobs import ControlSettings, GeneratedImage, Progress
+from deployments.jobs import ControlSettings, GeneratedImage, OpenedPhoto, Progress
 from deployments.settings import ModelSettings
 from tests.tiny_models import save_tiny_weights
+
+
+def opened() -> OpenedPhoto:
+    return OpenedPhoto(a_photo(), None)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +73,7 @@ async def test_progress_and_then_the_image(start: Any) -> None:
     replica, model = start(control_scale=0.7, control_start=0.2, control_end=0.9)
     model.allow(1000)
     job = a_job(steps=6, strength=0.5)
-    *progress, image = [item async for item in replica.generate(job, a_photo(), True)]
+    *progress, image = [item async for item in replica.generate(job, opened(), True)]
     assert progress == [Progress(1, 3), Progress(2, 3), Progress(3, 3)]
     assert isinstance(image, GeneratedImage)
     assert image.weights == "cups"
@@ -79,20 +83,20 @@ async def test_progress_and_then_the_image(start: Any) -> None:
 async def test_only_the_image_when_progress_is_not_wanted(start: Any) -> None:
     replica, model = start()
     model.allow(1000)
-    [image] = [item async for item in replica.generate(a_job(), a_photo(), False)]
+    [image] = [item async for item in replica.generate(a_job(), opened(), False)]
     assert isinstance(image, GeneratedImage)
 
 
 async def test_closing_the_generator_cancels_the_job(start: Any) -> None:
     replica, model = start()
-    items = replica.generate(a_job("left"), a_photo(), True)
+    items = replica.generate(a_job("left"), opened(), True)
     first = asyncio.ensure_future(anext(items))
     assert await next_batch(model) == ["left"]
     model.allow()
     assert await first == Progress(1, 4)
     assert await next_batch(model) == ["left"]
     await items.aclose()
-    after = asyncio.ensure_future(anext(replica.generate(a_job("next"), a_photo(), True)))
+    after = asyncio.ensure_future(anext(replica.generate(a_job("next"), opened(), True)))
     await asyncio.sleep(0)
     model.allow()
     assert await next_batch(model) == ["next"]
@@ -102,9 +106,9 @@ async def test_closing_the_generator_cancels_the_job(start: Any) -> None:
 
 async def test_cancelling_the_caller_cancels_the_job(start: Any) -> None:
     replica, model = start(max_rows=2)
-    left = asyncio.ensure_future(anext(replica.generate(a_job("left"), a_photo(), False)))
+    left = asyncio.ensure_future(anext(replica.generate(a_job("left"), opened(), False)))
     assert await next_batch(model) == ["left"]
-    after = asyncio.ensure_future(anext(replica.generate(a_job("next"), a_photo(), False)))
+    after = asyncio.ensure_future(anext(replica.generate(a_job("next"), opened(), False)))
     await asyncio.sleep(0)
     left.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -118,14 +122,14 @@ async def test_cancelling_the_caller_cancels_the_job(start: Any) -> None:
 async def test_errors_that_a_caller_may_see_pass(start: Any) -> None:
     replica, model = start(max_rows=2, max_waiting=1)
     with pytest.raises(InvalidRequest, match="leaves none"):
-        await anext(replica.generate(a_job(strength=0.01), a_photo(), True))
+        await anext(replica.generate(a_job(strength=0.01), opened(), True))
     running = [
-        asyncio.ensure_future(anext(replica.generate(a_job(key), a_photo(), False)))
+        asyncio.ensure_future(anext(replica.generate(a_job(key), opened(), False)))
         for key in ("running", "waiting")
     ]
     assert await next_batch(model) == ["running"]
     with pytest.raises(Overloaded):
-        await anext(replica.generate(a_job("refused"), a_photo(), False))
+        await anext(replica.generate(a_job("refused"), opened(), False))
     model.allow(1000)
     await asyncio.gather(*running)
 
@@ -138,7 +142,7 @@ async def test_other_errors_say_nothing(start: Any, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(model, "predict", fail)
     with pytest.raises(InternalError) as caught:
-        await anext(replica.generate(a_job(), a_photo(), True))
+        await anext(replica.generate(a_job(), opened(), True))
     assert str(caught.value) == "the model failed to make this image"
 
 
@@ -151,7 +155,7 @@ async def test_health_follows_the_engine(start: Any, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(model, "predict", die)
     with pytest.raises(ReplicaLost):
-        await anext(replica.generate(a_job(), a_photo(), True))
+        await anext(replica.generate(a_job(), opened(), True))
     with pytest.raises(Unavailable):
         replica.check_health()
 
@@ -160,7 +164,7 @@ async def test_its_end_ends_the_engine(start: Any) -> None:
     replica, _ = start()
     replica.__del__()
     with pytest.raises(ReplicaLost):
-        await anext(replica.generate(a_job(), a_photo(), True))
+        await anext(replica.generate(a_job(), opened(), True))
 
 
 def test_a_model_that_cannot_load_says_why_in_one_sentence(
@@ -199,7 +203,7 @@ async def test_a_real_replica_makes_an_image_and_counts_its_work(
     replica = ModelReplica(_settings(folder))
     try:
         job = a_job(steps=6, strength=0.5)
-        *progress, image = [item async for item in replica.generate(job, a_photo(), True)]
+        *progress, image = [item async for item in replica.generate(job, opened(), True)]
         assert len(progress) == 3
         assert isinstance(image, GeneratedImage)
     finally:

@@ -21,9 +21,11 @@ from deployments.ingress.http.api import create_api
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.jobs import (
     ControlSettings,
+    EncodedSources,
     GeneratedImage,
     ImageJob,
     Mask,
+    OpenedPhoto,
     Pixels,
     PreparedPhoto,
     Progress,
@@ -66,13 +68,13 @@ class ScriptedModels:
     paint: Callable[[Pixels, int], None] = field(default=lambda pixels, number: None)
 
     async def generate(
-        self, model: str, job: ImageJob, photo: Awaitable[PreparedPhoto], *, progress: bool
+        self, model: str, job: ImageJob, opened: Awaitable[OpenedPhoto], *, progress: bool
     ) -> AsyncGenerator[Progress | GeneratedImage]:
         self.jobs.append(job)
         if self.failures:
             raise self.failures.pop(0)
         try:
-            self.photos.append(await photo)
+            self.photos.append((await opened).prepared)
             height, width, _ = self.photos[-1].pixels.shape
             for step in range(1, job.settings.denoising_steps + 1):
                 if progress:
@@ -92,6 +94,7 @@ class StoredResults:
     """The real records over a real store."""
 
     def __init__(self, store: ImageStore) -> None:
+        self.store = store
         self.records = Records(store)
 
     async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
@@ -100,6 +103,11 @@ class StoredResults:
     async def load_image(self, key: str) -> StoredImage:
         stored = found(self.records.load_image, key)
         return StoredImage(stored.data, stored.etag, stored.modified)
+
+    async def borrow(self, key: str, sources: Sequence[str], results: Sequence[str]) -> StoredImage:
+        for source in sources:
+            Lineage(self.store).refer(source, results)
+        return await self.load_image(key)
 
     async def load_recipe(self, key: str) -> Mapping[str, object]:
         return found(self.records.load_recipe, key)
@@ -114,14 +122,15 @@ class StoredSources:
     def __init__(self, store: ImageStore) -> None:
         self.lineage = Lineage(store)
 
-    async def refer(self, source: str, results: Sequence[str]) -> None:
-        self.lineage.refer(source, results)
-
-    async def save_photo(self, key: str, png: Awaitable[bytes]) -> None:
-        self.lineage.save_source(key, await png)
-
-    async def save_product(self, key: str, png: Awaitable[bytes]) -> None:
-        self.lineage.save_mask(key, await png)
+    async def keep(
+        self, key: str, results: Sequence[str], encoded: Awaitable[EncodedSources]
+    ) -> None:
+        files = await encoded
+        self.lineage.refer(key, results)
+        if files.photo is not None:
+            self.lineage.save_source(key, files.photo)
+        if files.product is not None:
+            self.lineage.save_mask(key, files.product)
 
     def load_product(self, key: str) -> Awaitable[bytes]:
         async def load() -> bytes:
@@ -217,21 +226,18 @@ class SharedStudio:
 
         return Shared(lent())
 
-    def find_product(self, photo, mask):
-        self.sought += 1
-        return Shared(self._with(self._studio.find_product, photo, mask))
+    def open_upload(self, photo, mask, preserve, size):
+        self.sought += preserve != "false"
+        return Shared(self._with(self._studio.open_upload, photo, mask, preserve, size))
 
-    def restore_product(self, png):
-        return Shared(self._with(self._studio.restore_product, png))
+    def open_result(self, photo, product, size):
+        return Shared(self._with(self._studio.open_result, photo, product, size))
 
-    def prepare(self, photo, product, size):
-        return Shared(self._with(self._studio.prepare, photo, product, size))
+    def finish(self, image, recipe, opened):
+        return Shared(self._with(self._studio.finish, image, recipe, opened))
 
-    def finish(self, image, recipe, product):
-        return Shared(self._with(self._studio.finish, image, recipe, product))
-
-    def encode_source(self, source):
-        return Shared(self._with(self._studio.encode_source, source))
+    def encode_sources(self, photo, opened):
+        return Shared(self._with(self._studio.encode_sources, photo, opened))
 
     async def _with(self, method, *args):
         """Awaitables among the arguments arrive as their values, as behind a handle."""

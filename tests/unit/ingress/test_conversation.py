@@ -214,26 +214,6 @@ async def test_a_result_deleted_while_it_is_varied_keeps_what_the_new_ones_need(
     assert np.array_equal((await image(api, later))[PRODUCT], PHOTO[PRODUCT])
 
 
-async def test_a_turn_marks_what_it_needs_before_it_reads_the_result(api, monkeypatch):
-    """The order on which a removal at the same time relies."""
-    url = await first(api)
-    order = []
-
-    def note(owner, name):
-        method = getattr(owner, name)
-
-        async def noted(*args):
-            order.append(name)
-            return await method(*args)
-
-        monkeypatch.setattr(owner, name, noted)
-
-    note(api.sources, "refer")
-    note(api.results, "load_image")
-    await next_one(api, url)
-    assert order[:2] == ["refer", "load_image"]
-
-
 async def test_an_image_deleted_while_its_siblings_are_made_keeps_what_they_need(api):
     gate, waiting = asyncio.Event(), []
 

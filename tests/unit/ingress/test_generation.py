@@ -68,6 +68,10 @@ class WatchedResults(StoredResults):
         await super().save(key, png, recipe)
         await self.save_gate.wait()
 
+    async def borrow(self, key, sources, results):
+        self.watched.note("borrow", key)
+        return await super().borrow(key, sources, results)
+
     async def delete(self, key, sources):
         self.watched.note("delete", key)
         await super().delete(key, sources)
@@ -82,18 +86,10 @@ class WatchedSources(StoredSources):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def refer(self, source, results):
-        self.watched.note("refer", source)
-        await super().refer(source, results)
-
-    async def save_photo(self, key, png):
+    async def keep(self, key, results, encoded):
         await self.gate.wait()
-        self.watched.note("save_photo", key)
-        await super().save_photo(key, png)
-
-    async def save_product(self, key, png):
-        self.watched.note("save_product", key)
-        await super().save_product(key, png)
+        self.watched.note("keep", key)
+        await super().keep(key, results, encoded)
 
 
 class BareResult:
@@ -106,9 +102,9 @@ class BareResult:
 
     async def open(self) -> Origin:
         self.referred.append(new_key())
-        await self.backends.sources.refer(self.referred[0], self.results)
         photo = self.backends.studio.lend(PHOTO)
-        return Origin(photo, None, "result", new_key(), self.referred[0], None, False, ())
+        opened = self.backends.studio.open_upload(photo, None, "false", 32)
+        return Origin(photo, opened, "result", new_key(), self.referred[0], None, False, ())
 
     async def keep(self, origin: Origin) -> None:
         pass
@@ -168,7 +164,7 @@ class World:
         ]
 
         keys = [job.key for job in jobs]
-        source: Any = UploadSource(backends, PHOTO, None, preserve, keys)
+        source: Any = UploadSource(backends, PHOTO, None, preserve, MODEL.size, keys)
         if kind == "result":
             source = BareResult(backends, keys)
         return Generation(
@@ -243,18 +239,17 @@ async def test_the_source_is_stored_before_any_image(world):
     # The images are made meanwhile, and their places are free for others.
     await until(lambda: world.admission.taken == 0)
     await asyncio.sleep(0.02)
-    assert [call for call, _ in world.watched.calls] == ["refer"]
+    assert [call for call, _ in world.watched.calls] == []
     world.sources.gate.set()
     await run.images()
     assert [call for call, _ in world.watched.calls] == [
-        "refer", "save_photo", "save_product", "save", "save", "save",
+        "keep", "save", "save", "save",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("call", ["refer", "save_photo", "save_product"])
-async def test_no_image_is_stored_without_its_source(world, late, call):
-    world.watched.failing[call] = Unavailable("the storage is not available now")
+async def test_no_image_is_stored_without_its_source(world, late):
+    world.watched.failing["keep"] = Unavailable("the storage is not available now")
     if late:
         world.sources.gate.clear()
     run = world.run(2)
@@ -270,7 +265,7 @@ async def test_no_image_is_stored_without_its_source(world, late, call):
 
 async def test_a_result_as_source_is_not_stored_again(world):
     await world.run(2, kind="result").images()
-    assert world.watched.keys("save_photo") == []
+    assert world.watched.keys("keep") == []
 
 
 async def test_a_passed_deadline_cancels_everything(world):
@@ -342,7 +337,7 @@ async def test_leaving_the_events_cancels_what_is_in_flight(world):
     class FirstIsFast(ScriptedModels):
         async def generate(self, model, job, photo, *, progress) -> AsyncGenerator[Any]:
             if job.settings.seed == 0:
-                yield GeneratedImage((await photo).pixels, 0.5, "scripted@1")
+                yield GeneratedImage((await photo).prepared.pixels, 0.5, "scripted@1")
                 return
             async for item in super().generate(model, job, photo, progress=progress):
                 yield item

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 async def test_it_keeps_results_and_sources(settings: FilesystemSettings) -> None:
     storage = Storage(settings, retention_s=None)
     await storage.save(KEY, PNG, {"seed": 1})
-    await storage.refer(KEY, [KEY])
-    await storage.save_source(KEY, PNG)
-    await storage.save_mask(KEY, PNG + b"product")
+    await storage.keep_sources(KEY, [KEY], Encoded(PNG, PNG + b"product"))
     assert (await storage.load_image(KEY)).data == PNG
     assert (await storage.load_source(KEY)).data == PNG
     assert await storage.load_recipe(KEY) == {"seed": 1}
@@ -58,9 +57,41 @@ async def test_it_keeps_results_and_sources(settings: FilesystemSettings) -> Non
     storage.close()
 
 
+@dataclass
+class Encoded:
+    photo: bytes | None
+    product: bytes | None
+
+
+async def test_sources_are_marked_before_anything_is_stored_or_read(
+    settings: FilesystemSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order on which a removal at the same time relies."""
+    storage = Storage(settings, retention_s=None)
+    order: list[str] = []
+
+    def note(kind: type, name: str) -> None:
+        method = getattr(kind, name)
+
+        def noted(*args: object) -> object:
+            order.append(name)
+            return method(*args)
+
+        monkeypatch.setattr(kind, name, noted)
+
+    note(Lineage, "refer")
+    note(Lineage, "save_source")
+    note(Records, "load_image")
+    await storage.save(KEY, PNG, {})
+    await storage.keep_sources(KEY, [KEY], Encoded(PNG, None))
+    assert (await storage.borrow(KEY, [KEY], ["b" * 32])).data == PNG
+    assert order == ["refer", "save_source", "refer", "load_image"]
+    storage.close()
+
+
 def test_it_takes_what_records_and_lineage_take() -> None:
     methods = {Records: ("save", "load_image", "load_recipe", "delete")}
-    methods[Lineage] = ("refer", "save_source", "load_source", "save_mask", "load_mask")
+    methods[Lineage] = ("load_source", "load_mask")
     for kind, name in ((kind, name) for kind, names in methods.items() for name in names):
         ours, theirs = getattr(Storage, name), getattr(kind, name)
         assert inspect.iscoroutinefunction(ours)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from product_scenes import scene
 
-from deployments.jobs import GeneratedImage, Photo, Pixels
+from deployments.jobs import GeneratedImage, OpenedPhoto, Photo, Pixels, PreparedPhoto
 from deployments.studio import deployment
 from deployments.studio.deployment import Studio
 from deployments.studio.safety import REASON, SafetyFilter, SafetyUnavailable
@@ -67,9 +67,10 @@ def made(pixels: Pixels) -> GeneratedImage:
 
 async def test_a_flagged_result_has_no_file():
     studio = Studio(finder=finder, safety={"stable-diffusion": 0.0})
-    finished = await studio.finish(made(COFFEE), RECIPE, None)
+    opened = OpenedPhoto(PreparedPhoto(COFFEE), None)
+    finished = await studio.finish(made(COFFEE), RECIPE, opened)
     assert (finished.png, finished.fidelity, finished.withheld) == (b"", None, REASON)
-    other = await studio.finish(made(COFFEE), replace(RECIPE, model="controlnet"), None)
+    other = await studio.finish(made(COFFEE), replace(RECIPE, model="controlnet"), opened)
     assert other.withheld is None
     assert other.png
 
@@ -78,13 +79,13 @@ async def test_what_is_judged_is_the_composed_result():
     studio = Studio(finder=finder, safety={"stable-diffusion": DOCUMENTED})
     seen: list[Pixels] = []
     studio._safety = Watched(seen)
-    product = await studio.find_product(Photo(COFFEE), None)
+    opened = await studio.open_upload(Photo(COFFEE), None, "auto", 64)
     background = np.full((64, 96, 3), (40, 180, 70), np.uint8)
-    finished = await studio.finish(made(background), RECIPE, product)
+    finished = await studio.finish(made(background), RECIPE, opened)
     assert finished.withheld is None
     (judged,) = seen
     assert judged.shape == COFFEE.shape
-    opaque = product.alpha == 255
+    opaque = opened.product.alpha == 255
     assert np.array_equal(judged[opaque], COFFEE[opaque])
 
 

@@ -20,6 +20,7 @@ from deployments.jobs import (
     Fidelity,
     GeneratedImage,
     GenerationSettings,
+    OpenedPhoto,
     Photo,
     PreparedPhoto,
     Product,
@@ -54,7 +55,13 @@ SAMPLE = Path(deployment.__file__).parents[1] / "samples/coffee.png"
 COFFEE = Photo(np.asarray(Image.open(SAMPLE).convert("RGB")))
 FLAT = Photo(np.full((60, 80, 3), 180, np.uint8))
 
+KEPT = Product(PIXELS, PIXELS[..., 0])
+
 finder = ProductFinder()
+
+
+def opened(product: Product | None = None) -> OpenedPhoto:
+    return OpenedPhoto(PreparedPhoto(PIXELS), product)
 
 
 def studio(**settings: object) -> Studio:
@@ -70,14 +77,14 @@ def background(size: int) -> GeneratedImage:
 
 async def test_the_product_of_the_sample_is_found_and_kept() -> None:
     made = studio()
-    product = await made.find_product(COFFEE, None)
+    held = await made.open_upload(COFFEE, None, "auto", 128)
+    product, prepared = held.product, held.prepared
     opaque = product.alpha == 255
     assert 0.1 < opaque.mean() < 0.9
     assert np.array_equal(product.pixels[opaque], COFFEE.pixels[opaque])
-    prepared = await made.prepare(COFFEE, product, 128)
     assert np.array_equal(prepared.pixels, fit(COFFEE, 128).pixels)
     assert 0 < (prepared.mask == 0).mean() < opaque.mean()
-    finished = await made.finish(background(128), RECIPE, product)
+    finished = await made.finish(background(128), RECIPE, held)
     with Image.open(BytesIO(finished.png), formats=("PNG",)) as image:
         result = np.asarray(image)
         told = json.loads(image.info["backdrop:fidelity"])
@@ -90,19 +97,19 @@ async def test_the_product_of_the_sample_is_found_and_kept() -> None:
 
 async def test_a_product_is_no_larger_than_results_are() -> None:
     made = studio(max_output_side=150)
-    product = await made.find_product(COFFEE, None)
-    assert product.alpha.shape == (100, 150)
-    assert product.pixels.shape == (100, 150, 3)
-    finished = await made.finish(background(64), RECIPE, product)
+    held = await made.open_upload(COFFEE, None, "auto", 64)
+    assert held.product.alpha.shape == (100, 150)
+    assert held.product.pixels.shape == (100, 150, 3)
+    finished = await made.finish(background(64), RECIPE, held)
     with Image.open(BytesIO(finished.png)) as image:
         assert image.size == (150, 100)
     assert finished.fidelity.pixels == 1
 
 
 async def test_a_contact_shadow_is_drawn_as_configured() -> None:
-    product = await studio().find_product(COFFEE, None)
+    held = await studio().open_upload(COFFEE, None, "auto", 64)
     files = [
-        (await studio(contact_shadow=strength).finish(background(64), RECIPE, product)).png
+        (await studio(contact_shadow=strength).finish(background(64), RECIPE, held)).png
         for strength in (0, 0, 0.5)
     ]
     assert files[0] == files[1] != files[2]
@@ -111,7 +118,7 @@ async def test_a_contact_shadow_is_drawn_as_configured() -> None:
 async def test_a_mask_is_kept_instead_of_what_is_found() -> None:
     mask = np.zeros(COFFEE.pixels.shape[:2], np.uint8)
     mask[20:100, 20:100] = 255
-    product = await studio().find_product(COFFEE, mask)
+    product = (await studio().open_upload(COFFEE, mask, "auto", 64)).product
     assert (product.alpha[30:90, 30:90] == 255).all()
     assert (product.alpha[120:, 120:] == 0).all()
 
@@ -130,39 +137,51 @@ async def test_a_mask_is_kept_instead_of_what_is_found() -> None:
 )
 async def test_a_mask_that_marks_no_product_is_refused(mask: np.ndarray, sentence: str) -> None:
     with pytest.raises(InvalidRequest, match=sentence):
-        await studio().find_product(FLAT, mask)
+        await studio().open_upload(FLAT, mask, "auto", 64)
 
 
 async def test_what_shows_no_product_is_said() -> None:
     with pytest.raises(ProductNotFound, match=r"no product was found.*product_mask"):
-        await studio().find_product(FLAT, None)
+        await studio().open_upload(FLAT, None, "true", 64)
+    held = await studio().open_upload(FLAT, None, "auto", 64)
+    assert held.product is None
+    assert held.prepared.mask is None
+    assert held.warnings == (deployment.NOT_FOUND,)
+
+
+async def test_nothing_is_looked_for_where_nothing_is_kept() -> None:
+    held = await studio().open_upload(COFFEE, None, "false", 64)
+    assert (held.product, held.warnings) == (None, ())
 
 
 async def test_a_product_is_restored_bit_for_bit() -> None:
     alpha = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40).astype(np.uint8)
-    png = await studio().encode_source(Product(PIXELS, alpha))
-    restored = await studio().restore_product(png)
+    encoded = await studio().encode_sources(None, opened(Product(PIXELS, alpha)))
+    assert encoded.photo is None
+    reopened = await studio().open_result(Photo(PIXELS), encoded.product, 64)
+    restored = reopened.product
+    assert reopened.prepared.mask is not None
     assert np.array_equal(restored.alpha, alpha)
     assert np.array_equal(restored.pixels[alpha > 0], PIXELS[alpha > 0])
     assert restored.pixels.flags.c_contiguous
 
 
 async def test_nothing_is_composed_where_no_product_is_kept() -> None:
-    finished = await studio().finish(GENERATED, RECIPE, None)
+    finished = await studio().finish(GENERATED, RECIPE, opened())
     assert finished.fidelity is None
     with Image.open(BytesIO(finished.png)) as image:
         assert np.array_equal(np.asarray(image), PIXELS)
 
 
 async def test_prepare_fits_the_photo() -> None:
-    prepared = await studio().prepare(Photo(PIXELS), None, 128)
+    prepared = (await studio().open_upload(Photo(PIXELS), None, "false", 128)).prepared
     assert isinstance(prepared, PreparedPhoto)
     assert prepared.pixels.shape == (96, 160, 3)
     assert prepared.mask is None
 
 
 async def test_finish_writes_the_public_part_of_the_recipe() -> None:
-    data = (await studio().finish(GENERATED, RECIPE, None)).png
+    data = (await studio().finish(GENERATED, RECIPE, opened())).png
     with Image.open(BytesIO(data), formats=("PNG",)) as image:
         assert np.array_equal(np.asarray(image), PIXELS)
         assert image.info["backdrop:prompt"] == "Forêt 🌲"
@@ -172,21 +191,22 @@ async def test_finish_writes_the_public_part_of_the_recipe() -> None:
         assert private.encode() not in data
 
 
-async def test_encode_source_writes_the_photo_and_nothing_else() -> None:
-    data = await studio().encode_source(Photo(PIXELS))
-    with Image.open(BytesIO(data), formats=("PNG",)) as image:
+async def test_encode_sources_writes_the_photo_and_nothing_else() -> None:
+    encoded = await studio().encode_sources(Photo(PIXELS), opened())
+    assert encoded.product is None
+    with Image.open(BytesIO(encoded.photo), formats=("PNG",)) as image:
         assert np.array_equal(np.asarray(image), PIXELS)
         assert image.info == {}
 
 
 @pytest.mark.parametrize(("call", "work"), [
-    (lambda studio: studio.find_product(Photo(PIXELS), None), "shrink"),
-    (lambda studio: studio.restore_product(b""), "limit"),
-    (lambda studio: studio.prepare(Photo(PIXELS), None, 64), "fit"),
-    (lambda studio: studio.prepare(Photo(PIXELS), Product(PIXELS, PIXELS[..., 0]), 64), "frame"),
-    (lambda studio: studio.finish(GENERATED, RECIPE, None), "encode_png"),
-    (lambda studio: studio.finish(GENERATED, RECIPE, Product(PIXELS, PIXELS[..., 0])), "measure"),
-    (lambda studio: studio.encode_source(Photo(PIXELS)), "encode_png"),
+    (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", 64), "shrink"),
+    (lambda studio: studio.open_result(Photo(PIXELS), b"", 64), "limit"),
+    (lambda studio: studio.open_upload(Photo(PIXELS), None, "false", 64), "fit"),
+    (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", 64), "frame"),
+    (lambda studio: studio.finish(GENERATED, RECIPE, opened()), "encode_png"),
+    (lambda studio: studio.finish(GENERATED, RECIPE, opened(KEPT)), "measure"),
+    (lambda studio: studio.encode_sources(Photo(PIXELS), opened()), "encode_png"),
 ], ids=["find", "restore", "fit", "frame", "encode", "compose", "source"])  # fmt: skip
 async def test_no_more_calls_than_threads_and_the_loop_stays_free(
     monkeypatch: pytest.MonkeyPatch, call, work: str
@@ -200,10 +220,11 @@ async def test_no_more_calls_than_threads_and_the_loop_stays_free(
         # Were this the event loop's thread, nobody could release it.
         assert release.wait(30)
         running.pop()
-        return {"measure": Fidelity(1, 1), "shrink": ("done", None)}.get(work, "done")
+        returned = {"measure": Fidelity(1, 1), "shrink": (Photo(PIXELS), None), "limit": KEPT}
+        return returned.get(work, "done")
 
     monkeypatch.setattr(deployment, work, slow)
-    monkeypatch.setattr(segmentation, "find_product", lambda *_: Product(PIXELS, PIXELS[..., 0]))
+    monkeypatch.setattr(segmentation, "find_product", lambda *_: KEPT)
     monkeypatch.setattr(Image, "open", lambda *_, **__: Image.new("RGBA", (4, 4)))
     made = Studio(threads=2, finder=finder)
     calls = [asyncio.create_task(call(made)) for _ in range(5)]

@@ -26,27 +26,29 @@ async def test_operations_are_told_with_their_outcome() -> None:
     studio = Studio(finder=Nothing(), observer=heard)
     photo = Photo(np.full((40, 60, 3), 90, np.uint8))
     with pytest.raises(ProductNotFound):
-        await studio.find_product(photo, None)
+        await studio.open_upload(photo, None, "true", 64)
     with pytest.raises(InvalidRequest):
-        await studio.find_product(photo, np.zeros((40, 60), np.uint8))
+        await studio.open_upload(photo, np.zeros((40, 60), np.uint8), "auto", 64)
     mask = np.zeros((40, 60), np.uint8)
     mask[10:30, 20:40] = 255
-    product = await studio.find_product(photo, mask)
-    await studio.prepare(photo, product, 64)
-    await studio.restore_product(await studio.encode_source(product))
+    opened = await studio.open_upload(photo, mask, "auto", 64)
+    encoded = await studio.encode_sources(photo, opened)
+    await studio.open_result(photo, encoded.product, 64)
     assert heard == [
         ("find_product", "not_found"),
         ("find_product", "refused"),
         ("find_product", "ok"),
         ("prepare", "ok"),
-        ("encode_source", "ok"),
+        ("encode_sources", "ok"),
         ("restore_product", "ok"),
+        ("prepare", "ok"),
     ]
 
 
 async def test_what_breaks_is_told_as_failed() -> None:
     heard = Heard()
     studio = Studio(finder=Nothing(), observer=heard)
+    photo = Photo(np.full((40, 60, 3), 90, np.uint8))
     with pytest.raises(OSError, match="cannot identify"):
-        await studio.restore_product(b"no picture")
+        await studio.open_result(photo, b"no picture", 64)
     assert heard == [("restore_product", "failed")]
