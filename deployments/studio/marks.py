@@ -14,6 +14,11 @@ from deployments.jobs import Mask, Photo, Pixels
 
 _END = 8
 """How far from 0 or 255 a level still counts as that: what JPEG makes of two levels."""
+_MIDDLE = slice(96, 160)
+_FEW = 16
+"""Greys of a mask that are drawn on purpose are fewer than those that JPEG makes."""
+_BLOCK = 8
+"""How far from a border, in pixels, JPEG changes levels."""
 _CLEAR = 8
 """Alpha up to this shows nothing."""
 SEEN = 16
@@ -59,8 +64,8 @@ def alpha_of_mask(pixels: Pixels, mask: Mask) -> Mask:
         mask: uint8 [height, width], which `check_given` accepts.
 
     Returns:
-        Alpha, uint8 [height, width]: the mask as it is where it has greys. A mask of two levels
-        comes with a border made soft by `soften`.
+        Alpha, uint8 [height, width]: the mask as it is where it has greys. A mask of two levels,
+        also one that JPEG has blurred, comes with a border made soft by `soften`.
     """
     if _has_two_levels(mask):
         return soften(pixels, (mask >= 128).astype(np.uint8))
@@ -68,8 +73,22 @@ def alpha_of_mask(pixels: Pixels, mask: Mask) -> Mask:
 
 
 def _has_two_levels(mask: Mask) -> bool:
+    """Whether a mask has two levels, or had them before JPEG made it.
+
+    JPEG leaves many levels, none near the middle, within a block of the border. Greys that mean
+    something pass through the middle, as soft edges do, or are few or further inside, as glass is.
+    """
     counts = np.bincount(mask.ravel(), minlength=256)
-    return not counts[_END + 1 : 255 - _END].any()
+    between = counts[_END + 1 : 255 - _END]
+    if not between.any():
+        return True
+    if counts[_MIDDLE].any() or np.count_nonzero(between) < _FEW:
+        return False
+    marked = (mask >= 128).astype(np.uint8)
+    border = cv2.morphologyEx(marked, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    near = cv2.dilate(border, np.ones((2 * _BLOCK + 1, 2 * _BLOCK + 1), np.uint8))
+    grey = np.asarray(cv2.inRange(mask, _END + 1, 254 - _END), np.uint8)
+    return not bool((grey > near * np.uint8(255)).any())
 
 
 def soften(pixels: Pixels, marked: Mask) -> Mask:

@@ -117,6 +117,35 @@ async def test_a_mask_says_what_is_kept(api, preserve):
     assert api.studio.finder.searched == []
 
 
+async def test_a_glass_mask_is_the_alpha_through_ten_turns(api):
+    photo = np.asarray(Image.open(BytesIO(png()))).astype(int)
+    glass = np.zeros((32, 48), np.uint8)
+    glass[4:28, 2:12] = 255
+    glass[8:24, 4:10] = 82
+    body = (await api.generate(png(), mask(glass), num_images=1, seed=3)).json()
+    first = await image(api, body["images"][0])
+    opaque, pane = glass == 255, glass == 82
+    for _ in range(10):
+        body = (await api.vary(body["images"][0], num_images=1, seed=3)).json()
+        assert body["fidelity"][0]["pixels"] == 1.0
+    result = await image(api, body["images"][0])
+    assert np.array_equal(result[opaque], photo[opaque])
+    # The same seed paints the same scene, and the same of it shines through the pane.
+    assert np.array_equal(result[pane], first[pane])
+    assert np.abs(result[pane].astype(int) - 3).max() < 82
+    assert (photo[pane].max(axis=1) == 200).all()
+
+
+async def test_an_inverted_mask_is_warned_of(api):
+    inside = np.zeros((32, 48), np.uint8)
+    inside[8:25, 16:33] = 255
+    right = (await api.generate(png(), mask(inside), num_images=2)).json()
+    inverted = (await api.generate(png(), mask(255 - inside), num_images=2)).json()
+    assert right["warnings"] == []
+    (warning,) = inverted["warnings"]
+    assert warning.startswith("product_mask seems to be inverted")
+
+
 SQUARE = np.zeros((32, 48), np.uint8)
 SQUARE[8:24, 8:24] = 255
 COLOURED = np.dstack([SQUARE, SQUARE // 2, SQUARE])

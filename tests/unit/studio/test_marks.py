@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given as drawn
+from hypothesis import settings
 from hypothesis import strategies as st
+from PIL import Image
 from product_scenes import HEIGHT, WIDTH, Scene, bottle, chain, overlap, scene
 
 from deployments.jobs import Mask, Photo, Pixels, Product
@@ -90,12 +94,32 @@ def test_a_border_of_two_levels_becomes_as_soft_as_the_photo(levels: tuple[int, 
     assert (soft[outside] == 0).all()
 
 
+@pytest.mark.parametrize("quality", [50, 75, 85, 95])
+@pytest.mark.parametrize("width", [2, 30])
+def test_jpeg_adds_no_greys_to_two_levels(quality: int, width: int) -> None:
+    pixels, mask, _ = chain(width)
+    file = BytesIO()
+    Image.fromarray(mask).save(file, "JPEG", quality=quality)
+    blurred = np.asarray(Image.open(file))
+    assert not np.array_equal(blurred, mask) or quality == 95
+    assert np.array_equal(alpha_of_mask(pixels, blurred), alpha_of_mask(pixels, mask))
+
+
+@pytest.mark.parametrize("grey", [20, 82, 90, 170, 235])
+def test_few_greys_are_no_work_of_jpeg(grey: int) -> None:
+    made = scene()
+    mask = np.where(made.alpha >= 128, np.uint8(255), np.uint8(0))
+    mask[200:300, 190:290] = grey
+    assert np.array_equal(alpha_of_mask(made.pixels, mask), mask)
+
+
 def test_a_border_stays_where_both_sides_look_alike() -> None:
     marked = (scene().alpha >= 128).astype(np.uint8)
     flat = np.random.default_rng(0).integers(120, 130, (HEIGHT, WIDTH, 3), np.uint8)
     assert np.array_equal(soften(flat, marked), marked * 255)
 
 
+@settings(deadline=None)
 @drawn(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_no_marked_pixel_is_lost(height: int, width: int, seed: int) -> None:
     noise = np.random.default_rng(seed)
