@@ -49,14 +49,12 @@ def shrink(image: Image.Image, factor: int) -> Image.Image:
     mode = _plain_mode(image)
     if factor == 1:
         return _in_mode(image, mode)
-    averaged = {"LA": "La", "RGBA": "RGBa"}.get(mode, mode)
     size = (-(-image.width // factor), -(-image.height // factor))
-    small = Image.new(averaged, size)
+    small = Image.new(mode, size)
     for top, bottom in _strips(image.width, image.height, factor):
-        strip = image.crop((0, top, image.width, bottom))
-        part = _in_mode(_in_mode(strip, mode), averaged)
-        small.paste(part.reduce(factor), (0, top // factor))
-    return _in_mode(small, mode)
+        strip = _in_mode(image.crop((0, top, image.width, bottom)), mode)
+        small.paste(strip.reduce(factor), (0, top // factor))
+    return small
 
 
 def shrink_deep_png(file: bytes, factor: int) -> tuple[Samples, Mask | None]:
