@@ -1,4 +1,4 @@
-"""One service on a real Ray with the demo weights, and one headless Chromium for all tests."""
+"""The serve suite's service on a real Ray, and one headless Chromium for all tests."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
-import httpx
 import pytest
 import uvicorn
-import yaml
 from fastapi import FastAPI
 from playwright.sync_api import (
     Browser,
@@ -28,9 +26,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from deployments.launch import serve_run
-from tests.browser.chat import SAMPLE, Chat
-from tests.serve.conftest import application, free_port, wait_until_up
+from tests.browser.chat import Chat
+from tests.serve.conftest import Cluster, free_port
 
 AXE_VERSION = "4.14.1"
 AXE_SHA512 = (
@@ -76,42 +73,10 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
-def service(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a service that draws with the demo weights, in few steps."""
-    folder = tmp_path_factory.mktemp("browser")
-    port = free_port()
-    demo = {
-        "weights": "demo",
-        "scheduler": "euler_a",
-        "size": 256,
-        "steps": 6,
-        "guidance_scale": 5.0,
-        "strength": 0.95,
-        "threads": 2,
-    }
-    models = [
-        {"id": "stable-diffusion", "name": "Stable Diffusion", **demo},
-        {"id": "controlnet", "name": "ControlNet", "controlnet": "demo", **demo},
-    ]
-    store = {"kind": "filesystem", "path": str(folder / "data")}
-    configuration = {
-        "http_options": {"host": "127.0.0.1", "port": port},
-        "applications": [application("main", "/", {"models": models, "storage": {"store": store}})],
-    }
-    for deployment in configuration["applications"][0]["deployments"]:
-        deployment["graceful_shutdown_timeout_s"] = 1
-    config = folder / "serve_config.yaml"
-    config.write_text(yaml.safe_dump(configuration))
-    url = f"http://127.0.0.1:{port}"
-    with serve_run(config), httpx.Client(base_url=url, timeout=300) as client:
-        wait_until_up(client, "/api/models")
-        # The replicas behind the ingress may still be loading: no test shall wait for that.
-        for model in models:
-            sample = {"image": ("coffee.png", SAMPLE.read_bytes())}
-            fields = {"prompt": "Forest", "model": model["id"], "num_images": "1", "steps": "2"}
-            client.post("/api/generate", data=fields, files=sample).raise_for_status()
-        yield url
+@pytest.fixture
+def service(chromium: Browser, cluster: Cluster) -> str:
+    """The address of a service whose first model is the demo weights, in few steps."""
+    return cluster.url
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -24,13 +25,16 @@ from storage.settings import MinioSettings
 from storage.store import ImageStore
 from tests.faults.cluster import FaultyCluster, wait_until
 from tests.faults.s3_proxy import S3Proxy
+from tests.running import Running
 from tests.s3_server import S3Server
-from tests.serve.conftest import free_port, wait_until_up
+from tests.serve.conftest import free_port, tiny_model, wait_until_up
 from tests.store_consistency import Findings, examine
 from tests.tiny_models import save_tiny_controlnet, save_tiny_weights
 
 REPLICAS = {"ingress": 2, "studio": 2, "storage": 2, "stable-diffusion": 2, "controlnet": 1}
 BUCKET = "faults"
+OUTAGE_S = 8.0
+"""Seconds for which requests wait for a part that is down: long enough for a busy machine."""
 
 
 def png(size: tuple[int, int] = (96, 64)) -> bytes:
@@ -122,6 +126,10 @@ class Load:
         return [url for answer in answers for url in answer.json()["images"]]
 
 
+PAUSE_S = 0.2
+"""Seconds between an answer and the client's next request."""
+
+
 class Served(Protocol):
     """Whom clients ask."""
 
@@ -159,6 +167,8 @@ def under_load(
                 load.first.append(answer)
                 if answer in load.failures and until_served:
                     load.again.append(client.post("/api/generate", **request))
+                # Leaves the machine some time for what is under test.
+                over.wait(PAUSE_S)
 
     with ThreadPoolExecutor(clients) as pool:
         asking = [pool.submit(ask, number) for number in range(clients)]
@@ -174,9 +184,14 @@ def under_load(
     return load
 
 
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("faults")
+@pytest.fixture
+def world(running: Running, tmp_path_factory: pytest.TempPathFactory) -> World:
+    return running.get("world", lambda: started(tmp_path_factory.mktemp("faults")))
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[World]:
+    """The service on its nodes, until the end of the block."""
     save_tiny_weights(folder / "sd")
     save_tiny_controlnet(folder / "controlnet")
     port = free_port()
@@ -218,16 +233,9 @@ def settle(world: World) -> None:
 
 
 def configuration(folder: Path, endpoint: str, port: int) -> dict[str, Any]:
-    tiny = {"weights": str(folder / "sd"), "size": 64, "steps": 4, "threads": 1}
-    models = [
-        {"id": "stable-diffusion", "name": "Stable Diffusion", **tiny},
-        {
-            "id": "controlnet",
-            "name": "ControlNet",
-            "controlnet": str(folder / "controlnet"),
-            **tiny,
-        },
-    ]
+    tiny = tiny_model(folder / "sd")
+    control = {"controlnet": str(folder / "controlnet")}
+    models = [tiny, {**tiny, "id": "controlnet", "name": "ControlNet", **control}]
     store = {"kind": "minio", "endpoint": endpoint, "bucket": BUCKET, "secure": False}
     deployments = [
         {"name": name, "num_replicas": count, "ray_actor_options": {"num_cpus": 0.01}}
@@ -244,6 +252,7 @@ def configuration(folder: Path, endpoint: str, port: int) -> dict[str, Any]:
                     "models": models,
                     # The tiny models draw noise, in which no product is found again.
                     "studio": {"shape_floor": 0.0},
+                    "ingress": {"outage_s": OUTAGE_S},
                     "storage": {"store": store},
                 },
                 "deployments": deployments,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.faults.conftest import World, form, settle
+from tests.faults.conftest import OUTAGE_S, World, form, settle
 from tests.faults.s3_proxy import INTERNAL, SLOW_DOWN
 
 
@@ -65,7 +65,7 @@ def test_while_the_store_stays_away_nothing_is_half_delivered(world):
                     hasty = pool.submit(
                         world.client.post,
                         "/api/generate",
-                        headers={"X-Deadline-Seconds": "10"},
+                        headers={"X-Deadline-Seconds": str(OUTAGE_S / 2)},
                         **form(),
                     )
         assert refused is not None

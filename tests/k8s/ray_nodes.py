@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes on this machine, started as KubeRay's pods start theirs.
+"""A Ray cluster of two nodes on this machine, started as KubeRay's pods start theirs.
 
 Each node is a `ray start --block` in a process of its own, with token authentication on.
 """
@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -24,36 +24,18 @@ START_TIMEOUT_S = 120
 
 
 @dataclass
-class RayNode:
-    """One node.
-
-    Attributes:
-        process: Its `ray start`.
-    """
-
-    process: subprocess.Popen[bytes]
-
-    def kill(self) -> None:
-        """End the node and all that runs on it with SIGKILL, as a machine that is gone."""
-        kill_all([self.process.pid])
-        self.process.wait()
-
-
-@dataclass
 class RayNodes:
     """The running cluster.
 
     Attributes:
         dashboard: URL that `serve deploy` is given.
         environment: What a command needs to speak to the cluster.
-        workers: The nodes that replicas run on.
         logs: Folder of all that Ray logs.
     """
 
     dashboard: str
     environment: dict[str, str]
     logs: Path
-    workers: list[RayNode] = field(default_factory=list)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the environment's own, such as `serve`."""
@@ -79,10 +61,10 @@ class RayNodes:
 
 @contextmanager
 def ray_nodes(ports: list[int], environment: dict[str, str]) -> Iterator[RayNodes]:
-    """A head without CPUs and two workers with four each.
+    """A head without CPUs, and a worker with four.
 
     Args:
-        ports: Twelve that are free.
+        ports: Seven that are free.
         environment: What replicas find in theirs, secrets above all.
     """
     # Sockets in it have long names, and a socket's path may have 107 bytes.
@@ -104,30 +86,27 @@ def ray_nodes(ports: list[int], environment: dict[str, str]) -> Iterator[RayNode
         folder / "session_latest" / "logs",
     )
 
-    def start(*options: str) -> RayNode:
+    def start(*options: str) -> None:
         agent, metrics = rest.pop(), rest.pop()
         command = [_script("ray"), "start", "--block", "--node-ip-address=127.0.0.1", *options]
         command += [f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}"]
         log_file = folder / f"node-{agent}.log"
         with log_file.open("wb") as log:
-            started.append(
-                subprocess.Popen(
-                    command,
-                    env=nodes.environment,
-                    cwd=folder,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+            node = subprocess.Popen(
+                command,
+                env=nodes.environment,
+                cwd=folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
-        node = RayNode(started[-1])
+        started.append(node)
         deadline = time.monotonic() + START_TIMEOUT_S
         # Printed once the head knows the node.
         while "Ray runtime started." not in (said := log_file.read_text()):
-            if node.process.poll() is not None or time.monotonic() > deadline:
+            if node.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(said)
             time.sleep(0.3)
-        return node
 
     try:
         start(
@@ -139,14 +118,7 @@ def ray_nodes(ports: list[int], environment: dict[str, str]) -> Iterator[RayNode
             "--num-cpus=0",
             f"--object-store-memory={100_000_000}",
         )
-        for _ in range(2):
-            nodes.workers.append(
-                start(
-                    f"--address=127.0.0.1:{gcs}",
-                    "--num-cpus=4",
-                    f"--object-store-memory={200_000_000}",
-                )
-            )
+        start(f"--address=127.0.0.1:{gcs}", "--num-cpus=4", f"--object-store-memory={200_000_000}")
         yield nodes
     finally:
         kill_all([process.pid for process in started])

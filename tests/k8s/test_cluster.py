@@ -1,4 +1,4 @@
-"""The demo overlay's serve configuration on a real Ray cluster of three nodes.
+"""The demo overlay's serve configuration on a real Ray cluster of two nodes.
 
 Changed are only the addresses, and what would cost time: one model, few steps, plain torch.
 """
@@ -6,7 +6,6 @@ Changed are only the addresses, and what would cost time: one model, few steps, 
 from __future__ import annotations
 
 import copy
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 import yaml
 
 from deployments.config import read_config
-from tests.k8s.ray_nodes import RayNode, RayNodes, ray_nodes
+from tests.k8s.ray_nodes import RayNodes, ray_nodes
 from tests.s3_server import S3Server, _free_ports
 
 REPOSITORY = Path(__file__).parents[2]
@@ -79,22 +77,11 @@ class Service:
                 return int(yaml.safe_load(line.removeprefix("data:"))["steps"])
         raise AssertionError("no progress was reported")
 
-    def busy_node(self) -> RayNode:
-        """The worker with the model."""
-        for node in self.nodes.workers:
-            for process in psutil.Process(node.process.pid).children(recursive=True):
-                try:
-                    if "ServeReplica:backdrop:stable-diffusion" in " ".join(process.cmdline()):
-                        return node
-                except psutil.NoSuchProcess:  # also of those that ended and are not reaped yet
-                    continue
-        raise AssertionError("no worker has the model")
-
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("k8s")
-    ports = _free_ports(10)
+    ports = _free_ports(8)
     document = read_config(REPOSITORY / "k8s/overlays/demo/serve_config.yaml")
     document["http_options"] = {"host": "127.0.0.1", "port": ports.pop()}
     application = document["applications"][0]
@@ -142,49 +129,10 @@ def test_the_cluster_asks_for_its_token(service: Service) -> None:
     assert answer.status_code == 401
 
 
-def test_a_change_of_the_configuration_is_rolled_without_a_failed_request(
-    service: Service,
-) -> None:
-    changed = copy.deepcopy(service.document)
-    changed["applications"][0]["args"]["models"][0]["steps"] = 3
-    seen = [service.steps_of_an_image()]
-    stop = threading.Event()
-
-    def ask() -> None:
-        while not stop.is_set():
-            seen.append(service.steps_of_an_image())
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
-        service.deploy(changed)
-        deadline = time.monotonic() + TIMEOUT_S
-        while 3 not in seen:
-            assert asking.is_alive(), "a request failed"
-            assert time.monotonic() < deadline, service.application()
-            time.sleep(0.2)
-    finally:
-        stop.set()
-        asking.join()
-    assert seen == sorted(seen, reverse=True)
-    assert seen[0] == 4
-    service.wait_until("RUNNING")
-
-
-def test_a_lost_worker_is_replaced_on_the_other(service: Service) -> None:
-    lost = service.busy_node()
-    lost.kill()
-    service.nodes.workers.remove(lost)
-    service.wait_until("UNHEALTHY", "DEPLOYING")
-    service.wait_until("RUNNING")
-    assert service.steps_of_an_image() == 3
-    service.busy_node()
-
-
 def test_a_wrong_configuration_is_named_and_the_old_one_serves_on(service: Service) -> None:
     wrong = copy.deepcopy(service.document)
     wrong["applications"][0]["args"]["models"][0]["stepps"] = 3
     service.deploy(wrong)
     failed = service.wait_until("DEPLOY_FAILED")
     assert "stepps" in failed["message"]
-    assert service.steps_of_an_image() == 3
+    assert service.steps_of_an_image() == 4

@@ -1,15 +1,18 @@
-"""One real Ray for the whole suite: `serve run` in a process of its own, spoken to over HTTP.
+"""One real Ray for this suite and the browser's: `serve run` in a process of its own, over HTTP.
 
 Two applications: `main` at `/` with its results on disk, and `limited` at `/limited` with keys,
-small limits and its results in a real S3 server. The models are tiny, and of the real classes.
+small limits and its results in a real S3 server. `main` has the demo weights; all other models are
+tiny, of the real classes, and run on plain torch, which starts soonest.
 """
 
 from __future__ import annotations
 
 import hashlib
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +27,8 @@ from tests.tiny_models import save_tiny_controlnet, save_tiny_weights
 
 KEY = "limited-key-7f3a"
 START_TIMEOUT_S = 300
+ROOM = 256 * 2**20
+"""Bytes of the disk that the main application stores on."""
 
 
 @dataclass
@@ -33,12 +38,16 @@ class Cluster:
     Attributes:
         url: Where it listens.
         data: The folder of the main application's store.
+        small_disk: Whether it is on a file system of its own, which a test may fill.
+        weights: The tiny models' weights.
         s3: The limited application's store.
         pid: The process that started it all.
     """
 
     url: str
     data: Path
+    small_disk: bool
+    weights: Path
     s3: S3Server
     pid: int
     client: httpx.Client = field(repr=False)
@@ -64,43 +73,71 @@ class Cluster:
         ]
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("cluster")
+@contextmanager
+def started(folder: Path) -> Iterator[Cluster]:
+    """The service, until the end of the block."""
     save_tiny_weights(folder / "sd")
     save_tiny_controlnet(folder / "controlnet")
-    with S3Server(folder / "s3") as s3:
-        port = free_port()
-        config = folder / "serve_config.yaml"
+    port = free_port()
+    config = folder / "serve_config.yaml"
+    url = f"http://127.0.0.1:{port}"
+    with (
+        S3Server(folder / "s3") as s3,
+        small_disk(folder / "disk") as mounted,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # One model cannot load, and trying again would not help it.
+        patch.setenv("RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT", "1")
         config.write_text(yaml.safe_dump(configuration(folder, s3, port)))
-        with (
-            serve_run(config) as child,
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client,
-        ):
-            cluster = Cluster(f"http://127.0.0.1:{port}", folder / "data", s3, child.pid, client)
+        with serve_run(config) as child, httpx.Client(base_url=url, timeout=120) as client:
             wait_until_up(client, "/api/models")
             wait_until_up(client, "/limited/api/models")
-            yield cluster
+            data = folder / "disk" / "data"
+            yield Cluster(url, data, mounted, folder / "sd", s3, child.pid, client)
 
 
-def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
-    """The Serve configuration of the suite."""
-    tiny = {
-        "weights": str(folder / "sd"),
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """A folder with a small file system of its own in it; false where none can be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def tiny_model(weights: Path) -> dict[str, object]:
+    """The catalog's entry of a tiny model."""
+    return {
+        "id": "stable-diffusion",
+        "name": "Stable Diffusion",
+        "weights": str(weights),
         "size": 64,
         "steps": 4,
         "guidance_scale": 3.0,
         "threads": 1,
+        "backend": "torch",
     }
+
+
+def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
+    """The Serve configuration of the suite."""
+    tiny = tiny_model(folder / "sd")
+    demo = {"size": 256, "steps": 4, "guidance_scale": 3.0, "strength": 0.95, "threads": 2}
     models = [
-        {"id": "stable-diffusion", "name": "Stable Diffusion", **tiny},
+        # The first, which the page offers.
+        {"id": "demo", "name": "Demo", "scheduler": "euler_a", **demo},
+        tiny,
         {
+            **tiny,
             "id": "controlnet",
             "name": "ControlNet",
             "controlnet": str(folder / "controlnet"),
-            **tiny,
         },
-        {"id": "missing", "name": "Missing", **tiny, "weights": str(folder / "nowhere")},
+        {**tiny, "id": "missing", "name": "Missing", "weights": str(folder / "nowhere")},
     ]
     small = {
         "max_images": 2,
@@ -121,7 +158,7 @@ def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
         "BACKDROP_S3_ACCESS_KEY": s3.admin.access_key,
         "BACKDROP_S3_SECRET_KEY": s3.admin.secret_key,
     }
-    slow = {**models[0], "size": 512, "max_steps": 200}
+    slow = {**tiny, "size": 512, "max_steps": 200}
     return {
         "http_options": {"host": "127.0.0.1", "port": port},
         "applications": [
@@ -131,7 +168,11 @@ def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
                 {
                     "models": models,
                     "ingress": {"max_waiting_images": 16},
-                    "storage": {"store": {"kind": "filesystem", "path": str(folder / "data")}},
+                    "storage": {
+                        "store": {"kind": "filesystem", "path": str(folder / "disk" / "data")}
+                    },
+                    # The tiny models draw noise, in which no product is found again.
+                    "studio": {"shape_floor": 0.0},
                 },
                 ingress=2,
             ),
@@ -144,7 +185,6 @@ def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
                         "ingress": small,
                         "storage": {"store": s3_store, "retention_s": 3600},
                     },
-                    ingress=2,
                 ),
                 "runtime_env": {"env_vars": secrets},
             },

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-import yaml
 
-from deployments.launch import serve_run
-from tests.serve.conftest import KEY, Cluster, free_port
+from tests.serve.conftest import KEY, Cluster
 from tests.serve.test_service import AUTH, LIMITED, png
 
 PROMPT = "prompt-marker-4d7a"
@@ -83,48 +80,6 @@ def test_logs_tell_of_a_request_and_neither_its_prompt_nor_its_key(cluster: Clus
         assert not leaking, leaking
 
 
-ELSEWHERE = "0.0.0.0"  # noqa: S104 - what must be refused
-
-
-@pytest.mark.parametrize(
-    ("host", "admissions", "words"),
-    [
-        (ELSEWHERE, 1, ("ingress.allow_anonymous: true", "machines can reach 0.0.0.0 and no API")),
-        ("127.0.0.1", 2, ("leave its num_replicas at 1", "deployment admission 2 replicas")),
-    ],
-)
-def test_serve_run_refuses_what_is_surely_a_mistake(tmp_path: Path, capfd, host, admissions, words):
-    port = free_port()
-    model = {"id": "m", "name": "M"}
-    deployments = [
-        {"name": name, "ray_actor_options": {"num_cpus": 0.01}}
-        for name in ("ingress", "studio", "storage", "admission", "m")
-    ]
-    deployments[3]["num_replicas"] = admissions
-    config = {
-        "http_options": {"host": host, "port": port},
-        "applications": [
-            {
-                "name": "open",
-                "route_prefix": "/",
-                "import_path": "deployments.app:build",
-                "args": {
-                    "models": [model],
-                    "storage": {"store": {"kind": "filesystem", "path": str(tmp_path / "data")}},
-                },
-                "deployments": deployments,
-            }
-        ],
-    }
-    file = tmp_path / "serve_config.yaml"
-    file.write_text(yaml.safe_dump(config))
-    printed = ""
-    with serve_run(file) as child:
-        while child.poll() is None and not all(word in printed for word in words):
-            time.sleep(0.3)
-            printed += "".join(capfd.readouterr())
-        if host == ELSEWHERE:
-            with pytest.raises(httpx.HTTPError):
-                httpx.get(f"http://127.0.0.1:{port}/api/models", timeout=5).raise_for_status()
-    for word in words:
-        assert word in printed, printed
+def test_an_ingress_knows_from_serve_that_only_this_machine_can_reach_it(cluster: Cluster):
+    said = b"no API keys are set: whoever is on this machine may call"
+    assert any(said in text for text in logs(cluster).values())

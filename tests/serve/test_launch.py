@@ -10,8 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -27,78 +25,57 @@ from tests.serve.conftest import free_port
 ROOT = Path(__file__).parents[2]
 
 
-PAGES = "backdrop: chat page "
-"""The last of the lines that tell that it is up."""
+def test_a_node_that_dies_ends_it_with_a_sentence(wheel, tmp_path):
+    """The node's agent takes the node with it, and nobody starts either again.
+
+    The first in this module, before there is another Ray.
+    """
+    process = wheel.start("--port", free_port(), cwd=tmp_path)
+    agent = None
+    while agent is None:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
+        below = psutil.Process(process.pid).children(recursive=True)
+        agent = next((each for each in below if "ray::DashboardAgent" in name_of(each)), None)
+    started = [each for each in psutil.process_iter() if session_of(each) == os.getsid(agent.pid)]
+    agent.kill()
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "backdrop: the node is gone: Ray's raylet" in out.splitlines()[-1]
+    assert "Running config file" in out  # the log's end
+    assert not any(is_alive(each) for each in started)
 
 
-@dataclass
-class Launched:
-    """A running launcher after it made its sample."""
-
-    process: subprocess.Popen[str]
-    url: str
-    folder: Path
-    printed: list[str]
-
-    @property
-    def images(self) -> list[str]:
-        return [line.strip() for line in self.printed if line.startswith("  http")]
-
-
-@dataclass(frozen=True)
-class Wheel:
-    """Backdrop installed from its wheel, beside the tests' own packages."""
-
-    folder: Path
-
-    def start(self, *arguments: object, cwd: Path) -> subprocess.Popen[str]:
-        command = [self.folder / "bin" / "backdrop", *arguments]
-        return subprocess.Popen(
-            list(map(str, command)),
-            cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(self.folder)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Wheel:
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
-    for name in ("deployments", "storage"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, source / name, ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    # The tests' environment need not have a pip of its own, only the Python it was made with.
-    pip = [sys._base_executable, "-m", "pip", "--disable-pip-version-check"]
-    pip += ["--python", sys.executable]
-    built = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
-    subprocess.run([*pip, *built], check=True, timeout=300)
-    (file,) = folder.glob("backdrop-*.whl")
-    installed = ["install", "--quiet", "--no-deps", "--no-index", "--target", folder / "site", file]
-    subprocess.run([*pip, *installed], check=True, timeout=120)
-    return Wheel(folder / "site")
-
-
-@pytest.fixture(scope="module")
-def launched(wheel: Wheel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
-    folder = tmp_path_factory.mktemp("a folder with spaces")
-    port = free_port()
-    process = wheel.start("--port", port, cwd=folder)
+def name_of(process: psutil.Process) -> str:
     try:
-        printed = []
-        for line in process.stdout:
-            printed.append(line.rstrip("\n"))
-            if line.startswith(PAGES):
-                break
-        yield Launched(process, f"http://127.0.0.1:{port}", folder, printed)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def session_of(process: psutil.Process) -> int:
+    try:
+        return os.getsid(process.pid)
+    except OSError:
+        return 0
+
+
+def test_it_is_the_wheel_that_runs_with_all_its_files(wheel, launched):
+    """The wheel is built of what .dockerignore lets through, as the image's is."""
+    there = "import deployments; print(deployments.__file__)"
+    module = subprocess.run(
+        [sys.executable, "-c", there],
+        cwd=launched.folder,
+        env={**os.environ, "PYTHONPATH": str(wheel.folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert module.startswith(str(wheel.folder))
+    page = httpx.get(f"{launched.url}/", follow_redirects=True)
+    assert page.is_success
+    assert "<title>" in page.text
 
 
 def test_it_prints_four_images_that_can_be_fetched(launched):
@@ -207,38 +184,6 @@ def test_an_old_python_is_one_sentence(tmp_path):
     assert "3.9" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / ".venv").exists()
-
-
-def test_a_node_that_dies_ends_it_with_a_sentence(wheel, tmp_path):
-    """The node's agent takes the node with it, and nobody starts either again."""
-    process = wheel.start("--port", free_port(), cwd=tmp_path)
-    agent = None
-    while agent is None:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.2)
-        below = psutil.Process(process.pid).children(recursive=True)
-        agent = next((each for each in below if "ray::DashboardAgent" in name_of(each)), None)
-    started = [each for each in psutil.process_iter() if session_of(each) == os.getsid(agent.pid)]
-    agent.kill()
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "backdrop: the node is gone: Ray's raylet" in out.splitlines()[-1]
-    assert "Running config file" in out  # the log's end
-    assert not any(is_alive(each) for each in started)
-
-
-def name_of(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return ""
-
-
-def session_of(process: psutil.Process) -> int:
-    try:
-        return os.getsid(process.pid)
-    except OSError:
-        return 0
 
 
 def test_a_signal_ends_everything_it_started(launched):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,11 +14,9 @@ import httpx
 import numpy as np
 import psutil
 import pytest
-import yaml
 from PIL import Image
 
-from deployments.launch import serve_run
-from tests.serve.conftest import application, free_port, wait_until_up
+from tests.serve.conftest import Cluster
 
 COFFEE = (Path(__file__).parents[2] / "deployments/samples/coffee.png").read_bytes()
 PHOTO = np.asarray(Image.open(BytesIO(COFFEE)).convert("RGB"))
@@ -78,31 +75,9 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder, port = tmp_path_factory.mktemp("preservation"), free_port()
-    demo = {
-        "id": "demo",
-        "name": "Demo",
-        "size": 128,
-        "steps": 4,
-        "guidance_scale": 3.0,
-        "strength": 0.95,
-        "scheduler": "euler_a",
-        "threads": 2,
-    }
-    store = {"kind": "filesystem", "path": str(folder / "data")}
-    args = {"models": [demo], "storage": {"store": store}, "studio": {"shape_floor": 0.0}}
-    config = folder / "serve_config.yaml"
-    http = {"host": "127.0.0.1", "port": port}
-    applications = [application("preservation", "/", args)]
-    config.write_text(yaml.safe_dump({"http_options": http, "applications": applications}))
-    with (
-        serve_run(config) as child,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client,
-    ):
-        wait_until_up(client, "/api/models")
-        yield Service(client, folder / "data", child.pid)
+@pytest.fixture
+def service(cluster: Cluster) -> Service:
+    return Service(cluster.client, cluster.data, cluster.pid)
 
 
 def test_ten_turns_never_change_the_product(service):

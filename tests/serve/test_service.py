@@ -77,7 +77,8 @@ def test_a_one_pixel_photo_gives_its_images(cluster):
 
 def test_models_are_listed_even_those_that_cannot_load(cluster):
     models = cluster.client.get("/api/models").json()["models"]
-    assert [model["id"] for model in models] == ["stable-diffusion", "controlnet", "missing"]
+    ids = ["demo", "stable-diffusion", "controlnet", "missing"]
+    assert [model["id"] for model in models] == ids
 
 
 def test_variation_of_a_result(cluster):

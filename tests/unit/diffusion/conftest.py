@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -7,12 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from gated import Recorder
 
 from deployments.diffusion.engine.step_engine import Engine
-from tests.tiny_models import save_tiny_controlnet, save_tiny_weights, tiny_components
+from tests.tiny_models import Family, save_tiny_controlnet, save_tiny_weights, tiny_components
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,6 +27,51 @@ def _one_thread() -> None:
 def components() -> Callable[..., Any]:
     """Tiny components by their settings, built once each."""
     return cache(tiny_components)
+
+
+@pytest.fixture(scope="session")
+def flat_components() -> Callable[..., Any]:
+    """Components whose networks have one level, and are compiled or converted soonest."""
+
+    @cache
+    def build(family: Family = "sd", *, controlnet: bool = False) -> Any:
+        options: dict[str, Any] = {"cross_attention_dim": 32}
+        if family == "sdxl":
+            options = {
+                "cross_attention_dim": 64,
+                "addition_embed_type": "text_time",
+                "addition_time_embed_dim": 8,
+                "projection_class_embeddings_input_dim": 6 * 8 + 32,
+            }
+        shape = {"block_out_channels": (8,), "layers_per_block": 1, "norm_num_groups": 4}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            unet = diffusers.UNet2DConditionModel(
+                sample_size=8,
+                attention_head_dim=4,
+                down_block_types=("DownBlock2D",),
+                mid_block_type="UNetMidBlock2D",
+                up_block_types=("UpBlock2D",),
+                **shape,
+                **options,
+            )
+            control = diffusers.ControlNetModel.from_unet(unet) if controlnet else None
+            for end in (
+                []
+                if control is None
+                else [
+                    *control.controlnet_down_blocks,
+                    control.controlnet_mid_block,
+                ]
+            ):
+                torch.nn.init.normal_(end.weight, std=0.05)
+        return dataclasses.replace(
+            tiny_components(family=family),
+            unet=unet.eval(),
+            controlnet=None if control is None else control.eval(),
+        )
+
+    return build
 
 
 @pytest.fixture(scope="session")

@@ -31,18 +31,18 @@ PIXEL_TOLERANCE = {torch.float64: 0, torch.float32: 1}
 BFLOAT16_PIXELS = 32
 
 JOBS = {
-    "a": a_job("a", seed=1, steps=8, strength=0.9, guidance_scale=7.5),
-    "b": a_job("b", seed=2, steps=8, strength=0.5, guidance_scale=1.0, prompt="a cup"),
+    "a": a_job("a", seed=1, steps=6, strength=0.9, guidance_scale=7.5),
+    "b": a_job("b", seed=2, steps=6, strength=0.5, guidance_scale=1.0, prompt="a cup"),
     "c": a_job(
-        "c", seed=3, steps=8, strength=0.75, guidance_scale=3.0, negative_prompt="dark",
+        "c", seed=3, steps=6, strength=0.75, guidance_scale=3.0, negative_prompt="dark",
     ),
     "cancelled": a_job("cancelled", seed=4, steps=9, strength=1.0, guidance_scale=12.0),
     "d": a_job(
-        "d", seed=5, steps=6, strength=1.0, guidance_scale=12.0, prompt="words " * 40,
+        "d", seed=5, steps=4, strength=1.0, guidance_scale=12.0, prompt="words " * 40,
     ),
     # Karras' schedule holds the timestep at which this one starts twice.
     "late": a_job("late", seed=7, steps=50, strength=0.06),
-    "wide": a_job("wide", seed=6, steps=7, strength=0.6, guidance_scale=5.0),
+    "wide": a_job("wide", seed=6, steps=5, strength=0.6, guidance_scale=5.0),
 }  # fmt: skip
 CONTROLS = {
     "a": ControlSettings(scale=0.7),

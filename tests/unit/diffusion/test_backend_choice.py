@@ -44,7 +44,7 @@ def without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_auto_takes_openvino_on_a_cpu_and_bfloat16_where_it_is_native(
-    components: Callable[..., Any],
+    flat_components: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     native: bool,
@@ -53,7 +53,7 @@ def test_auto_takes_openvino_on_a_cpu_and_bfloat16_where_it_is_native(
 ) -> None:
     monkeypatch.setattr(backends, "native_bf16", lambda: native)
     caplog.set_level(logging.INFO)
-    networks = create_networks(components(), settings(dtype=dtype))
+    networks = create_networks(flat_components(), settings(dtype=dtype))
     assert type(networks).__name__ == "OpenVINONetworks"
     named = "bfloat16" if bf16 else "float32"
     assert f"Model cups runs its networks with OpenVINO in {named}" in caplog.text
@@ -120,8 +120,8 @@ def test_openvino_is_refused_on_another_device(components: Callable[..., Any]) -
 
 @has_openvino
 def test_only_on_request_are_the_modules_weights_given_free(
-    components: Callable[..., Any],
+    flat_components: Callable[..., Any],
 ) -> None:
-    parts = components()
+    parts = flat_components()
     create_networks(parts, settings())
     assert TorchNetworks(parts.unet, None).predict(random_rows(parts, 1)).isfinite().all()
