@@ -73,7 +73,12 @@ def test_logs_tell_of_a_request_and_neither_its_prompt_nor_its_key(cluster: Clus
     files = logs(cluster)
     for word in (b"model=stable-diffusion", b"images=1", b"status=200", b"made=1", b"engine_ms="):
         assert word in line_about(files, made)
-    for word in (b"route=/api/generate", b"status=400", b"code=invalid_request", b"key=test"):
+    for word in (
+        b"route=/api/generate",
+        b"status=400",
+        b"code=invalid_request",
+        b"api_key_name=test",
+    ):
         assert word in line_about(files, refused)
     for secret in (PROMPT, KEY):
         leaking = [file.name for file, text in files.items() if secret.encode() in text]
