@@ -14,7 +14,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)" --upgrade torch)
 PINS := -c constraints.txt $(TORCH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check train-demo clean
+.PHONY: help run test test-quick check train-demo clean
 
 help: ## list what there is
 	@echo "make TARGET [VARIABLE=VALUE]"
@@ -34,7 +34,11 @@ run: .venv/run-installed ## install, start the service, make four images, and st
 		$(if $(PORT),--port "$(PORT)")
 
 test: .venv/test-installed ## install the test tools too, and run every test
-	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+	$(VENV_PYTHON) -m pytest -n 2 $(PYTEST_ARGS)
+
+test-quick: .venv/test-installed ## the tests that take no seconds, no Ray, no browser and no S3
+	$(VENV_PYTHON) -m pytest -n 2 -m "not ray and not s3 and not slow" \
+		tests/unit tests/contract tests/k8s $(PYTEST_ARGS)
 
 check: .venv/test-installed ## lint, types and layers
 	$(VENV_PYTHON) -m ruff check .
