@@ -12,6 +12,7 @@ import torch
 from stepped import Listener, SteppedModel
 from stock import (
     BFLOAT16_PIXELS,
+    CONTROLS,
     JOBS,
     PIXEL_TOLERANCE,
     TOLERANCE,
@@ -145,6 +146,7 @@ def test_the_engine_gives_the_stock_pipelines_images(
     parts = build(components, mode, controlnet=True, dtype=torch.float64)
     given = photos(masked=mode != "img2img")
     model = SteppedModel(parts, "dpmpp_2m")
+    model.controls = CONTROLS
     engine = start_engine(model)
     listeners = {key: Listener() for key in JOBS}
     tickets = {}
