@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.running import Running
@@ -29,6 +30,18 @@ NEEDS = {
     "tests/k8s/test_placement.py": "ray",
     "tests/contract_store/": "s3",
     "tests/k8s/test_provision.py": "s3",
+    "tests/contract/": "slow",
+    "tests/k8s/test_prefetch.py": "slow",
+    "tests/unit/diffusion/test_compiled.py": "slow",
+    "tests/unit/diffusion/test_demo.py": "slow",
+    "tests/unit/diffusion/test_equivalence": "slow",
+    "tests/unit/diffusion/test_loading_families.py": "slow",
+    "tests/unit/diffusion/test_loras.py": "slow",
+    "tests/unit/diffusion/test_model.py": "slow",
+    "tests/unit/diffusion/test_openvino": "slow",
+    "tests/unit/ingress/test_fuzz.py": "slow",
+    "tests/unit/test_benchmarks.py": "slow",
+    "tests/unit/uploads/test_upload_fuzz.py": "slow",
 }
 """Marks by the beginning of a test's id, in the order in which they run, before all others.
 
@@ -54,6 +67,9 @@ RUNNING = pytest.StashKey[Running]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes says how busy the machine is.
+    hypothesis.settings.register_profile("tests", deadline=None)
+    hypothesis.settings.load_profile("tests")
     config.stash[RUNNING] = Running()
 
 
