@@ -60,24 +60,6 @@ def session_of(process: psutil.Process) -> int:
         return 0
 
 
-def test_it_is_the_wheel_that_runs_with_all_its_files(wheel, launched):
-    """The wheel is built of what .dockerignore lets through, as the image's is."""
-    there = "import deployments; print(deployments.__file__)"
-    module = subprocess.run(
-        [sys.executable, "-c", there],
-        cwd=launched.folder,
-        env={**os.environ, "PYTHONPATH": str(wheel.folder)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    ).stdout
-    assert module.startswith(str(wheel.folder))
-    page = httpx.get(f"{launched.url}/", follow_redirects=True)
-    assert page.is_success
-    assert "<title>" in page.text
-
-
 def test_it_prints_four_images_that_can_be_fetched(launched):
     assert len(launched.images) == 4, "\n".join(launched.printed)
     assert len(set(launched.images)) == 4
@@ -145,6 +127,24 @@ def pasted(command: str, dashboard: str, config: Path) -> str:
     """A command of the manual, for this service and with the programs of this environment."""
     command = command.replace("http://127.0.0.1:8265", dashboard).replace(".venv/bin/", "")
     return command.replace("serve_config.yaml", str(config))
+
+
+def test_it_is_the_wheel_that_runs_with_all_its_files(wheel, launched):
+    """The wheel is built of what .dockerignore lets through, as the image's is."""
+    there = "import deployments; print(deployments.__file__)"
+    module = subprocess.run(
+        [sys.executable, "-c", there],
+        cwd=launched.folder,
+        env={**os.environ, "PYTHONPATH": str(wheel.folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert module.startswith(str(wheel.folder))
+    page = httpx.get(f"{launched.url}/", follow_redirects=True)
+    assert page.is_success
+    assert "<title>" in page.text
 
 
 def test_a_port_in_use_is_one_sentence(wheel, tmp_path):
