@@ -1,7 +1,4 @@
-"""Answers that were given, kept so that a repeated request gets the same one.
-
-Knows neither what an answer means nor where it is kept.
-"""
+"""Answers that were given. They are kept, so that a repeated request gets the same one."""
 
 import json
 from collections.abc import Mapping
@@ -47,8 +44,7 @@ class Answers:
             key: The answer's key.
 
         Returns:
-            The answer as it was saved; None where there is none, which is as
-            ordinary as one.
+            The answer as it was saved; None where there is none.
 
         Raises:
             CorruptObject: The object is not a JSON object.

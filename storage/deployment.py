@@ -1,7 +1,6 @@
-"""The storage replica: `Records`, `Lineage`, `Answers`, awaitable, and the retention sweep.
+"""The storage replica: `Records`, `Lineage` and `Answers` as async calls, and the retention sweep.
 
-A plain class that Ray Serve can run; it is wired elsewhere and needs no Ray
-itself. Knows nothing of HTTP or of the other deployments.
+A plain class that `deployments.app` wires into Ray Serve.
 """
 
 import asyncio
@@ -47,10 +46,10 @@ class EncodedSources(Protocol):
 
 
 class Storage:
-    """Saves and loads results, sources and answers: `Records`, `Lineage`, `Answers`, awaitable.
+    """Saves and loads results, sources and answers.
 
-    At most 16 operations run at once and the event loop is never blocked. How many
-    more may wait is bounded by the deployment's `max_ongoing_requests`.
+    At most 16 operations run at once, and the event loop is never blocked. The deployment's
+    `max_ongoing_requests` bounds how many more may wait.
     """
 
     def __init__(
@@ -60,26 +59,26 @@ class Storage:
         sweep_interval_s: float = 600.0,
         observer: Observer | None = None,
     ) -> None:
-        """Open the store, see that it can serve, and start the sweep.
+        """Open the store, check that it can serve, and start the sweep.
 
         Args:
             settings: Which store, and where.
-            retention_s: Results older than this many seconds are removed, and the sources
-                that no other result needs; None keeps them for ever, and removes only what
-                broken-off work left behind.
+            retention_s: Results older than this many seconds are removed, and the sources that no
+                other result needs. None keeps results for ever. What unfinished work left behind
+                is removed in both cases.
             sweep_interval_s: Seconds between two removals.
             observer: Hears of the store's operations; by default Ray's metrics do.
 
         Raises:
-            StorageError: The store cannot serve, or would be a different one on each node of this
-                Ray cluster; one sentence says why.
+            StorageError: The store cannot serve, or each node of this Ray cluster would have
+                another one.
         """
         self._stop = threading.Event()
-        # Not anyio's threads: cancelling a request natively gives back the limiter's
-        # token while the thread still works, so cancelled requests would pile up threads.
+        # Not anyio's threads. When a request is cancelled natively, the limiter's token is free
+        # while the thread still works, so cancelled requests would pile up threads.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
         if observer is None:
-            # Imported here, so that processes which only call a storage do not load it.
+            # Imported here, so that processes which only call the storage do not load it.
             from storage.metrics import StorageMetrics
 
             observer = StorageMetrics()
@@ -164,17 +163,17 @@ class Storage:
     async def check_health(self) -> None:
         """Check this replica, and on purpose not its store.
 
-        Serve kills replicas that are unhealthy. A store that is down for a while comes
-        back on its own; restarting replicas meanwhile would only add an outage.
+        Serve replaces replicas that are unhealthy. That does not help while the store is down, and
+        it would add an outage of the replicas.
 
         Raises:
             StorageUnavailable: The retention sweep has died.
         """
         if not self._sweeper.is_alive():
-            raise StorageUnavailable("The retention sweep of this replica has died.")
+            raise StorageUnavailable("the retention sweep of this replica has died")
 
     def close(self) -> None:
-        """Stop the sweep and take no more work. What is running runs to its end."""
+        """Stop the sweep and take no more work; running operations end normally."""
         self._stop.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -204,33 +203,33 @@ class Storage:
 
 
 def _refuse_several_nodes() -> None:
-    """Replicas on different machines would each have a folder of their own.
+    """Refuse a folder where replicas on different machines would each have another one.
 
     Raises:
         StorageMisconfigured: This replica runs in a Ray cluster of several nodes.
     """
-    # Imported here: without Ray there is one machine, and nothing of Ray to load.
+    # Imported here, because the unit tests of this module run without Ray.
     import ray
 
     known = ray.nodes() if ray.is_initialized() else []  # type: ignore[no-untyped-call]  # as Ray has it
     nodes = sum(bool(node["Alive"]) for node in known)
     if nodes > 1:
         raise StorageMisconfigured(
-            f"The filesystem store keeps results on one machine and this Ray cluster has {nodes} "
-            "nodes: use an S3 store, or set store.shared where the folder is the same on all."
+            "store: the filesystem store keeps results on one machine, and this Ray cluster has "
+            f"{nodes} nodes: use an S3 store, or set store.shared if the folder is the same on all"
         )
 
 
 def _sweep_until(
     stop: threading.Event, store: ImageStore, retention: timedelta | None, interval_s: float
 ) -> None:
-    # A function without the replica: a thread that held it would keep it alive for ever.
+    # The replica is no argument: a thread that holds it would keep it alive for ever.
     while True:
         try:
             removed = sweep(store, retention, datetime.now(UTC))
         except StorageError as error:
-            _logger.warning("The retention sweep failed and will be repeated: %s", error)
+            _logger.warning("the retention sweep failed and will be repeated: %s", error)
         else:
-            _logger.info("The retention sweep removed %d results and sources.", removed)
+            _logger.info("the retention sweep removed %d results and sources", removed)
         if stop.wait(interval_s):
             return

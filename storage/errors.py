@@ -1,13 +1,13 @@
-"""The StorageError tree: everything that storage raises on purpose.
+"""The errors of the storage.
 
-Errors cross process boundaries, so each passes exactly its own arguments to
-`Exception` and builds its sentence in `__str__`: they pickle without help.
-No message holds a credential or a path of the host.
+They cross process boundaries. So each passes exactly its own arguments to `Exception`, and builds
+its message in `__str__`; then it can be pickled. No message holds a credential or a path of the
+host.
 """
 
 
 class StorageError(Exception):
-    """Base of every error that storage raises on purpose."""
+    """Base of all errors of the storage."""
 
 
 class ObjectNotFound(StorageError):
@@ -23,8 +23,8 @@ class ObjectNotFound(StorageError):
         self.name = name
 
     def __str__(self) -> str:
-        """Say what is missing, in one sentence."""
-        return f"There is no object {self.name}."
+        """Say what is missing."""
+        return f"there is no object {self.name}"
 
 
 class CorruptObject(StorageError):
@@ -32,7 +32,7 @@ class CorruptObject(StorageError):
 
     Attributes:
         name: The object's name.
-        reason: What is wrong, as the end of a sentence that starts with the name.
+        reason: What is wrong, as the end of a clause that starts with the name.
     """
 
     def __init__(self, name: str, reason: str) -> None:
@@ -42,8 +42,8 @@ class CorruptObject(StorageError):
         self.reason = reason
 
     def __str__(self) -> str:
-        """Say what is wrong with it, in one sentence."""
-        return f"The object {self.name} {self.reason}."
+        """Say what is wrong with it."""
+        return f"the object {self.name} {self.reason}"
 
 
 class InvalidObjectName(StorageError):
@@ -59,26 +59,26 @@ class InvalidObjectName(StorageError):
         self.name = name
 
     def __str__(self) -> str:
-        """Say that it is refused, in one sentence."""
-        return f"{self.name[:80]!r} is not a valid object name."
+        """Say that it is refused."""
+        return f"{self.name[:80]!r} is not a valid object name"
 
 
 class StorageUnavailable(StorageError):
     """The store cannot serve now; the same call may succeed later.
 
-    Its one argument is a sentence for the operator.
+    Its one argument is a message for the operator.
     """
 
 
 class StorageFull(StorageUnavailable):
     """The store has no room until somebody makes some.
 
-    Its one argument is a sentence for the operator.
+    Its one argument is a message for the operator.
     """
 
 
 class StorageMisconfigured(StorageError):
     """The store cannot serve until somebody changes its settings.
 
-    Its one argument is a sentence for the operator that names what to change.
+    Its one argument is a message for the operator. It names what to change.
     """

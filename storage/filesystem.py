@@ -3,9 +3,8 @@
 Each file carries its checksum as an extended attribute, where the folder can hold one: it appears
 and goes with the file. Copies need the attributes too (`cp -a`, `rsync -X`, `tar --xattrs`).
 
-Knows nothing of what the objects mean. Every file is reached relative to an
-opened folder and without following symbolic links, so nothing outside the
-root is ever read or written, whatever somebody plants in it.
+Every file is reached relative to an opened folder, and symbolic links are not followed. So nothing
+outside the root is ever read or written, whatever lies in it.
 """
 
 import contextlib
@@ -66,7 +65,7 @@ class FilesystemStore:
             StorageMisconfigured: The folder cannot be created or is no folder.
             StorageUnavailable: The disk is full or fails.
         """
-        # Absolute, so that a later change of the working directory changes nothing.
+        # Absolute, because the working directory may change later.
         self._root = root.absolute()
         self._told = False
         try:
@@ -75,7 +74,7 @@ class FilesystemStore:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise _translate(error) from None
             raise StorageMisconfigured(
-                f"The path of the filesystem store cannot be used as a folder: {error.strerror}."
+                f"path: it cannot be used as a folder: {error.strerror}"
             ) from None
         self._remove_unfinished()
 
@@ -101,14 +100,14 @@ class FilesystemStore:
                 with contextlib.suppress(OSError):
                     os.unlink(unfinished, dir_fd=directory)
                 raise
-            # Only now is the file's name on disk, too.
+            # Now the file's name is on disk, too.
             os.fsync(directory)
 
     def get(self, name: str) -> StoredObject:
         """Read an object; see `ImageStore.get`."""
         check_name(name)
         folder, _, file = name.partition("/")
-        # O_NONBLOCK: a named pipe must not hang the reader before it is refused.
+        # O_NONBLOCK, so that a named pipe cannot make the reader wait before it is refused.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with _os_errors():
             try:
@@ -165,21 +164,21 @@ class FilesystemStore:
             if not self._told:
                 self._told = True
                 _logger.warning(
-                    "The folder of the filesystem store holds no extended attributes, so that "
-                    "objects are kept without checksums and damage is not noticed."
+                    "the folder of the filesystem store holds no extended attributes, so that "
+                    "objects are kept without checksums and damage is not noticed"
                 )
 
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
         with _os_errors():
             folder, _, start = prefix.partition("/")
             for listed in [folder] if prefix else self._folders():
-                # A folder at a time, so that the caller may delete while it iterates.
+                # One folder at a time, so that the caller may delete while it iterates.
                 yield from self._list_folder(listed, start)
 
     def _list_folder(self, folder: str, start: str) -> Sequence[ObjectInfo]:
         found = []
         with contextlib.suppress(FileNotFoundError), self._open_folder(folder) as directory:
-            # By name first: of thousands, only what is listed costs a look at its file.
+            # Names are filtered first, so that only the files that are listed are looked at.
             for file in [file for file in os.listdir(directory) if file.startswith(start)]:
                 name = f"{folder}/{file}"
                 if not is_name(name):
@@ -202,7 +201,7 @@ class FilesystemStore:
             )
 
     def _remove_unfinished(self) -> None:
-        """Remove what writers left behind that were killed in the middle of a write."""
+        """Remove the unfinished files of writers that were killed."""
         oldest_kept = time.time() - _UNFINISHED_MAX_AGE_S
         with _os_errors():
             for folder in self._folders():
@@ -210,7 +209,7 @@ class FilesystemStore:
                     for entry in entries:
                         if not _UNFINISHED.fullmatch(entry.name):
                             continue
-                        # A replica that starts at the same time may be the faster one.
+                        # Another replica that starts at the same time may be faster.
                         with contextlib.suppress(FileNotFoundError):
                             if entry.stat(follow_symlinks=False).st_mtime < oldest_kept:
                                 os.unlink(entry.name, dir_fd=directory)
@@ -221,7 +220,7 @@ class FilesystemStore:
             root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             # Not ObjectNotFound: a lost volume must not look like deleted images.
-            raise StorageUnavailable("The folder of the filesystem store is gone.") from None
+            raise StorageUnavailable("the folder of the filesystem store is gone") from None
         try:
             yield root
         finally:
@@ -263,15 +262,15 @@ def _os_errors() -> Iterator[None]:
 
 
 def _translate(error: OSError) -> StorageUnavailable | StorageMisconfigured:
-    # strerror and never str(error), which holds the path.
+    # Only strerror: str(error) holds the path.
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFull("The disk of the filesystem store is full.")
+        return StorageFull("the disk of the filesystem store is full")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageUnavailable(
-            f"The folder of the filesystem store refuses access: {error.strerror}."
+            f"the folder of the filesystem store refuses access: {error.strerror}"
         )
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return StorageMisconfigured(
-            "The filesystem store holds a file or a symbolic link where a folder belongs."
+            "path: it holds a file or a symbolic link where a folder belongs"
         )
-    return StorageUnavailable(f"The disk of the filesystem store fails: {error.strerror}.")
+    return StorageUnavailable(f"the disk of the filesystem store fails: {error.strerror}")

@@ -1,15 +1,13 @@
 """What results are made from: photographs and the products cut out of them.
 
-A photograph and its product share one key. Each is kept while any result needs
-it, which is marked by one small object for each pair of the two. Knows neither
-where the objects are kept nor what a product is.
+A photograph and its product share one key. Both are kept while a result needs them. One small
+object, a mark, is stored for each pair of a source and a result that needs it.
 
-Nothing in use is ever removed, although an object store has no transactions.
-Whoever makes results from one that is stored puts the new marks first and then
-looks whether that result is still there. Whoever removes a result removes its
-image first and then looks for marks. Of two such callers at least one sees the
-other, so either the new results are not made or the source stays. This needs a
-store that lists and reads what was written before, as file systems and S3 do.
+Nothing in use is ever removed, although an object store has no transactions. Who makes results from
+a stored one writes the new marks first, and then checks that the stored result is still there. Who
+removes a result removes its image first, and then looks for marks. When both happen at the same
+time, at least one of them sees the other. So either the new results are not made, or the source
+stays. The store must list and read what was written before, as file systems and S3 do.
 """
 
 from collections.abc import Sequence
@@ -39,8 +37,8 @@ class Lineage:
     def refer(self, source: str, results: Sequence[str]) -> None:
         """Mark that results need a source; repeating it is harmless.
 
-        Comes before the source is stored, or before the result that it was found
-        through is read. Results that are then not made are taken back by `release`.
+        It is called before the source is stored, or before the result that names it is read.
+        `release` takes back the marks of results that are not made then.
 
         Args:
             source: The source's key.
@@ -52,8 +50,8 @@ class Lineage:
     def release(self, source: str, result: str) -> None:
         """Take back a mark, and remove the source and its product if it was the last.
 
-        Comes after the result's image was removed. Lists the marks of one source: one
-        request of an S3 endpoint; a file system reads the names of all marks there are.
+        It is called after the result's image was removed. It lists the marks of one source, which
+        is one request to an S3 endpoint. A file system reads the names of all marks.
 
         Args:
             source: The source's key.

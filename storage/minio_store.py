@@ -1,8 +1,7 @@
 """Objects in a bucket of any S3 endpoint, through the minio SDK.
 
-Knows nothing of what the objects mean. Everything the SDK and its HTTP client
-raise becomes a StorageError here. Of what the endpoint answers only error codes
-reach a message, never its free text.
+Every error of the SDK and of its HTTP client becomes a StorageError here. Messages hold the
+endpoint's error codes, never its free text.
 """
 
 import contextlib
@@ -54,7 +53,7 @@ _BAD_CREDENTIALS = frozenset(
 _BAD_REGION = frozenset(
     {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
 )
-# Another replica that starts at the same time was faster.
+# Another replica that started at the same time was faster.
 _CREATED_MEANWHILE = frozenset(
     {"BucketAlreadyOwnedByYou", "BucketAlreadyExists", "OperationAborted"}
 )
@@ -63,10 +62,9 @@ _CODE = re.compile(r"[A-Za-z0-9]{1,64}")
 
 
 class MinioStore:
-    """An `ImageStore` in a bucket. Build it where it is used: it does not pickle.
+    """An `ImageStore` in a bucket. It cannot be pickled, so it is built where it is used.
 
-    A call that gets no answer fails after three attempts, so after about three
-    times the timeouts.
+    A call without an answer fails after three attempts, so after about three times the timeouts.
     """
 
     def __init__(
@@ -85,7 +83,7 @@ class MinioStore:
             credentials: What signs the requests.
             connect_timeout_s: Longest wait for a connection, in seconds.
             read_timeout_s: Longest silence of the endpoint within a request, in seconds.
-            connections: Connections kept open; more threads than that work, but slower.
+            connections: Connections kept open. More threads than that can work, but slower.
 
         Raises:
             StorageMisconfigured: The file of trusted authorities is unusable.
@@ -98,7 +96,7 @@ class MinioStore:
             trust = ssl.create_default_context(cafile=settings.ca_file)
         except OSError:
             raise StorageMisconfigured(
-                "The ca_file of the S3 store cannot be read as a PEM file of certificates."
+                "ca_file: it cannot be read as a PEM file of certificates"
             ) from None
         self._client = Minio(
             settings.endpoint,
@@ -106,9 +104,9 @@ class MinioStore:
             secret_key=credentials.secret_key,
             session_token=credentials.session_token,
             secure=settings.secure,
-            # Given, or else the SDK asks for it, which scoped credentials may not.
+            # Without it the SDK asks for the region, which scoped credentials may not do.
             region=settings.region,
-            # The SDK's own client waits 300 s, six times.
+            # The SDK's own client waits six times 300 s.
             http_client=urllib3.PoolManager(
                 maxsize=connections,
                 timeout=Timeout(connect=connect_timeout_s, read=read_timeout_s),
@@ -128,7 +126,7 @@ class MinioStore:
         """Write an object; see `ImageStore.put`."""
         check_content(name, content_type)
         with self._sdk_errors(name):
-            # Of known length and below 500 MiB, so the SDK sends it in one request.
+            # The length is known and below 500 MiB, so the SDK sends one request.
             self._client.put_object(
                 self._bucket,
                 self._prefix + name,
@@ -150,8 +148,8 @@ class MinioStore:
             finally:
                 response.close()
                 response.release_conn()
-        # Not the response's content type: whoever can write to the bucket could make
-        # a browser run what it is told is an image.
+        # Not the response's content type: who can write to the bucket could make a browser run a
+        # script.
         return verified(name, data, modified, checksum)
 
     def delete(self, name: str) -> None:
@@ -171,8 +169,8 @@ class MinioStore:
         Creates the bucket when it is missing and the settings allow it.
         """
         with self._sdk_errors():
-            # Listing goes first: it needs no permission that serving does not need, and
-            # some endpoints create a missing bucket on the first put.
+            # Listing is first: it needs no further permission, and some endpoints create a missing
+            # bucket at the first put.
             try:
                 next(self._client.list_objects(self._bucket, self._prefix + "probe/"), None)
             except S3Error as error:
@@ -187,8 +185,8 @@ class MinioStore:
         except S3Error as error:
             if error.code == "AccessDenied":
                 raise StorageMisconfigured(
-                    f"The bucket {self._bucket} does not exist at {self._endpoint}, and the "
-                    "credentials may not create it."
+                    f"bucket: {self._bucket} does not exist at {self._endpoint}, and the "
+                    "credentials may not create it"
                 ) from None
             if error.code not in _CREATED_MEANWHILE:
                 raise
@@ -206,8 +204,8 @@ class MinioStore:
 
     @contextmanager
     def _sdk_errors(self, name: str = "") -> Iterator[None]:
-        # `from None`: the SDK's errors hold responses, and dozens of lines of its
-        # stack would bury the one sentence that an operator needs.
+        # `from None`: the SDK's errors hold responses, and their long stack would hide the message
+        # that an operator needs.
         try:
             yield
         except S3Error as error:
@@ -221,8 +219,8 @@ class MinioStore:
             raise self._from_transport(error) from None
         except (ValueError, ParseError):
             raise StorageUnavailable(
-                f"The S3 endpoint {self._endpoint} gave an answer that is not S3: check that "
-                "it is not the port of a web console."
+                f"endpoint: {self._endpoint} gave an answer that is not S3: check that it is not "
+                "the port of a web console"
             ) from None
 
     def _from_s3(self, error: S3Error, name: str) -> StorageError:
@@ -232,40 +230,40 @@ class MinioStore:
             return ObjectNotFound(name)
         if code == "NoSuchBucket":
             return StorageMisconfigured(
-                f"The bucket {self._bucket} does not exist at {self._endpoint}."
+                f"bucket: {self._bucket} does not exist at {self._endpoint}"
             )
         if code in _BAD_CREDENTIALS:
             return StorageMisconfigured(
-                f"The S3 endpoint {self._endpoint} refuses the credentials ({code}): check "
-                f"{ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE}."
+                f"{ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE}: the S3 endpoint "
+                f"{self._endpoint} refuses the credentials ({code})"
             )
         if code in _BAD_REGION:
             return StorageMisconfigured(
-                f"The S3 endpoint {self._endpoint} refuses the region ({code})."
+                f"region: the S3 endpoint {self._endpoint} refuses it ({code})"
             )
         if code == "RequestTimeTooSkewed":
             return StorageMisconfigured(
-                f"This machine's clock differs too much from that of {self._endpoint}."
+                f"this machine's clock differs too much from that of {self._endpoint}"
             )
         if status in (401, 403):
             return StorageMisconfigured(
-                f"The credentials may not get, put, delete and list in the bucket {self._bucket} "
-                f"at {self._endpoint} ({_shown(code)})."
+                f"bucket: the credentials may not get, put, delete and list in {self._bucket} "
+                f"at {self._endpoint} ({_shown(code)})"
             )
         if status == 507:
-            return StorageFull(f"The S3 endpoint {self._endpoint} is full ({_shown(code)}).")
+            return StorageFull(f"the S3 endpoint {self._endpoint} is full ({_shown(code)})")
         return StorageUnavailable(
-            f"The S3 endpoint {self._endpoint} cannot serve: HTTP {status}, {_shown(code)}."
+            f"the S3 endpoint {self._endpoint} cannot serve: HTTP {status}, {_shown(code)}"
         )
 
     def _from_status(self, status: int) -> StorageError:
         if status >= 500 or status in (408, 429):
             return StorageUnavailable(
-                f"The S3 endpoint {self._endpoint} cannot serve: HTTP {status}."
+                f"the S3 endpoint {self._endpoint} cannot serve: HTTP {status}"
             )
         return StorageMisconfigured(
-            f"{self._endpoint} does not answer as an S3 endpoint (HTTP {status}): check endpoint "
-            "and secure."
+            f"endpoint: {self._endpoint} does not answer as an S3 endpoint (HTTP {status}): check "
+            "endpoint and secure"
         )
 
     def _from_transport(self, error: HTTPError) -> StorageError:
@@ -274,12 +272,12 @@ class MinioStore:
             cause = reason.args[0] if reason.args else None
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return StorageMisconfigured(
-                    f"The certificate of the S3 endpoint {self._endpoint} is not trusted "
-                    f"({cause.verify_message}): check ca_file."
+                    f"ca_file: the certificate of the S3 endpoint {self._endpoint} is not trusted "
+                    f"({cause.verify_message})"
                 )
             if isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
                 return StorageMisconfigured(
-                    f"The S3 endpoint {self._endpoint} does not speak TLS: check secure."
+                    f"secure: the S3 endpoint {self._endpoint} does not speak TLS"
                 )
         if isinstance(reason, NameResolutionError):
             what = "its host name does not resolve"
@@ -289,9 +287,9 @@ class MinioStore:
             what = "it does not answer in time"
         else:
             what = f"the connection failed ({type(reason).__name__})"
-        return StorageUnavailable(f"The S3 endpoint {self._endpoint} cannot be reached: {what}.")
+        return StorageUnavailable(f"the S3 endpoint {self._endpoint} cannot be reached: {what}")
 
 
 def _shown(code: str) -> str:
-    """Return an error code of the endpoint if it is one, and nothing it made up."""
+    """Return the endpoint's error code if it has the form of one."""
     return code if _CODE.fullmatch(code) else "no known error code"

@@ -1,7 +1,7 @@
 """The names of the objects that make up results and what they are made from.
 
-Knows no store. Keys are 32 lower-case hex digits; any other is refused here,
-before it becomes part of a name, so that the error names what was given.
+Keys are 32 lower-case hex digits. Any other key is refused here, before it becomes part of a name,
+so that the error names what was given.
 """
 
 import re
@@ -53,7 +53,7 @@ def answer_name(key: str) -> str:
 
 
 def keys_of(name: str) -> tuple[str, str]:
-    """Return the key in a valid name, and its second key, which is empty for most."""
+    """Return the key in a valid name, and its second key, which is empty in most names."""
     keys = name.partition("/")[2].partition(".")[0]
     return keys[:32], keys[32:]
 

@@ -1,4 +1,4 @@
-"""A store that tells an observer of every operation on the store inside it. Changes nothing."""
+"""A store that tells an observer of every operation on the store inside it."""
 
 import time
 from collections.abc import Iterator
@@ -77,7 +77,7 @@ class ObservedStore:
             yield seen
             outcome = "ok"
         except GeneratorExit:
-            outcome = "ok"  # a listing that was left early
+            outcome = "ok"  # a listing that was not read to its end
             raise
         except StorageError as error:
             outcome = next((told for kind, told in _OUTCOMES if isinstance(error, kind)), "failed")

@@ -1,4 +1,4 @@
-"""What a store tells about its operations, for metrics. Knows nothing of what is made of it."""
+"""What a store tells about its operations, for metrics."""
 
 from typing import Protocol
 
@@ -12,7 +12,7 @@ class Observer(Protocol):
         Args:
             operation: `put`, `get`, `delete`, `list` or `check`.
             outcome: `ok`, `not_found`, `corrupt`, `unavailable`, `misconfigured` or `failed`.
-            seconds: Its duration; of a listing, until it was read to its end or left.
+            seconds: Its duration; a listing ends when it was read to its end or left.
             size: Bytes of content that were written or read.
         """
         ...

@@ -1,4 +1,4 @@
-"""The step from settings to an open store."""
+"""Opens the store that the settings describe."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ def open_store(settings: StoreSettings) -> ImageStore:
         settings: Which store, and where.
 
     Returns:
-        A store that was not yet asked whether it can serve: see `ImageStore.check`.
+        A store. Whether it can serve is not checked yet; see `ImageStore.check`.
 
     Raises:
         StorageMisconfigured: Credentials are missing, or a file or folder is unusable.

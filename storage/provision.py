@@ -1,9 +1,8 @@
 """Makes the bucket, its user and its policy on a MinIO server: `python -m storage.provision`.
 
-What exists already is left as it is or set again, so it may run at any time. The server's own
-credentials are used here only; the service gets a user that may use this one bucket. On any other
-S3 service the bucket and its user are made with that service's own tools. Knows the names of
-results, and nothing of what they mean.
+It may run at any time: what exists already is kept or set again. The server's own credentials are
+used only here; the service gets a user that may use this one bucket. On any other S3 service, make
+the bucket and its user with that service's own tools.
 """
 
 import argparse
@@ -36,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 
 def bucket_policy(bucket: str) -> dict[str, object]:
-    """Return the IAM policy that the service needs: this bucket, and no administration of it.
+    """Return the IAM policy that the service needs: the use of this bucket, not its administration.
 
     Args:
         bucket: The bucket's name.
@@ -61,18 +60,18 @@ def bucket_policy(bucket: str) -> dict[str, object]:
 def provision(
     settings: MinioSettings, root: Credentials, user: Credentials, expire_days: int | None
 ) -> None:
-    """Make the bucket and the user that may use it, and see that this user can.
+    """Make the bucket and the user that may use it, and check that this user can.
 
     Args:
-        settings: The endpoint and the bucket, as the service is told them.
+        settings: The endpoint and the bucket, as in the service's settings.
         root: Credentials that may administer the server.
         user: The access and secret key of the user; an existing user gets this secret key.
-        expire_days: Days after which the server itself removes results, should no replica do so
-            before; None leaves that to the replicas. Sources are not among them: a newer result
-            may still need them.
+        expire_days: Days after which the server itself removes results, if no replica has done so;
+            None leaves that to the replicas. It removes no sources, because a newer result may
+            still need them.
 
     Raises:
-        StorageError: One sentence says what could not be made, and why.
+        StorageError: Something could not be made; the message says what and why.
     """
     http = urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=2, read=15),
@@ -116,22 +115,22 @@ def provision(
                 raise
     except HTTPError as error:
         raise StorageUnavailable(
-            f"The S3 endpoint {settings.endpoint} cannot be reached ({type(error).__name__})."
+            f"the S3 endpoint {settings.endpoint} cannot be reached ({type(error).__name__})"
         ) from None
     except S3Error as error:
         raise StorageMisconfigured(
-            f"The S3 endpoint {settings.endpoint} refuses to make the bucket {settings.bucket} "
-            f"({error.code}): check {ROOT_ACCESS_KEY_VARIABLE} and {ROOT_SECRET_KEY_VARIABLE}."
+            f"{ROOT_ACCESS_KEY_VARIABLE} and {ROOT_SECRET_KEY_VARIABLE}: the S3 endpoint "
+            f"{settings.endpoint} refuses to make the bucket {settings.bucket} ({error.code})"
         ) from None
     except MinioAdminException as error:
-        # Its text holds what the server answered, and that may be anything.
+        # Its text is not shown: it holds the server's answer, which may be anything.
         raise StorageMisconfigured(
-            f"The S3 endpoint {settings.endpoint} refuses to make the user {user.access_key} "
-            f"(HTTP {error._code}): it is no MinIO server, or its secret key is too short."
+            f"endpoint: {settings.endpoint} refuses to make the user {user.access_key} "
+            f"(HTTP {error._code}): it is no MinIO server, or the user's secret key is too short"
         ) from None
     except (MinioException, ValueError):
         raise StorageUnavailable(
-            f"The S3 endpoint {settings.endpoint} gave an answer that is not MinIO's."
+            f"endpoint: {settings.endpoint} gave an answer that is not MinIO's"
         ) from None
     MinioStore(settings, user).check()
 
@@ -171,12 +170,12 @@ def main() -> None:
             except StorageUnavailable as error:
                 if time.monotonic() >= deadline:
                     raise
-                _logger.info("%s Trying again.", error)
+                _logger.info("%s; trying again", error)
                 time.sleep(_RETRY_INTERVAL_S)
     except (StorageError, ValueError) as error:
         sys.exit(f"storage.provision: {error}")
     _logger.info(
-        "The bucket %s at %s is ready, and its user may use it.", settings.bucket, settings.endpoint
+        "the bucket %s at %s is ready, and its user may use it", settings.bucket, settings.endpoint
     )
 
 
@@ -184,7 +183,7 @@ def _root_credentials() -> Credentials:
     for variable in (ROOT_ACCESS_KEY_VARIABLE, ROOT_SECRET_KEY_VARIABLE):
         if not os.environ.get(variable):
             raise StorageMisconfigured(
-                f"The environment variable {variable} is needed, and it is not set."
+                f"{variable}: this environment variable is needed, and it is not set"
             )
     return Credentials(os.environ[ROOT_ACCESS_KEY_VARIABLE], os.environ[ROOT_SECRET_KEY_VARIABLE])
 

@@ -1,7 +1,6 @@
-"""What is stored of results: each an image with its recipe.
+"""The stored results: each is an image with its recipe.
 
-Knows which objects make up a result and in which order they are written and
-removed. Knows neither where they are kept nor what a recipe means.
+This module defines which objects make up a result, and in which order they are written and removed.
 """
 
 import json
@@ -43,7 +42,7 @@ class Records:
         """
         image, beside = image_name(key), recipe_name(key)
         text = json.dumps(recipe, allow_nan=False)
-        # The recipe first: an image that exists always has its recipe.
+        # The recipe first, so that an image always has its recipe.
         self._store.put(beside, text.encode(), "application/json")
         self._store.put(image, png, "image/png")
 
@@ -87,14 +86,14 @@ class Records:
     def delete(self, key: str, sources: Sequence[str]) -> None:
         """Remove a result, and those of its sources that no other result needs.
 
-        What is not there counts as removed, so a removal that was cut off is repeated.
+        What is not there counts as removed, so an interrupted removal can be repeated.
 
         Args:
             key: The result's key.
             sources: The keys of what it was made from.
         """
         image, beside = image_name(key), recipe_name(key)
-        # The image first, for `Lineage`'s rule; the recipe, which tells the sources, last.
+        # The image first, as `storage.lineage` demands. The recipe last: it names the sources.
         self._store.delete(image)
         for source in sources:
             self._lineage.release(source, key)

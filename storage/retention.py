@@ -1,7 +1,4 @@
-"""The removal of what is too old: results, and sources that no result needs any more.
-
-Knows neither where the objects are kept nor when it is time to look.
-"""
+"""Removes what is too old: results, and sources that no result needs any more."""
 
 import logging
 from datetime import datetime, timedelta
@@ -30,31 +27,30 @@ _logger = logging.getLogger(__name__)
 
 
 def sweep(store: ImageStore, retention: timedelta | None, now: datetime) -> int:
-    """Remove what is too old, and what was left by work that never came to its end.
+    """Remove what is too old, and what unfinished work left behind.
 
-    A source stays as long as any result made from it. An object that cannot be removed
-    is logged and passed over.
+    A source stays as long as any result made from it. An object that cannot be removed is logged
+    and skipped.
 
     Args:
         store: Where the objects are kept.
-        retention: Results and kept answers older than this are removed, and so are sources
-            that are older than this and needed by none. None keeps results and answers for ever,
-            and a source that none needs for the time that a request may take.
+        retention: Results and kept answers older than this are removed, and so are sources that are
+            older and that no result needs. None keeps results and answers for ever, and keeps a
+            source that no result needs for the time that a request may take.
         now: The present time, timezone-aware.
 
     Returns:
-        How many results, sources, lone recipes and kept answers were removed.
+        The number of results, sources, lone recipes and kept answers that were removed.
 
     Raises:
-        StorageError: The store cannot list, or fails altogether while objects are being
-            removed.
+        StorageError: The store cannot list, or fails as a whole while objects are removed.
     """
     images: dict[str, datetime] = {}
     recipes: dict[str, datetime] = {}
     for info in store.list(RESULTS):
         found = images if info.name.endswith(".png") else recipes
         found[keys_of(info.name)[0]] = info.modified
-    # Listed before the references: a source that is seen had its references before.
+    # Listed before the references, because a source is written after its references.
     sources: dict[str, datetime] = {}
     for folder in (SOURCES, MASKS):
         for info in store.list(folder):
@@ -91,7 +87,7 @@ def sweep(store: ImageStore, retention: timedelta | None, now: datetime) -> int:
 
 
 def _older(modified: datetime, age: timedelta | None, now: datetime) -> bool:
-    """Whether something is older than an age; None is for ever."""
+    """Tell whether something is older than an age; nothing is older than None."""
     return age is not None and now - modified > age
 
 
@@ -100,9 +96,9 @@ def _removed(store: ImageStore, *names: str) -> bool:
         for name in names:
             store.delete(name)
     except StorageError as error:
-        # One broken object is passed over. When the whole store fails, each of
-        # thousands of objects would wait for its timeout: then give up.
+        # One broken object is skipped. When the whole store fails, `check` raises: otherwise each
+        # of thousands of objects would wait for its timeout.
         store.check()
-        _logger.warning("Could not remove %s: %s", names[0], error)
+        _logger.warning("could not remove %s: %s", names[0], error)
         return False
     return True

@@ -1,7 +1,7 @@
 """Typed settings of the object stores.
 
-Settings hold no secret, so they may be logged and pickled. Credentials come
-from the environment only and are read when the store is opened.
+Settings hold no secret, so they may be logged and pickled. Credentials come from the environment
+only, and are read when the store is opened.
 """
 
 import re
@@ -22,7 +22,7 @@ _ENDPOINT = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0
 
 
 class _Settings(BaseModel):
-    # An endpoint pasted with credentials in it must not come back in an error.
+    # An endpoint may be pasted with credentials in it; an error must not show these.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
@@ -83,7 +83,7 @@ StoreSettings = Annotated[FilesystemSettings | MinioSettings, Field(discriminato
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What signs requests to an S3 endpoint. Its repr shows none of it.
+    """Signs requests to an S3 endpoint. Its repr shows no part of it.
 
     Attributes:
         access_key: The access key id.
@@ -106,21 +106,21 @@ def read_credentials(environment: Mapping[str, str]) -> Credentials:
         The credentials.
 
     Raises:
-        StorageMisconfigured: A variable is missing or empty, or has white space around
-            its value; the message names the variable.
+        StorageMisconfigured: A variable is missing or empty, or has white space around its value.
+            The message names the variable.
     """
 
     def read(variable: str) -> str:
         value = environment.get(variable, "")
-        # A secret made from a file often ends in a newline; its error would be obscure.
+        # A secret read from a file often ends in a newline. The server's error would not say so.
         if value != value.strip():
-            raise StorageMisconfigured(f"{variable} has white space around its value.")
+            raise StorageMisconfigured(f"{variable}: white space stands around its value")
         return value
 
     for variable in (ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE):
         if not read(variable):
             raise StorageMisconfigured(
-                f"The S3 store needs the environment variable {variable}, and it is not set."
+                f"{variable}: the S3 store needs this environment variable, and it is not set"
             )
     return Credentials(
         read(ACCESS_KEY_VARIABLE), read(SECRET_KEY_VARIABLE), read(SESSION_TOKEN_VARIABLE) or None

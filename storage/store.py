@@ -1,10 +1,9 @@
 """What an object store is: its protocol, its value types and its object names.
 
-Knows no implementation. An object's name is `folder/key.suffix`: a folder of
-lower-case letters, a key of 128 bits as 32 lower-case hex digits, and a suffix
-that fixes the content type. An object that relates two others has both their
-keys in its name, one after the other. Nothing else is a name, so no name can
-leave the folder or the bucket it is looked up in.
+An object's name is `folder/key.suffix`: a folder of lower-case letters, a key of 128 bits as 32
+lower-case hex digits, and a suffix that decides the content type. An object that relates two others
+has both their keys in its name, one after the other. Nothing else is a name, so no name can point
+outside the folder or the bucket.
 """
 
 import hashlib
@@ -28,7 +27,7 @@ class StoredObject:
 
     Attributes:
         data: The content.
-        content_type: `image/png` or `application/json`, from the name's suffix.
+        content_type: `image/png` or `application/json`, by the name's suffix.
         modified: When it was last written; timezone-aware, UTC.
         etag: The first 32 hex digits of the content's SHA-256.
         verified: A checksum that was written with it matches; false where it has none.
@@ -66,8 +65,8 @@ class ImageStore(Protocol):
     def put(self, name: str, data: bytes, content_type: str) -> None:
         """Write an object whole or not at all, over an older one if there is one.
 
-        When this returns, the object survives a crash of the store. Repeating it
-        with the same arguments is harmless.
+        When it has returned, the object survives a crash of the store. Repeating it with the same
+        arguments is harmless.
 
         Args:
             name: The object's name.
@@ -91,7 +90,7 @@ class ImageStore(Protocol):
         Raises:
             InvalidObjectName: The name is not of the accepted form.
             ObjectNotFound: There is no such object.
-            CorruptObject: Something of this name is there that is no object, or its content is
+            CorruptObject: Something with this name is there, but it is no object, or its content is
                 not what was written.
         """
 
@@ -108,21 +107,21 @@ class ImageStore(Protocol):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """List the objects of one folder, or all, in the order of their names.
 
-        Whatever else lies in the store is left out.
+        Anything else in the store is left out.
 
         Args:
-            prefix: A folder with its slash, such as `generated/`, and, to list only
-                what begins with it, a key; empty lists all.
+            prefix: A folder with its slash, such as `generated/`. A key may follow: then only names
+                that begin with both are listed. Empty lists all.
 
         Returns:
-            An iterator that may fetch as it goes, so it may raise too.
+            An iterator. It may read from the store, so it may raise too.
 
         Raises:
-            InvalidObjectName: The prefix is none of these.
+            InvalidObjectName: The prefix has another form.
         """
 
     def check(self) -> None:
-        """Find out whether the store can write, read, list and delete."""
+        """Check that the store can write, read, list and delete."""
 
 
 def is_name(text: str) -> bool:
@@ -160,8 +159,8 @@ def check_content(name: str, content_type: str) -> None:
 
     Raises:
         InvalidObjectName: The name is not of the accepted form.
-        ValueError: The content type is not the one of the name's suffix. Both stores
-            answer with the suffix's type, so another one would be lost silently.
+        ValueError: The content type is not the suffix's. Both stores answer with the suffix's type,
+            so another one would be lost.
     """
     check_name(name)
     if content_type != content_type_of(name):
@@ -199,20 +198,20 @@ def verified(name: str, data: bytes, modified: datetime, checksum: str | None) -
 def probe(store: ImageStore) -> None:
     """Write, read, list and delete one small object in the folder `probe/`.
 
-    Needs no other permission than serving does, so it also proves credentials that
-    are limited to these four operations.
+    It needs the same permissions as serving does. So it also checks credentials that are limited to
+    these four operations.
 
     Raises:
         StorageUnavailable: The store cannot serve, or returns other bytes than were written.
         StorageMisconfigured: The store refuses one of the operations.
     """
-    # A name of its own: replicas that start together must not delete each other's probe.
+    # A random name, so that replicas that start together do not delete each other's probe.
     name = f"probe/{secrets.token_hex(16)}.json"
     data = name.encode()
     store.put(name, data, content_type_of(name))
     try:
         if store.get(name).data != data:
-            raise StorageUnavailable("The image store returns other bytes than were written.")
+            raise StorageUnavailable("the image store returns other bytes than were written")
         next(store.list("probe/"), None)
     finally:
         store.delete(name)

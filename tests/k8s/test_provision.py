@@ -200,12 +200,12 @@ def test_a_missing_secret_is_named(s3: S3Server, variable: str) -> None:
 def test_a_server_that_is_not_minio_is_named(s3: S3Server) -> None:
     done = provision(s3, s3.endpoint)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"storage.provision: The S3 endpoint {s3.endpoint} refuses")
+    assert done.stderr.startswith(f"storage.provision: endpoint: {s3.endpoint} refuses")
     assert s3.scoped.secret_key not in done.stderr
 
 
 def test_a_server_that_never_comes_is_waited_for_and_named(s3: S3Server) -> None:
     done = provision(s3, "127.0.0.1:1", "--wait=1")
     assert done.returncode == 1
-    assert "Trying again." in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("storage.provision: The S3 endpoint 127.0.0.1:1")
+    assert "trying again" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("storage.provision: the S3 endpoint 127.0.0.1:1")

@@ -47,7 +47,7 @@ class Recorder:
     def _note(self, call: str, name: str) -> None:
         self.calls.append(f"{call} {name}".strip())
         if self.dead or name in self.broken:
-            raise StorageUnavailable("The store is broken.")
+            raise StorageUnavailable("the store is broken")
 
     def names(self) -> list[str]:
         return [info.name for info in self.store.list("")]

@@ -73,8 +73,8 @@ def test_a_folder_without_attributes_is_told_once(
         for name in NAMES:
             put(store, name)
     assert [record.message for record in caplog.records] == [
-        "The folder of the filesystem store holds no extended attributes, so that objects are kept "
-        "without checksums and damage is not noticed."
+        "the folder of the filesystem store holds no extended attributes, so that objects are kept "
+        "without checksums and damage is not noticed"
     ]
     assert not store.get(NAMES[0]).verified
 

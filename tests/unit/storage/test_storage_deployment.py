@@ -138,7 +138,7 @@ def test_a_store_that_cannot_serve_fails_the_constructor(
     settings: FilesystemSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: FilesystemStore) -> None:
-        raise StorageUnavailable("The disk is full.")
+        raise StorageUnavailable("the disk is full")
 
     monkeypatch.setattr(FilesystemStore, "check", fail)
     with pytest.raises(StorageUnavailable, match="disk is full"):

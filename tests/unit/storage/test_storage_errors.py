@@ -19,9 +19,9 @@ EXAMPLES = [
     ObjectNotFound(NAME),
     CorruptObject(NAME, "is not a PNG image"),
     InvalidObjectName("../x"),
-    StorageUnavailable("The disk fails."),
-    StorageFull("The disk is full."),
-    StorageMisconfigured("The bucket does not exist."),
+    StorageUnavailable("the disk fails"),
+    StorageFull("the disk is full"),
+    StorageMisconfigured("bucket: it does not exist"),
 ]
 
 
@@ -43,7 +43,7 @@ def test_every_class_has_an_example() -> None:
 
 
 def test_sentences() -> None:
-    assert str(EXAMPLES[0]) == f"There is no object {NAME}."
-    assert str(EXAMPLES[1]) == f"The object {NAME} is not a PNG image."
-    assert str(EXAMPLES[2]) == "'../x' is not a valid object name."
+    assert str(EXAMPLES[0]) == f"there is no object {NAME}"
+    assert str(EXAMPLES[1]) == f"the object {NAME} is not a PNG image"
+    assert str(EXAMPLES[2]) == "'../x' is not a valid object name"
     assert len(str(InvalidObjectName("x" * 10_000))) < 200

@@ -19,7 +19,7 @@ class Heard(list[tuple[str, str, int]]):
 
 class Away(FilesystemStore):
     def get(self, name: str) -> None:
-        raise StorageUnavailable("The store is away.")
+        raise StorageUnavailable("the store is away")
 
 
 def test_operations_are_told_with_their_outcome_and_size(tmp_path: Path) -> None:
