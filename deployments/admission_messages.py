@@ -1,7 +1,7 @@
-"""What the ingress replicas hold of what they share, as it crosses to the admission deployment.
+"""The messages of the ingress replicas to the admission deployment: what they ask for and hold.
 
-Every message of a replica has a number of its own, counted up, and every thing it holds has the
-number of the message that asked for it. So messages may arrive twice or in any order.
+A replica numbers its messages. A lease or a claim has the number of the message that asked for it.
+So messages may arrive twice or in any order.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HEARTBEAT_S = 2.0
-"""Seconds between two reports of an ingress replica that holds anything."""
+"""Seconds between two reports of an ingress replica that holds something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to make the answer of an idempotency key, which one request has at a time.
+    """The right to make the answer of an idempotency key; one request has it at a time.
 
     Attributes:
         id: Unique.
         sequence: Number of the message that asked for it.
         name: Digest of the API key's name and the idempotency key.
-        fingerprint: Digest of what the request asks for.
+        fingerprint: Digest of the request's content.
     """
 
     id: str
@@ -52,12 +52,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class MadeImage:
-    """A measurement: an image was made.
+    """A measurement of an image that was made.
 
     Attributes:
         model: Catalog id.
         steps: Its denoising steps, at least 1.
-        held_s: Seconds for which it held its place, above 0.
+        held_s: Seconds it held its place, above 0.
     """
 
     model: str
@@ -67,14 +67,14 @@ class MadeImage:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that an ingress replica holds: its heartbeat, and how it gives back.
+    """All that an ingress replica holds. It is its heartbeat, and frees what it does not name.
 
     Attributes:
         replica: The ingress replica.
         sequence: Number of this message.
-        leases: Everything it holds.
-        claims: See above.
-        asked: Ids of leases and claims it has asked for and not heard of yet.
+        leases: All leases it holds.
+        claims: All claims it holds.
+        asked: Ids of the leases and claims for which it waits.
         made: Images made since its last report.
     """
 

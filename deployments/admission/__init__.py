@@ -1,1 +1,1 @@
-"""Room for images and rates of keys, counted in one place for all ingress replicas."""
+"""Places for images and rates of API keys, counted in one place for all ingress replicas."""

@@ -1,11 +1,11 @@
-"""The admission replica: the one place that counts for all ingress replicas.
+"""The admission replica: it counts for all ingress replicas.
 
-A plain class, and its like that Ray Serve runs, as exactly one replica.
+`Admission` is a plain class. Ray Serve runs `OnlyAdmission`, as exactly one replica.
 
-It stores nothing. Every ingress replica repeats what it holds every `HEARTBEAT_S` seconds, so that
-a replica of this that was restarted knows it all again after `LEARNING_S`, and grants nothing
-before. What an ingress replica held that is not heard of for `PATIENCE_S` is free again. Refusals
-are answers and no exceptions, which would each be logged with a stack.
+Nothing is stored. Every ingress replica reports all it holds every `HEARTBEAT_S` seconds. So after
+a restart this replica has learned everything again within `LEARNING_S`; it grants nothing before.
+When an ingress replica has not reported for `PATIENCE_S`, what it held is free again. Refusals are
+answers and not exceptions, because Serve logs each exception with its traceback.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
 from deployments.settings import RateSettings
 
 LEARNING_S = 1.5 * HEARTBEAT_S
-"""Seconds after the start in which nothing is granted: until every ingress replica has reported."""
+"""Seconds after the start in which nothing is granted: every ingress replica reports in them."""
 
 PATIENCE_S = 5 * HEARTBEAT_S
-"""Seconds without a word after which an ingress replica has lost what it held."""
+"""Seconds without a report after which an ingress replica has lost what it held."""
 
 
 class Admission:
@@ -56,14 +56,14 @@ class Admission:
         self._knows_all = clock() + learning_s
 
     async def take(self, replica: str, lease: Lease) -> Overloaded | RateLimited | None:
-        """Take places for all images of a request, or none; asking again for the same is harmless.
+        """Take places for all images of a request, or none; repeating it is harmless.
 
         Args:
             replica: The ingress replica.
-            lease: What it asks for, of a model in the catalog.
+            lease: What it asks for; its model is in the catalog.
 
         Returns:
-            Why not, or None when they are taken. A refusal does not count against a rate.
+            None when they are taken, else the refusal, which does not count against a rate.
         """
         await self._learned()
         now = self._clock()
@@ -79,15 +79,15 @@ class Admission:
         return None
 
     async def claim(self, replica: str, claim: Claim) -> bool | IdempotencyConflict:
-        """Claim an idempotency key; asking again for the same is harmless.
+        """Claim an idempotency key; repeating it is harmless.
 
         Args:
             replica: The ingress replica.
             claim: What it asks for.
 
         Returns:
-            Whether it is granted; false while another request for the same has it. A conflict when
-            another request has it for something else.
+            Whether it is granted; false while another request with the same content has it. A
+            conflict when a request with another content has it.
         """
         await self._learned()
         try:
@@ -96,7 +96,7 @@ class Admission:
             return conflict.with_traceback(None)
 
     async def report(self, report: Report) -> None:
-        """Learn all that an ingress replica holds, which gives back what it holds no more."""
+        """Learn all that an ingress replica holds. What the report does not name is free again."""
         now = self._clock()
         for made in report.made:
             self._places[made.model].measure(made, now)
@@ -105,7 +105,7 @@ class Admission:
             places.saw(self._ledger.leases(model, now), now)
 
     async def check_health(self) -> None:
-        """Answer, for Serve and for callers who wait for a first replica."""
+        """Answer Serve, and callers who wait for the first replica."""
 
     async def _learned(self) -> None:
         while (rest_s := self._knows_all - self._clock()) > 0:
@@ -113,7 +113,9 @@ class Admission:
 
 
 class OnlyAdmission(Admission):
-    """Admission that refuses to start as one of several replicas, each of which would count apart.
+    """Admission that refuses to start as one of several replicas.
+
+    Several replicas would each count for themselves.
 
     Args:
         limits: See `Admission`.
@@ -127,13 +129,13 @@ class OnlyAdmission(Admission):
     def __init__(
         self, limits: Mapping[str, int], rates: RateSettings, *, max_wait_s: float = math.inf
     ) -> None:
-        # Imported here: counting alone needs nothing of Ray.
+        # Imported here, because `Admission` runs without Ray.
         from ray import serve
 
         replicas = serve.get_replica_context().world_size
         if replicas > 1:
             raise ValueError(
-                f"the configuration gives the deployment admission {replicas} replicas, and each "
-                "would count apart: leave its num_replicas at 1"
+                f"num_replicas: the deployment admission has {replicas} replicas, and each would "
+                "count for itself; leave it at 1"
             )
         super().__init__(limits, rates, max_wait_s=max_wait_s)

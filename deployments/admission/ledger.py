@@ -1,8 +1,8 @@
-"""Who holds what: the leases and claims of all ingress replicas.
+"""The leases and claims that the ingress replicas hold.
 
-A pure state machine; its callers tell it the time. Nothing here is stored: the replicas repeat what
-they hold, so a ledger that begins empty learns it from them, and what a replica held that is not
-heard of any more is dropped.
+The ledger is a state machine; its callers tell it the time. Nothing is stored. A ledger that begins
+empty learns everything from the replicas' reports. What a replica held is dropped when it no longer
+reports.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Replica:
     claims: dict[str, Claim] = field(default_factory=dict)
 
     def withdrew(self, held: _Held) -> bool:
-        """Whether a later message says that nobody waits for this any more."""
+        """Tell whether a later message shows that nobody waits for this any more."""
         return held.sequence < self.reported and held.id not in self.asked
 
 
@@ -43,7 +43,7 @@ class Ledger:
     """What the ingress replicas hold.
 
     Args:
-        patience_s: Seconds without a word after which a replica has lost what it held.
+        patience_s: Seconds without a message after which a replica has lost what it held.
     """
 
     def __init__(self, patience_s: float) -> None:
@@ -51,10 +51,10 @@ class Ledger:
         self._replicas: dict[str, _Replica] = {}
 
     def report(self, report: Report, now: float) -> None:
-        """Take over what a replica says it holds, unless a later report was here before.
+        """Take over what a replica says it holds, unless a later report came before.
 
         Args:
-            report: Its words.
+            report: What it says.
             now: Seconds of a monotonic clock.
         """
         replica = self._replica(report.replica, now)
@@ -65,11 +65,11 @@ class Ledger:
         replica.reported, replica.asked = report.sequence, report.asked
 
     def add(self, name: str, lease: Lease, now: float) -> None:
-        """Note a lease that was granted; one whose request has left meanwhile is not.
+        """Note a granted lease, unless its request has left meanwhile.
 
         Args:
             name: The ingress replica.
-            lease: What it got.
+            lease: What was granted.
             now: Seconds of a monotonic clock.
         """
         replica = self._replica(name, now)
@@ -77,7 +77,7 @@ class Ledger:
             replica.leases[lease.id] = lease
 
     def holds(self, name: str, lease: Lease) -> bool:
-        """Whether a replica has this lease already, because it asks again."""
+        """Tell whether a replica has this lease already and asks again."""
         return name in self._replicas and lease.id in self._replicas[name].leases
 
     def claim(self, name: str, claim: Claim, now: float) -> bool:
@@ -89,10 +89,10 @@ class Ledger:
             now: Seconds of a monotonic clock.
 
         Returns:
-            Whether the claim is granted; if not, the other request asks for the same.
+            Whether the claim is granted. If not, the other request has the same content.
 
         Raises:
-            IdempotencyConflict: The other request asks for something else.
+            IdempotencyConflict: The other request has another content.
         """
         self._expire(now)
         for other in self._replicas.values():
@@ -111,7 +111,7 @@ class Ledger:
         return True
 
     def leases(self, model: str, now: float) -> list[Lease]:
-        """The leases of a model, of all replicas that are still heard of.
+        """The leases of a model, of all replicas that still report.
 
         Args:
             model: Catalog id.
@@ -139,7 +139,7 @@ class Ledger:
 
 
 def _merged(present: Mapping[str, H], told: Iterable[H], report: Report) -> dict[str, H]:
-    """What a report tells, and what was granted while it was on its way."""
+    """Join what a report tells and what was granted while the report was on its way."""
     unheard = {
         held.id: held
         for held in present.values()

@@ -1,4 +1,4 @@
-"""How many images of a model were in flight over a past while. Its callers tell it the time."""
+"""The mean number of a model's images in flight over the last seconds."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from collections import deque
 from itertools import pairwise
 
 _REMEMBERED = 2048
-"""Changes that are remembered; what came before them is not known."""
+"""Number of changes that are remembered; what was before them is not known."""
 
 
 class Occupancy:
-    """A number that changes now and then."""
+    """How many images were in flight at which time; its callers tell it the time."""
 
     def __init__(self) -> None:
         self._changes: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
 
     def now_is(self, images: int, now: float) -> None:
-        """Note how many are in flight from now on.
+        """Note how many images are in flight from now on.
 
         Args:
-            images: That many.
+            images: Their number.
             now: Seconds of a monotonic clock, never less than before.
         """
         if not self._changes or self._changes[-1][1] != images:
             self._changes.append((now, images))
 
     def mean(self, seconds: float, now: float) -> float:
-        """The mean over the last so many seconds, as far back as is known.
+        """Compute the mean over the last seconds, as far back as it is known.
 
         Args:
-            seconds: Above 0.
+            seconds: How many, above 0.
             now: Seconds of a monotonic clock, never less than before.
 
         Returns:
-            The present number when nothing before this moment is known; 0 when nothing is known.
+            The present number when nothing earlier is known; 0 when nothing is known.
         """
         since = now - seconds
         total = known = 0.0

@@ -1,13 +1,15 @@
-"""Room for one model's images, shared fairly among API keys, and how long it takes to come free.
+"""Places for one model's images, shared fairly among API keys, and how soon places come free.
 
-Pure arithmetic over the leases it is shown; its callers tell it the time.
+This is arithmetic over the leases that the callers show; they also tell the time.
 
-While several keys hold or want places, none may come to hold more than its share, the bound divided
-by the number of these keys; alone, a key may hold all. What others hold above their share is not
-taken from them: as it comes free it goes to those below theirs. A key that was refused counts as
-wanting until it should have asked again. A request is admitted whole or not at all, so two rules
-keep large ones from starving among small ones: a key that holds nothing may exceed its share by
-one request, and no other key may take the places that the key which has waited longest needs.
+A key's share is the bound divided by the number of keys that hold or want places. While there are
+several such keys, none may come to hold more than its share; a single key may hold all places. What
+a key holds above its share is not taken from it. When these places come free, they go to keys below
+their share. A key that was refused counts as wanting until it should have asked again.
+
+A request is admitted whole or not at all. So that small requests do not starve a large one, there
+are two rules. A key that holds nothing may exceed its share by one request. And the places that the
+longest waiting key needs are kept from all other keys.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ SLACK_S = 3.0
 """Seconds after the suggested wait during which a key still counts as wanting."""
 
 SHORTEST_WAIT_S = 1.0
-"""Suggested before anything was measured. Retry-After has whole seconds, so that no less helps."""
+"""Suggested before anything was measured. Retry-After has whole seconds, so there is no less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,10 @@ class Places:
     """A bounded number of places for images of one model.
 
     Args:
-        model: Catalog id, for the sentences.
-        limit: Places.
-        max_wait_s: A request that would be done only after so many seconds, at the measured speed,
-            is refused while others are in flight.
+        model: Catalog id, for messages.
+        limit: Number of places.
+        max_wait_s: While others are in flight, a request is refused if at the measured speed it
+            would be done only after so many seconds.
     """
 
     SMOOTHING = 0.2
@@ -54,11 +56,11 @@ class Places:
         self._wants: dict[str, _Want] = {}
         self._steps_per_s: float | None = None
         self._occupancy = Occupancy()
-        # When the first image of all was made, until one that began after it is.
+        # When the first image of all was made; None once an image was made that began after that.
         self._first_made: float | None = None
 
     def take(self, lease: Lease, leases: Sequence[Lease], now: float) -> None:
-        """Admit a request, whose lease the caller then adds to the others.
+        """Admit a request; the caller then adds its lease to the others.
 
         Args:
             lease: What it asks for.
@@ -66,8 +68,8 @@ class Places:
             now: Seconds of a monotonic clock.
 
         Raises:
-            Overloaded: It would pass the bound or the key's share; its wait is what it takes until
-                enough places come free, at the measured speed.
+            Overloaded: It would exceed the bound or the key's share, or take too long. The wait in
+                the error is the time until enough places come free, at the measured speed.
         """
         self._wants = {key: want for key, want in self._wants.items() if want.until > now}
         held = Counter[str]()
@@ -108,7 +110,7 @@ class Places:
         self._wants.pop(lease.key, None)
 
     def saw(self, leases: Sequence[Lease], now: float) -> None:
-        """Learn what is held from now on, after each change.
+        """Learn what is held from now on; called after each change.
 
         Args:
             leases: What is held of this model.
@@ -119,11 +121,11 @@ class Places:
     def measure(self, made: MadeImage, now: float) -> None:
         """Learn the model's speed from an image that was made just now, by Little's law.
 
-        An image that takes so many seconds among so many others leaves while each of the others
-        advances as far: the model takes (images in flight x steps) / (seconds) steps a second. How
-        many were in flight is the mean of those seconds: the last images of a request leave alone.
-        The first images of all may have waited for the model to load, so what is learned from them
-        counts only until another one is made that began after the first.
+        While an image is made, each of the others in flight advances as far. So the model takes
+        (images in flight x steps) / seconds steps a second. The images in flight are the mean over
+        those seconds, because the last images of a request leave alone. The first images of all may
+        have waited for the model to load. What is learned from them counts only until an image is
+        made that began after the first one was done.
 
         Args:
             made: The image.
@@ -139,7 +141,7 @@ class Places:
         self._steps_per_s = previous + self.SMOOTHING * (steps_per_s - previous)
 
     def _kept_free(self, key: str, rivals: set[str], held: Counter[str]) -> int:
-        """Places that wait for the key which is below its share and has wanted longest."""
+        """Places kept for the key that is below its share and has wanted longest."""
         share = self._limit / (len(rivals) + 1)
         since = self._wants[key].since if key in self._wants else math.inf
         ahead = [
@@ -152,7 +154,7 @@ class Places:
         return min(ahead, key=lambda want: want.since).images if ahead else 0
 
     def _done_s(self, lease: Lease, leases: Sequence[Lease]) -> float:
-        """Seconds until a request is done: all that is in flight shares the model's speed."""
+        """Seconds until a request is done; all images in flight share the model's speed."""
         if self._steps_per_s is None:
             return 0.0
         steps = sum(other.images * other.steps for other in (*leases, lease))
@@ -162,9 +164,9 @@ class Places:
         """Seconds until so many places come free.
 
         Args:
-            missing: Places.
-            leases: All images in flight, which share the model's speed.
-            leaving: How many of them the places are those of.
+            missing: How many places.
+            leases: All images in flight; they share the model's speed.
+            leaving: How many of these images hold places that would help.
         """
         if self._steps_per_s is None or not leaving:
             return SHORTEST_WAIT_S

@@ -1,8 +1,4 @@
-"""How much each API key may ask for in a minute.
-
-Counts in this process's memory over moving windows. Knows no HTTP, no Ray and no secrets: a key is
-its name.
-"""
+"""How much each API key may ask for in a minute, counted in this process's memory."""
 
 from __future__ import annotations
 
@@ -17,13 +13,13 @@ from deployments.settings import RateSettings
 
 
 class Rates:
-    """The rates of all keys.
+    """The rates of all API keys.
 
-    Every window is a moving one: at no moment do the last 60 seconds hold more than the limit. For
-    use by one thread.
+    Every window moves: at no moment do the last 60 seconds hold more than the limit. One thread may
+    use it.
 
     Args:
-        settings: The limits, the same for every key; a limit of None does not bind.
+        settings: The limits, the same for every key; None is no limit.
     """
 
     def __init__(self, settings: RateSettings) -> None:
@@ -39,8 +35,8 @@ class Rates:
             images: How many the request asks for, at least 1.
 
         Raises:
-            RateLimited: A limit would be passed; the sentence names it and its value, and the wait
-                is the time until the window's oldest entry leaves it.
+            RateLimited: A limit would be exceeded. The message names it and its value. The wait is
+                the time until the oldest entry leaves the window.
         """
         asked = [
             (limit, name, cost)
@@ -60,8 +56,8 @@ class Rates:
         window = self._windows.get_window_stats(limit, key)
         whose = f"key {key!r}" if key else "all callers together"
         return RateLimited(
-            f"{name} of {whose} is {limit.amount}: {window.remaining} are left now and this "
-            f"request needs {cost}",
+            f"{name}: the limit of {whose} is {limit.amount}; {window.remaining} are left now and "
+            f"this request needs {cost}",
             retry_after_s=max(0.0, window.reset_time - time.time()),
         )
 

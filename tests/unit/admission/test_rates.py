@@ -44,7 +44,7 @@ def test_the_sentence_names_the_limit_its_value_and_the_key(clock):
     rates.take("shop", 4)
     error = refused(rates, "shop", 4)
     assert (error.status, error.code) == (429, "rate_limited")
-    assert "requests_per_minute of key 'shop' is 2" in str(error)
+    assert "requests_per_minute: the limit of key 'shop' is 2" in str(error)
     assert "0 are left" in str(error)
 
 
