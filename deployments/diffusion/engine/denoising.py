@@ -1,7 +1,4 @@
-"""What the engine drives: a job between two of its steps, and the model that takes the steps.
-
-Knows no networks, queues, Ray or HTTP.
-"""
+"""What the engine drives: a job between two of its steps, and the model that takes the steps."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ class Conditioning:
 
     Attributes:
         embeddings: [rows, tokens, width]: the prompt's, after the negative prompt's if guided.
-        added: What an SDXL UNet takes besides: `text_embeds` [rows, width] and `time_ids`
+        added: Further inputs of an SDXL UNet: `text_embeds` [rows, width] and `time_ids`
             [rows, ids]; else empty.
         warnings: Sentences about texts that were cut.
     """
@@ -33,7 +30,7 @@ class Conditioning:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
-    """What stays of the photo when a UNet that knows no masks paints the rest.
+    """What is kept of the photo when the UNet has no input for a mask.
 
     Attributes:
         mask: [1, 1, height / f, width / f], 1 where the model paints.
@@ -75,9 +72,9 @@ class Denoising:
         guidance_scale: Weight of the prompt against the negative prompt.
         inpainting: [1, 1 + channels, height / f, width / f]: the mask and the masked photo's
             latents, for a UNet that takes them; else None.
-        kept: What is put back after each step; None where the UNet knows masks or there is none.
-        control: What a ControlNet adds; None for nothing.
-        step: Steps done.
+        kept: What is put back after each step; None without a mask, or where the UNet takes it.
+        control: What a ControlNet adds; None where it adds nothing.
+        step: Number of steps done.
     """
 
     sampler: Sampler
@@ -97,19 +94,19 @@ class Denoising:
 
     @property
     def steps(self) -> int:
-        """Steps this job takes in all."""
+        """Number of steps this job takes in all."""
         return len(self.timesteps)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences about what of the job the model could not honour."""
+        """Sentences about what the model could not honour."""
         return self.conditioning.warnings
 
 
 class DiffusionModel(Protocol):
     """A model whose jobs advance step by step, many jobs of one size in one forward pass.
 
-    Three threads may use it at a time: one prepares, one predicts and advances, one decodes.
+    Three threads may use it at the same time: one prepares, one predicts and advances, one decodes.
     """
 
     @property
@@ -123,7 +120,7 @@ class DiffusionModel(Protocol):
         ...
 
     def check(self, job: ImageJob, photo: PreparedPhoto) -> None:
-        """Raise InvalidRequest for what the model cannot run; cheap, and from any thread."""
+        """Raise InvalidRequest for what the model cannot run. Cheap; called from any thread."""
         ...
 
     def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:

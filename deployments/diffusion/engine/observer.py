@@ -1,4 +1,4 @@
-"""What an engine tells about its work, for metrics. Knows nothing of what is made of it."""
+"""What an engine tells about its work, for metrics."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ class Observer(Protocol):
     """
 
     def ticked(self, rows: int, seconds: float) -> None:
-        """A step was computed for so many rows of a forward."""
+        """A forward was computed: its rows and its seconds."""
         ...
 
     def admitted(self, waited_s: float) -> None:
-        """A job joined the steps, so long after its submission."""
+        """A job began to run, so many seconds after its submission."""
         ...
 
     def cancelled(self, latency_s: float) -> None:
-        """A job that was given up has left its place to others, so long after its cancel."""
+        """A cancelled job has left, so many seconds after it was cancelled."""
         ...
 
     def queued(self, preparing: int, ready: int, decoding: int) -> None:
-        """So many jobs wait for preparation, for room in the steps, and for the decoder.
+        """The number of jobs before the end of their preparation, ready to run, and in decoding.
 
-        Those that are being prepared or decoded count.
+        A job that waits for its preparation or for the decoder counts too.
         """
         ...
 

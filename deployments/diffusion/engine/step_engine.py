@@ -1,10 +1,12 @@
-"""Step-level continuous batching: many jobs, one forward pass for each step.
+"""Step-level continuous batching: many jobs share one forward pass for each step.
 
-Three stages with a thread each: preparing, stepping and decoding, so that a job's start and end
-hold up nobody's steps. A job joins at the next step, leaves when it is done, and is cancelled
-within one step. Jobs whose pictures have the same size share forward passes; sizes take turns.
-Knows no Ray, HTTP or asyncio. The idea is that of iteration-level scheduling in G.-I. Yu et al.,
-"Orca" (OSDI 2022), applied to denoising steps.
+There are three stages, each with a thread of its own: preparing, stepping and decoding. So the
+start and the end of a job do not delay the steps of others. A job joins at the next step and leaves
+after its last one. A cancelled job leaves within one step. Jobs whose pictures have the same size
+share forwards; `fair_queue` decides which size is next.
+
+The idea is iteration-level scheduling (G.-I. Yu et al., "Orca", OSDI 2022), applied to denoising
+steps.
 """
 
 from __future__ import annotations
@@ -19,19 +21,20 @@ import torch
 
 from deployments.diffusion.compute.networks import OutOfMemory
 from deployments.diffusion.engine.denoising import DiffusionModel, rows_of
-from deployments.diffusion.engine.fair_queue import MOST_DECODING, Turns
+from deployments.diffusion.engine.fair_queue import MOST_DECODING, FairQueue
 from deployments.diffusion.engine.observer import Observer
-from deployments.diffusion.engine.step_times import Pace
+from deployments.diffusion.engine.step_times import StepTimes
 from deployments.diffusion.engine.submission import Event, Submission, Ticket
 from deployments.diffusion.engine.threads import Stage, Streams
+from deployments.diffusion.weights.memory import is_memory_shortage
 from deployments.errors import InvalidRequest, Overloaded, ReplicaLost, Unavailable
 from deployments.jobs import GeneratedImage, ImageJob, PreparedPhoto, Progress
 
 _RESTART_S = 10.0
-"""Retry-After of a replica that is gone: about what starting another one takes."""
+"""Retry-After of a replica that is gone: about as long as another one takes to start."""
 
 _LAST_STEP_S = 30.0
-"""How long `close` waits for what its threads are at when the drain time is over."""
+"""How long `close` waits after the drain time for what the threads are doing."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +43,10 @@ class Engine:
     """Runs jobs on a model in threads of its own until it is closed.
 
     Args:
-        model: Used by the engine alone from now on, save its `check`.
-        capacity: Height and width of a picture in pixels to the rows of all jobs of that size that
-            run at once, at least 2; so also of one forward pass. Must be quick.
-        max_waiting: Jobs that may wait for those; more are refused.
+        model: From now on only the engine uses it, except for its `check`.
+        capacity: Height and width of a picture in pixels to the rows that all running jobs of that
+            size may have, at least 2. One forward has no more. Must be quick.
+        max_waiting: Jobs that may wait for room; more are refused.
         observer: Hears of the engine's work.
         device: Where the model's tensors are.
         clock: Seconds from any start, for the duration of forwards.
@@ -63,11 +66,11 @@ class Engine:
         self._max_waiting = max_waiting
         self._observer = observer
         self._streams = Streams(device)
-        # Guards everything below, and everything of a submission but its telling.
+        # Guards everything below, and everything of a submission but the telling of events.
         self._changed = threading.Condition()
-        self._turns: Turns[Submission] = Turns(capacity)
+        self._queue: FairQueue[Submission] = FairQueue(capacity)
         self._decoding: deque[Submission] = deque()
-        self._pace = Pace()
+        self._step_times = StepTimes()
         self._closing = False
         self._stopped = False
         self._stages = (
@@ -81,17 +84,17 @@ class Engine:
     def submit(
         self, job: ImageJob, photo: PreparedPhoto, on_event: Callable[[Event], None]
     ) -> Ticket:
-        """Queue a job; it joins in order of submission when there are rows for it.
+        """Queue a job; it runs as soon as there is room for its rows.
 
         Args:
             job: What to make.
-            photo: What to make it from; the job's size.
+            photo: What to make it from; its size is the picture's.
             on_event: Called on a thread of the engine, so it must not block: with Progress after
                 each step, then once with the image or with the exception that ended the job.
 
         Raises:
             InvalidRequest: The model cannot run this job.
-            Overloaded: No place to wait.
+            Overloaded: Too many jobs wait.
             ReplicaLost: The engine is closed or one of its threads died.
         """
         self._model.check(job, photo)
@@ -100,15 +103,15 @@ class Engine:
         with self._changed:
             if self._closing or self._stopped:
                 raise ReplicaLost("the model is shutting down", _RESTART_S)
-            self._turns.submit(entry)
-            if self._turns.queued() > self._max_waiting:
-                self._turns.leave(entry)
+            self._queue.submit(entry)
+            if self._queue.queued() > self._max_waiting:
+                self._queue.leave(entry)
                 raise Overloaded("the model has no room for another image", self._wait_s())
             self._moved()
         return Ticket(lambda: self._cancel(entry))
 
     def check(self) -> None:
-        """Pass if the engine runs.
+        """Check that the engine runs.
 
         Raises:
             Unavailable: It was closed, or one of its threads died.
@@ -117,11 +120,11 @@ class Engine:
             raise Unavailable("the model's engine does not run", _RESTART_S)
 
     def close(self, drain_s: float) -> None:
-        """Take no more jobs, finish those submitted, and end the threads; again does no harm.
+        """Take no more jobs, finish those submitted, and end the threads; repeating is harmless.
 
         Args:
-            drain_s: Seconds the submitted jobs have, waiting ones too. What is not done by then
-                fails with ReplicaLost.
+            drain_s: Seconds for the submitted jobs, the waiting ones included. A job that is not
+                done by then fails with ReplicaLost.
         """
         until = time.monotonic() + drain_s
         with self._changed:
@@ -134,15 +137,15 @@ class Engine:
         for stage in self._stages:
             stage.join(max(until - time.monotonic(), 0))
             if stage.alive:
-                logger.error("The engine was closed, but its %s goes on.", stage.name)
+                logger.error("the engine is closed, but its %s goes on", stage.name)
 
     def _wait_s(self) -> float:
         """Seconds until one more image has room, by measured step times; 0 while none is known."""
-        too_many = self._turns.queued() + 1 - self._max_waiting
-        jobs, row_pixel_s = list(self._turns), self._pace.row_pixel_s
+        too_many = self._queue.queued() + 1 - self._max_waiting
+        jobs, row_pixel_s = list(self._queue), self._step_times.row_pixel_s
         if too_many <= 0 or row_pixel_s is None or not jobs:
             return 0.0
-        # Images leave at the rate at which their steps are done, so that many must leave.
+        # So many jobs must leave first. A mean job leaves when its steps are done.
         work = sum(
             one.rows * one.size[0] * one.size[1] * one.job.settings.denoising_steps for one in jobs
         ) / len(jobs)
@@ -158,23 +161,23 @@ class Engine:
                 self._observer.cancelled(time.monotonic() - entry.cancelled)
 
     def _leave(self, entry: Submission) -> bool:
-        """Take a job out; false when that must wait for the end of the present forward."""
+        """Remove a job; false when that must wait for the end of the present forward."""
         if entry in self._decoding:
             self._decoding.remove(entry)
-        left = self._turns.leave(entry)
+        left = self._queue.leave(entry)
         self._moved()
         return left
 
     def _moved(self) -> None:
-        self._observer.queued(*self._turns.lengths(), len(self._decoding))
+        self._observer.queued(*self._queue.lengths(), len(self._decoding))
         self._changed.notify_all()
 
     def _fail(self, entry: Submission, error: Exception) -> None:
-        # A device that is broken for good raises here, which ends the thread and so the replica.
+        # A device that is broken for good raises here. That ends the thread and so the replica.
         self._streams.wait(self._streams.mark())
         if not isinstance(error, InvalidRequest):
-            logger.error("Job %s failed.", entry.job.key, exc_info=error)
-        if isinstance(error, (OutOfMemory, torch.OutOfMemoryError)):
+            logger.error("job %s failed", entry.job.key, exc_info=error)
+        if is_memory_shortage(error):
             self._observer.ran_out_of_memory()
             height, width = entry.size
             reason = f"a picture of {width}x{height} pixels does not fit into the model's memory"
@@ -189,18 +192,18 @@ class Engine:
     def _stop(self, reason: str) -> None:
         with self._changed:
             self._stopped = True
-            left = [*self._decoding, *self._turns]
+            left = [*self._decoding, *self._queue]
             self._changed.notify_all()
         for entry in left:
             entry.end(ReplicaLost(reason, _RESTART_S))
 
     def _over(self) -> bool:
-        """Whether the threads are to end."""
-        return self._stopped or (self._closing and not self._decoding and not any(self._turns))
+        """Whether the threads shall end."""
+        return self._stopped or (self._closing and not self._decoding and not any(self._queue))
 
     def _prepare_next(self) -> bool:
         with self._changed:
-            while (entry := self._turns.next_to_prepare()) is None:
+            while (entry := self._queue.next_to_prepare()) is None:
                 if self._over():
                     return False
                 self._changed.wait()
@@ -213,7 +216,7 @@ class Engine:
         with self._changed:
             if not entry.ended:
                 entry.state = state
-                self._turns.prepared(entry)
+                self._queue.prepared(entry)
                 self._moved()
         return True
 
@@ -238,7 +241,7 @@ class Engine:
             for entry, prediction in zip(batch, predictions, strict=True):
                 if not entry.ended:
                     self._advance(entry, prediction)
-            # The samplers' kernels still run while the next step's are being queued.
+            # Not for the samplers' kernels: they run while the next step is being queued.
             self._streams.wait(predicted)
             self._end_forward(batch, self._clock() - begun)
         return True
@@ -247,13 +250,13 @@ class Engine:
         if self._stopped:
             return ()
         if len(self._decoding) < MOST_DECODING:
-            joined = self._turns.join()
+            joined = self._queue.join()
             for entry in joined:
                 entry.started = time.monotonic()
                 self._observer.admitted(entry.started - entry.submitted)
             if joined:
                 self._moved()
-        return self._turns.begin_forward()
+        return self._queue.begin_forward()
 
     def _did_not_fit(self, batch: tuple[Submission, ...], error: OutOfMemory) -> None:
         if len(batch) == 1:
@@ -261,10 +264,10 @@ class Engine:
             return
         self._observer.ran_out_of_memory()
         with self._changed:
-            rows = self._turns.shrink()
+            rows = self._queue.shrink()
         height, width = batch[0].size
         logger.warning(
-            "%d rows of %dx%d pixels do not fit into memory; from now on a forward has at most %d.",
+            "%d rows of %dx%d pixels do not fit into memory; from now on a forward has at most %d",
             sum(entry.rows for entry in batch),
             width,
             height,
@@ -280,11 +283,11 @@ class Engine:
             entry.tell(Progress(entry.state.step, entry.state.steps))
 
     def _end_forward(self, batch: tuple[Submission, ...], taken_s: float | None = None) -> None:
-        """Let those that are over leave and those that are done be decoded.
+        """Let cancelled jobs leave, and pass finished ones to the decoder.
 
         Args:
-            batch: Whom it was for.
-            taken_s: Seconds it took; None if it was not computed.
+            batch: The jobs of the forward.
+            taken_s: Seconds the forward took; None if it was not computed.
         """
         rows = sum(entry.rows for entry in batch)
         height, width = batch[0].size
@@ -292,14 +295,14 @@ class Engine:
             cost_s = None
             if taken_s is not None:
                 self._observer.ticked(rows, taken_s)
-                cost_s = self._pace.measured(height, width, rows, taken_s)
-            for entry in self._turns.end_forward(cost_s):
+                cost_s = self._step_times.measured(height, width, rows, taken_s)
+            for entry in self._queue.end_forward(cost_s):
                 if entry.cancelled:
                     self._observer.cancelled(time.monotonic() - entry.cancelled)
             stepped = self._streams.mark()
             for entry in batch:
                 if not entry.ended and entry.state.step == entry.state.steps:
-                    self._turns.leave(entry)
+                    self._queue.leave(entry)
                     entry.stepped = stepped
                     self._decoding.append(entry)
             self._moved()

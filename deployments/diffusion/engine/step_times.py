@@ -1,4 +1,4 @@
-"""How long forwards take, from those that were measured. Knows no jobs, threads or tensors."""
+"""How long forwards take, by the forwards that were measured."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _KINDS = 1024
 """Kinds of forwards that are remembered, by picture size and rows."""
 
 
-class Pace:
-    """The device's speed so far.
+class StepTimes:
+    """The measured times of forwards.
 
     Attributes:
-        row_pixel_s: Seconds for one pixel of one row: a moving average; None before the first
+        row_pixel_s: Seconds for one pixel of one row, a moving average; None before the first
             measurement.
     """
 
@@ -24,20 +24,21 @@ class Pace:
         self._last: OrderedDict[tuple[int, int, int], float] = OrderedDict()
 
     def measured(self, height: int, width: int, rows: int, taken_s: float) -> float:
-        """Take in one forward, and say what it is worth.
+        """Take in a forward, and say how many of its seconds its jobs are charged.
 
-        A first forward may compile something, and any may be held up. Whose forward that was is
-        chance, so its jobs are not to pay for it.
+        The first forward of a kind may compile something, and any forward may be held up. It is
+        chance which jobs are in it, so these are not charged for the delay.
 
         Args:
-            height: Of its pictures, in pixels.
-            width: Of its pictures, in pixels.
-            rows: How many it had.
+            height: Height of its pictures, in pixels.
+            width: Width of its pictures, in pixels.
+            rows: Rows it had.
             taken_s: Seconds it took.
 
         Returns:
-            Seconds, `taken_s` at most: what the last one of that kind took if that was less, and
-            for the first of a kind what the average makes of it; 0 for the first of all.
+            `taken_s`, or the seconds of the last forward of the same size and rows if those were
+            fewer. The first of a kind is compared with what the average predicts for it. The first
+            forward of all is charged 0.
         """
         kind = (height, width, rows)
         average, newest = self.row_pixel_s, taken_s / (rows * height * width)

@@ -1,7 +1,4 @@
-"""A job inside the engine, who listens to it, and how it is given up.
-
-Knows no queues, and of threads only that several may tell it something.
-"""
+"""A job inside the engine: who hears of it, and how it is cancelled."""
 
 from __future__ import annotations
 
@@ -14,27 +11,29 @@ from dataclasses import dataclass, field
 import torch
 
 from deployments.diffusion.engine.denoising import Denoising
-from deployments.diffusion.engine.fair_queue import Seat
+from deployments.diffusion.engine.fair_queue import QueuedJob
 from deployments.jobs import GeneratedImage, ImageJob, PreparedPhoto, Progress
 
 Event = Progress | GeneratedImage | Exception
-"""What a job tells: its steps, and at last either its image or why there is none."""
+"""What is told of a job: each step, and at last its image or the reason why there is none."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Submission(Seat):
+class Submission(QueuedJob):
     """A submitted job.
 
     Attributes:
-        on_event: Hears of it.
-        submitted: Monotonic seconds, like all times here.
-        state: Set when it is prepared.
-        started: When it joined the steps.
-        cancelled: When it was given up.
-        stepped: Where on the device its last step ends.
-        ended: It has had its last event, or was cancelled: nobody waits for it.
+        job: What to make.
+        photo: What to make it from.
+        on_event: Hears the events of the job.
+        submitted: When it was submitted, in seconds of the monotonic clock, like all times here.
+        state: Its state between steps; set when it is prepared.
+        started: When it began to run.
+        cancelled: When it was cancelled; 0 if it was not.
+        stepped: A mark on the device where its last step ends.
+        ended: The last event was told, or the job was cancelled. Nobody waits for it any more.
     """
 
     job: ImageJob
@@ -46,28 +45,28 @@ class Submission(Seat):
     cancelled: float = 0.0
     stepped: torch.cuda.Event | None = None
     ended: bool = False
-    # Held while telling, so that nothing follows the end whatever thread it comes from. A listener
-    # may cancel its own job.
+    # Held while an event is told, so that no thread tells another one after the last. It can be
+    # taken twice, because a listener may cancel its own job.
     _telling: threading.RLock = field(default_factory=threading.RLock, init=False)
 
     def tell(self, event: Event) -> None:
-        """Let the listener hear an event; one that fails hurts nobody."""
+        """Tell the listener an event; when the listener fails, that is only logged."""
         with self._telling:
             if not self.ended:
                 try:
                     self.on_event(event)
                 except Exception:
-                    logger.exception("The listener of job %s failed.", self.job.key)
+                    logger.exception("the listener of job %s failed", self.job.key)
 
     def end(self, event: GeneratedImage | Exception) -> None:
-        """Let the listener hear the last event, unless it was told one or the job cancelled."""
+        """Tell the listener the last event, unless the job has ended already."""
         with self._telling:
             self.tell(event)
             self.ended = True
 
 
 class Ticket:
-    """A submitted job's handle.
+    """What the caller of `Engine.submit` holds: the way to cancel the job.
 
     Args:
         cancel: Takes the job out of the engine.
@@ -77,9 +76,9 @@ class Ticket:
         self._cancel = cancel
 
     def cancel(self) -> None:
-        """Give the job up, from any thread; harmless when it is over.
+        """Cancel the job, from any thread; harmless when it has ended.
 
-        It leaves at once, or at the end of the step it is in. No event follows, save one that was
-        already on its way.
+        It leaves at once, or at the end of the step it is in. No event follows, except one that
+        another thread is telling already.
         """
         self._cancel()

@@ -1,8 +1,7 @@
-"""The engine's threads, and the CUDA streams their work is queued on.
+"""The engine's threads, and the CUDA streams on which they queue their work.
 
-Stepping uses the device's default stream. The other stages have a stream each, so that their
-kernels do not stand in line behind or before a step's. Knows no jobs: what is handed on is anything
-that holds tensors.
+Stepping uses the device's default stream. Preparing and decoding have a stream each, so that their
+kernels do not wait for a step's kernels, nor a step's for theirs.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Streams:
-    """CUDA streams of a device; on other devices all of this does nothing.
+    """CUDA streams of a device; on other devices every method does nothing.
 
     Args:
         device: Where the model's tensors are.
@@ -51,20 +50,20 @@ class Streams:
         return event
 
     def wait(self, mark: torch.cuda.Event | None) -> None:
-        """Let the calling thread sleep until the device has come to a mark."""
+        """Let the calling thread sleep until the device has reached a mark."""
         if mark is not None:
             mark.synchronize()
 
     def follow(self, mark: torch.cuda.Event | None) -> None:
-        """Let what the calling thread queues from now on start after a mark of another stream."""
+        """Start what the calling thread queues from now on only after another stream's mark."""
         if mark is not None:
             torch.cuda.current_stream(self._device).wait_event(mark)
 
     def hand_to_stepping(self, state: object) -> None:
-        """Wait for what the calling thread has queued, and give its tensors to the stepping stream.
+        """Wait for what the calling thread has queued, and hand its tensors to the stepping stream.
 
-        A tensor's memory goes back to the stream that allocated it, at once when it is dropped. So
-        that stream must know of the other that may still read it.
+        When a tensor is dropped, its memory goes back at once to the stream that allocated it. So
+        the allocator must know of the other stream, which may still read it.
 
         Args:
             state: Tensors in dataclasses, mappings, lists, tuples and plain objects.
@@ -78,7 +77,7 @@ class Streams:
 
 
 def tensors_in(value: object) -> Iterator[torch.Tensor]:
-    """Every tensor that a value holds, however deep, once each."""
+    """Every tensor that a value holds at any depth, each once."""
     seen: set[int] = set()
     left = [value]
     while left:
@@ -99,12 +98,12 @@ def tensors_in(value: object) -> Iterator[torch.Tensor]:
 
 
 class Stage:
-    """A thread that does one thing over and over.
+    """A thread that repeats one piece of work.
 
     Args:
-        name: Of the thread.
+        name: The thread's name.
         work: Waits for something to do and does it; false when there will be no more.
-        on_death: Called on the thread when `work` raised, which ends it.
+        on_death: Called on the thread when `work` raises, which ends the thread.
         stream: Entered on the thread for as long as it lives.
     """
 
@@ -122,16 +121,16 @@ class Stage:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether the thread was started and has not ended."""
         return self._thread.is_alive()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for its end, no longer than this."""
+        """Wait for the thread's end, at most so many seconds."""
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -140,6 +139,7 @@ class Stage:
                 while self._work():
                     pass
         except BaseException:
-            # The thread ends here whatever it was; the engine tells, and the replica is replaced.
-            logger.exception("The engine's %s thread died.", self.name)
+            # Whatever it was, the thread ends here. The health check then fails, and Serve replaces
+            # the replica.
+            logger.exception("the engine's %s thread died", self.name)
             self._on_death()

@@ -126,7 +126,7 @@ def test_a_forward_that_does_not_fit_is_run_in_smaller_ones(
     assert told.out_of_memory == 2
     assert sum(rows for rows, _ in told.ticks) == 2 * (7 * 3 + 4)
     assert (
-        "16 rows of 64x64 pixels do not fit into memory; from now on a forward has at most 8."
+        "16 rows of 64x64 pixels do not fit into memory; from now on a forward has at most 8"
         in (caplog.messages)
     )
     # Another size is tried at its own capacity, and this one is not tried again.

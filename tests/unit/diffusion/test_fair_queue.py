@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deployments.diffusion.engine.fair_queue import MOST_SIZES, Seat, Turns
+from deployments.diffusion.engine.fair_queue import MOST_SIZES, FairQueue, QueuedJob
 
 SMALL, MIDDLE, LARGE = (64, 64), (64, 96), (256, 256)
 
@@ -25,7 +25,7 @@ def with_overhead(size: tuple[int, int], rows: int) -> float:
 
 
 class Run:
-    """Turns with a simple life: what can be prepared is, and each forward is one step.
+    """A queue whose jobs are prepared as soon as they can be; each forward is one step.
 
     Args:
         capacity: Rows of a forward.
@@ -39,40 +39,40 @@ class Run:
     def __init__(
         self, capacity: int = 4, cost: Callable[[tuple[int, int], int], float] = linear
     ) -> None:
-        self.turns: Turns[Seat] = Turns(lambda height, width: capacity)
+        self.queue: FairQueue[QueuedJob] = FairQueue(lambda height, width: capacity)
         self.cost = cost
         self.charged: dict[tuple[int, int], float] = {}
         self.order: list[int] = []
         self.left: dict[int, int] = {}
 
-    def submit(self, size: tuple[int, int], steps: int = 1, rows: int = 2) -> Seat:
-        seat = Seat(size, rows)
-        self.turns.submit(seat)
-        self.left[seat.number] = steps
-        return seat
+    def submit(self, size: tuple[int, int], steps: int = 1, rows: int = 2) -> QueuedJob:
+        job = QueuedJob(size, rows)
+        self.queue.submit(job)
+        self.left[job.number] = steps
+        return job
 
-    def prepare(self, most: int = 1000) -> list[Seat]:
+    def prepare(self, most: int = 1000) -> list[QueuedJob]:
         prepared = []
-        while len(prepared) < most and (seat := self.turns.next_to_prepare()) is not None:
-            self.turns.prepared(seat)
-            prepared.append(seat)
+        while len(prepared) < most and (job := self.queue.next_to_prepare()) is not None:
+            self.queue.prepared(job)
+            prepared.append(job)
         return prepared
 
-    def step(self) -> tuple[Seat, ...]:
+    def step(self) -> tuple[QueuedJob, ...]:
         """One forward, and who was in it."""
         self.prepare()
-        self.order += [seat.number for seat in self.turns.join()]
-        forward = self.turns.begin_forward()
+        self.order += [job.number for job in self.queue.join()]
+        forward = self.queue.begin_forward()
         if not forward:
             return ()
         size = forward[0].size
-        rows = sum(seat.rows for seat in forward)
+        rows = sum(job.rows for job in forward)
         self.charged[size] = self.charged.get(size, 0) + self.cost(size, rows) / rows
-        self.turns.end_forward(self.cost(size, rows))
-        for seat in forward:
-            self.left[seat.number] -= 1
-            if not self.left[seat.number]:
-                assert self.turns.leave(seat)
+        self.queue.end_forward(self.cost(size, rows))
+        for job in forward:
+            self.left[job.number] -= 1
+            if not self.left[job.number]:
+                assert self.queue.leave(job)
         return forward
 
 
@@ -90,8 +90,8 @@ def test_busy_sizes_are_charged_alike(seed: int, cost: Any) -> None:
             if rng.random() < 0.15:
                 run.submit(size, rng.randint(1, 8), rng.randint(1, 2))
         run.prepare()
-        run.order += [seat.number for seat in run.turns.join()]
-        running = {seat.size for seat in run.turns if seat.number in run.order}
+        run.order += [job.number for job in run.queue.join()]
+        running = {job.size for job in run.queue if job.number in run.order}
         charged.append(dict(run.charged))
         for one in sizes:
             for other in sizes:
@@ -145,7 +145,7 @@ def test_a_size_that_comes_back_at_once_is_not_forgiven() -> None:
     run.submit(SMALL, 10_000)
     served = []
     for _ in range(200):
-        if not any(seat.size == LARGE for seat in run.turns):
+        if not any(job.size == LARGE for job in run.queue):
             run.submit(LARGE, 1)
         served.append(run.step()[0].size)
     # A large step lasts as long as sixteen small ones.
@@ -180,9 +180,9 @@ def test_one_forward_is_prepared_ahead_and_what_can_run_comes_first() -> None:
     small = [run.submit(SMALL, 5) for _ in range(10)]
     middle = run.submit(MIDDLE)
     assert run.prepare(2) == small[:2]
-    run.turns.join()
+    run.queue.join()
     assert run.prepare() == [middle, *small[2:4]]
-    assert run.turns.lengths() == (6, 3)
+    assert run.queue.lengths() == (6, 3)
 
 
 def test_a_size_that_cannot_open_waits_for_what_came_before_it_and_no_more() -> None:
@@ -195,16 +195,16 @@ def test_a_size_that_cannot_open_waits_for_what_came_before_it_and_no_more() -> 
     run.step()
     blocked = [run.submit((128, 128), 2), run.submit((160, 160), 2)]
     made = {}
-    while not {seat.number for seat in blocked} <= set(run.order):
+    while not {job.number for job in blocked} <= set(run.order):
         assert len(run.order) < 500, "it starves"
         for size in sizes:
-            if sum(seat.size == size for seat in run.turns) < 12:
+            if sum(job.size == size for job in run.queue) < 12:
                 made[run.submit(size, 10).number] = size
         run.step()
-    places = [run.order.index(seat.number) for seat in blocked]
+    places = [run.order.index(job.number) for job in blocked]
     # The size whose place it took let nobody pass who came later; the others went on.
-    for seat, place, size in zip(blocked, places, sizes, strict=False):
-        passed = {number for number in run.order[:place] if number > seat.number}
+    for job, place, size in zip(blocked, places, sizes, strict=False):
+        passed = {number for number in run.order[:place] if number > job.number}
         assert not passed & {number for number, its in made.items() if its == size}
         assert passed
     assert places[0] < places[1]
@@ -216,7 +216,7 @@ def test_no_more_sizes_are_in_flight_than_allowed() -> None:
         run.submit((64, 64 + 16 * place), 3)
     most = 0
     while forward := run.step():
-        started = {seat.size for seat in run.turns if seat.number in run.order}
+        started = {job.size for job in run.queue if job.number in run.order}
         most = max(most, len(started | {forward[0].size}))
     assert most == MOST_SIZES
     assert len(run.order) == MOST_SIZES + 3
@@ -226,16 +226,16 @@ def test_a_shrunk_size_serves_all_of_its_jobs_in_turn() -> None:
     run = Run(capacity=8)
     jobs = [run.submit(SMALL, 2) for _ in range(4)]
     run.prepare()
-    run.turns.join()
-    assert len(run.turns.begin_forward()) == 4
-    assert run.turns.shrink() == 4
-    assert run.turns.end_forward(None) == []
+    run.queue.join()
+    assert len(run.queue.begin_forward()) == 4
+    assert run.queue.shrink() == 4
+    assert run.queue.end_forward(None) == []
     assert run.step() == tuple(jobs[:2])
     assert run.step() == tuple(jobs[2:])
     assert run.step() == tuple(jobs[:2])
     run.step()
     # It is remembered when the size comes back, and another one is not touched.
-    assert not list(run.turns)
+    assert not list(run.queue)
     for size in (SMALL, MIDDLE):
         for _ in range(4):
             run.submit(size)
@@ -246,10 +246,10 @@ def test_a_job_larger_than_the_capacity_left_runs_alone() -> None:
     run = Run(capacity=2)
     jobs = [run.submit(SMALL, rows=1) for _ in range(2)]
     run.prepare()
-    run.turns.join()
-    run.turns.begin_forward()
-    assert run.turns.shrink() == 1
-    run.turns.end_forward(None)
+    run.queue.join()
+    run.queue.begin_forward()
+    assert run.queue.shrink() == 1
+    run.queue.end_forward(None)
     guided = run.submit(SMALL)
     assert [run.step() for _ in range(3)] == [(jobs[0],), (jobs[1],), (guided,)]
 
@@ -257,33 +257,33 @@ def test_a_job_larger_than_the_capacity_left_runs_alone() -> None:
 def test_leaving_at_every_stage() -> None:
     run = Run(capacity=4)
     jobs = [run.submit(SMALL, 5) for _ in range(6)]
-    assert run.turns.leave(jobs[5])
-    in_preparation = run.turns.next_to_prepare()
+    assert run.queue.leave(jobs[5])
+    in_preparation = run.queue.next_to_prepare()
     assert in_preparation is jobs[0]
-    assert run.turns.leave(jobs[0])
+    assert run.queue.leave(jobs[0])
     run.prepare(2)
-    assert run.turns.leave(jobs[2])
-    run.turns.join()
-    (first,) = run.turns.begin_forward()
+    assert run.queue.leave(jobs[2])
+    run.queue.join()
+    (first,) = run.queue.begin_forward()
     assert first is jobs[1]
-    assert not run.turns.leave(first)
-    assert first in list(run.turns)
-    assert run.turns.end_forward(1.0) == [first]
-    assert run.turns.leave(first)
-    assert list(run.turns) == jobs[3:5]
+    assert not run.queue.leave(first)
+    assert first in list(run.queue)
+    assert run.queue.end_forward(1.0) == [first]
+    assert run.queue.leave(first)
+    assert list(run.queue) == jobs[3:5]
 
 
 def test_what_has_no_room_is_counted() -> None:
     run = Run(capacity=4)
-    assert run.turns.queued() == 0
+    assert run.queue.queued() == 0
     for _ in range(4):
         run.submit(SMALL, 5)
-    assert run.turns.queued() == 2
+    assert run.queue.queued() == 2
     run.step()
-    assert run.turns.queued() == 2
+    assert run.queue.queued() == 2
     for place in range(MOST_SIZES):
         run.submit((96, 96 + 16 * place), 5)
     # The last size finds no place beside the others.
-    assert run.turns.queued() == 3
+    assert run.queue.queued() == 3
     run.step()
-    assert run.turns.queued() == 3
+    assert run.queue.queued() == 3

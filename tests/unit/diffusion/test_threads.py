@@ -80,4 +80,4 @@ def test_a_stage_that_raises_says_so_and_ends(caplog: Any, error: Any) -> None:
     assert died.wait(PATIENCE_S)
     stage.join(PATIENCE_S)
     assert not stage.alive
-    assert "The engine's stepping thread died." in caplog.messages
+    assert "the engine's stepping thread died" in caplog.messages
