@@ -1,9 +1,9 @@
 """Downloads the weights that a Serve configuration names: `python -m deployments.prefetch FILE`.
 
-Run once where the Hub can be reached, with HF_HOME on a volume that the replicas share; they then
-find everything there with HF_HUB_OFFLINE=1. When all of it is there a marker is left beside it, and
-`--wait` waits for that marker, which is what a replica's machine does before Ray starts on it.
-Loads nothing.
+Run it once where the Hub can be reached, with HF_HOME on a volume that the replicas share. With
+HF_HUB_OFFLINE=1 they then find everything there. A marker file says when all weights are complete.
+`--wait` waits for that marker: a replica's machine does so before Ray starts on it. No weights are
+loaded.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.config import BUILDER, ConfigError, read_config
+from deployments.diffusion.weights.precision import takes_float16
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.settings import AppArgs, ModelSettings
 
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Entry point: download, or wait until another has."""
+    """Entry point: download, or wait until another process has downloaded."""
     parser = argparse.ArgumentParser(prog="python -m deployments.prefetch", description=__doc__)
     parser.add_argument("config", type=Path, help="the Serve configuration")
     parser.add_argument(
@@ -58,16 +59,16 @@ def _models(document: dict[str, Any]) -> Iterator[ModelSettings]:
 
 
 def _download(models: list[ModelSettings], device: str) -> None:
-    # Imported here because waiting must not need the memory that torch does.
+    # Imported here, because waiting must not need the memory that torch does.
     from deployments.diffusion.weights.loading import find_sources
     from deployments.diffusion.weights.loras import find_lora
 
     for model in models:
-        found = find_sources(model, _takes_fp16(model, device))
+        found = find_sources(model, _takes_float16(model, device))
         loras = (find_lora(lora) for lora in model.loras)
         for source in (found.weights, found.vae, found.controlnet, *loras):
             if source is not None:
-                logger.info("Model %s: %s is here.", model.id, source.origin)
+                logger.info("model %s: %s is here", model.id, source.origin)
     marker = _marker(models, device)
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()
@@ -80,27 +81,24 @@ def _wait(models: list[ModelSettings], device: str, seconds: float) -> None:
     while not marker.exists():
         now = time.monotonic()
         missing = (
-            f"The weights of {', '.join(model.id for model in models)} are not complete in "
+            f"weights: those of {', '.join(model.id for model in models)} are not complete in "
             f"{marker.parent.parent}: no prefetch of this configuration has finished there"
         )
         if now - started >= seconds:
-            raise WeightsError(f"{missing}.")
+            raise WeightsError(missing)
         if now >= next_word:
-            logger.info("%s; waiting.", missing)
+            logger.info("%s; waiting", missing)
             next_word = now + _WORD_INTERVAL_S
         time.sleep(_LOOK_INTERVAL_S)
 
 
-def _takes_fp16(model: ModelSettings, device: str) -> bool:
-    """Tell whether the replicas will look for float16 files first."""
-    runs_on_cuda = model.device == "cuda" or (model.device == "auto" and device == "cuda")
-    if model.backend == "openvino":
-        return False
-    return model.dtype == "float16" or (model.dtype == "auto" and runs_on_cuda)
+def _takes_float16(model: ModelSettings, device: str) -> bool:
+    """Tell whether the replicas take float16 files, where `device: auto` is `device`."""
+    return takes_float16(model, device if model.device == "auto" else model.device)
 
 
 def _marker(models: list[ModelSettings], device: str) -> Path:
-    """A file named after all that decides what is downloaded."""
+    """The marker file; its name depends on every setting that decides what is downloaded."""
     from huggingface_hub.constants import HF_HOME
 
     names = (
@@ -114,7 +112,7 @@ def _marker(models: list[ModelSettings], device: str) -> Path:
         "family",
     )
     wanted = [
-        [_takes_fp16(model, device), model.model_dump(mode="json", include=set(names))]
+        [_takes_float16(model, device), model.model_dump(mode="json", include=set(names))]
         for model in models
     ]
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()

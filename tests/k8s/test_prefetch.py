@@ -71,7 +71,7 @@ def test_a_replica_waits_until_the_weights_are_complete(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     waiting = prefetch(tmp_path, config, "--wait", "120")
     assert waiting.stderr is not None
-    assert "weights of real, demo are not complete" in waiting.stderr.readline()
+    assert "weights: those of real, demo are not complete" in waiting.stderr.readline()
 
     fill_cache(tmp_path)
     time.sleep(3)
@@ -79,9 +79,9 @@ def test_a_replica_waits_until_the_weights_are_complete(tmp_path: Path) -> None:
     run = prefetch(tmp_path, config)
     _, said = run.communicate(timeout=120)
     assert run.returncode == 0, said
-    assert f"Model real: owner/model@{COMMIT} is here." in said
-    assert f"Model real: owner/controlnet@{COMMIT} is here." in said
-    assert "Model demo: demo@" in said
+    assert f"model real: owner/model@{COMMIT} is here" in said
+    assert f"model real: owner/controlnet@{COMMIT} is here" in said
+    assert "model demo: demo@" in said
     waiting.communicate(timeout=30)
     assert waiting.returncode == 0
 

@@ -1,6 +1,6 @@
 """What runs a model's autoencoder: photos in, latents or their distribution out, and back.
 
-Knows no scaling of latents, jobs, samplers, Ray or HTTP.
+Latents are not scaled here.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ Encoding = DiagonalGaussianDistribution | torch.Tensor
 
 
 class Autoencoder(Protocol):
-    """An autoencoder on whatever computes it.
+    """An autoencoder on any backend.
 
-    Two threads may use it at a time: one encodes, one decodes.
+    Two threads may use it at the same time: one encodes, one decodes.
     """
 
     def encode(self, picture: torch.Tensor) -> Encoding:
@@ -27,8 +27,8 @@ class Autoencoder(Protocol):
             picture: [1, 3, height, width], -1 to 1, in the autoencoder's dtype and on its device.
 
         Returns:
-            Latents [1, channels, height / f, width / f] or a distribution of them, not scaled;
-            nothing that runs later changes them.
+            Latents [1, channels, height / f, width / f] or a distribution of them, not scaled.
+            Later calls do not change them.
         """
         ...
 
@@ -40,7 +40,7 @@ class Autoencoder(Protocol):
                 and on its device.
 
         Returns:
-            [1, 3, height, width], about -1 to 1; nothing that runs later changes it.
+            [1, 3, height, width], about -1 to 1. Later calls do not change it.
         """
         ...
 

@@ -1,7 +1,4 @@
-"""How many rows one forward pass may take, by the size of the picture.
-
-Knows no jobs, Ray or HTTP.
-"""
+"""How many rows one forward pass may take, by the size of the picture."""
 
 from __future__ import annotations
 
@@ -28,17 +25,17 @@ FEWEST_ROWS = 2
 
 _ROWS_UNMEASURED = 16
 _MARGIN = 0.1
-"""Share of a device's whole memory that stays unused, for what fragmentation wastes."""
+"""Share of a device's whole memory that stays unused, because fragmentation wastes some."""
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What forward passes at one size take of a device's memory, above the weights.
+    """The device memory that forward passes of one size take, besides the weights.
 
     Attributes:
-        two: Bytes at the peak of a pass of two rows.
-        four: Bytes at the peak of a pass of four rows.
-        beside: Bytes that encoding and decoding of one picture take, which run at the same time.
+        two: Peak bytes of a pass of two rows.
+        four: Peak bytes of a pass of four rows.
+        beside: Peak bytes of encoding and decoding one picture each, which run at the same time.
     """
 
     two: int
@@ -48,12 +45,12 @@ class Footprint:
     def rows(self, spare: int, area: float) -> int:
         """Count the rows that fit.
 
-        A pass takes a fixed part and as much again for each row. All of it is taken to grow with
-        the area: activations do, and attention is computed in pieces that do not outgrow them.
+        A pass takes a fixed part and an equal part for each row. Both are assumed to grow with the
+        area: activations do, and attention is computed in pieces that are no larger.
 
         Args:
-            spare: Bytes that are there to be taken.
-            area: Of the picture, in areas of the measured size.
+            spare: Bytes that are free.
+            area: The picture's area, as a multiple of the measured size's.
 
         Returns:
             At least `FEWEST_ROWS` and at most `MOST_ROWS`.
@@ -67,9 +64,9 @@ class Footprint:
 def rows_capacity(components: Components, settings: ModelSettings) -> Callable[[int, int], int]:
     """Find out how many rows a forward pass may take.
 
-    `max_rows` holds for a picture of size x size: larger ones take fewer in proportion to their
-    area, smaller ones no more. Without it, the memory of a CUDA device is measured with passes of
-    two and four rows, not compiled, which takes most; elsewhere 16 stand for it.
+    `max_rows` holds for a picture of size x size. A larger picture takes fewer rows, in proportion
+    to its area; a smaller one takes no more. Without `max_rows`, passes of two and four rows are
+    measured on a CUDA device, not compiled, because that takes the most memory. Elsewhere it is 16.
 
     Args:
         components: The loaded model.
@@ -85,12 +82,12 @@ def rows_capacity(components: Components, settings: ModelSettings) -> Callable[[
     if settings.max_rows is None and components.device.type == "cuda":
         footprint = _measure(components, settings)
         free, total = torch.cuda.mem_get_info(components.device)
-        # What torch holds in reserve is free to it.
+        # torch can use what it holds in reserve.
         reserve = torch.cuda.memory_reserved(components.device)
         reserve -= torch.cuda.memory_allocated(components.device)
         spare = int(free + reserve - _MARGIN * total)
         logger.info(
-            "Model %s takes up to %d rows of %d x %d in one pass.",
+            "model %s takes up to %d rows of %d x %d in one pass",
             settings.id,
             footprint.rows(spare, 1),
             settings.size,
@@ -133,12 +130,12 @@ def _measure(components: Components, settings: ModelSettings) -> Footprint:
         beside = peak(lambda: vae.encode(picture)) + peak(lambda: vae.decode(latents))
     except OutOfMemory:
         raise WeightsError(
-            f"Model {settings.id} leaves too little of the GPU's memory for pictures of "
-            f"{settings.size} x {settings.size}; set a smaller size or dtype float16."
+            f"size: the weights of model {settings.id} leave too little GPU memory for pictures of "
+            f"{settings.size} x {settings.size}; set a smaller size or dtype float16"
         ) from None
     try:
         four = peak(passing(4))
     except OutOfMemory:
-        # As if all of it grew with the rows, which is the most that two more can take.
+        # The upper bound: as if all memory grew with the rows.
         four = 2 * two
     return Footprint(two, four, beside)

@@ -1,7 +1,6 @@
 """UNet and ControlNet compiled by torch for fixed shapes; on CUDA each shape becomes a graph.
 
-Every number of rows would be a shape of its own, so rows are padded to one of a few numbers. Knows
-no jobs, samplers, guidance, Ray or HTTP.
+Every number of rows is a shape of its own, so rows are padded to one of a few numbers.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ _MOST_SHAPES = 256
 
 
 class CompiledNetworks:
-    """The modules compiled by torch, once for each bucket of rows and latent size that comes.
+    """The modules compiled by torch, once for each bucket of rows and each latent size.
 
     The first pass of a new shape takes as long as its compilation. After 256 shapes torch compiles
-    no more: it runs further ones as they are, and logs that.
+    no more: it runs further shapes without compilation, and logs that.
 
     Args:
         unet: UNet2DConditionModel.
@@ -69,7 +68,7 @@ class CompiledNetworks:
 
     def _predict(self, rows: Rows) -> torch.Tensor:
         if self._graphs:
-            # What graphs gave in the last pass may be overwritten from here on.
+            # From here on the results of the last pass may be overwritten.
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         count = len(rows.timesteps)
         bucket = padded_count(count)
@@ -89,7 +88,7 @@ class CompiledNetworks:
             return_dict=False,
             **options,
         )[0]
-        # A copy of its own: graphs write their results into the same memory every time.
+        # A copy: graphs write their results into the same memory every time.
         return predicted[:count].clone()
 
     def _residuals(self, rows: Rows) -> list[torch.Tensor]:
@@ -110,7 +109,7 @@ class CompiledNetworks:
 
 
 def padded_count(rows: int) -> int:
-    """Choose the number of rows, at least as many, that a pass is compiled for."""
+    """Choose the number of rows, the same or more, for which a pass is compiled."""
     for bucket in _BUCKETS:
         if rows <= bucket:
             return bucket
@@ -128,10 +127,10 @@ def _pad_rows(rows: Rows, count: int) -> Rows:
 
 
 def _pad(tensor: torch.Tensor, count: int) -> torch.Tensor:
-    """Repeat the last row, whose numbers are as tame as any, up to a number of rows.
+    """Repeat the last row up to a number of rows; its numbers are as finite as any.
 
-    The result is always new: compiled code tells tensors made in inference mode from others, and
-    would be compiled for both.
+    The result is always a new tensor: compiled code tells tensors made in inference mode from
+    others, and would be compiled for both.
     """
     missing = count - len(tensor)
     return torch.cat([tensor, tensor[-1:].expand(missing, *tensor.shape[1:])])

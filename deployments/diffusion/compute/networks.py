@@ -1,7 +1,7 @@
 """What runs UNet and ControlNet: rows of one latent size in, the UNet's predictions out.
 
-A row is one sample of a forward pass; rows of one pass may be at different steps, and with or
-without ControlNet. Knows no jobs, samplers, guidance, Ray or HTTP.
+A row is one sample of a forward pass. Rows of one pass may be at different steps, with or without
+ControlNet.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import torch
 
 from deployments.diffusion.compute.transfer import to_device
 from deployments.diffusion.weights.components import Components
+from deployments.diffusion.weights.memory import is_memory_shortage
 
 Value = TypeVar("Value")
-
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,17 +25,17 @@ class Rows:
     """One forward pass's input, on the model's device.
 
     Attributes:
-        sample: [rows, channels, height, width] in the networks' dtype: the UNet's own input, so of
-            an inpainting UNet latents, mask and masked latents.
+        sample: [rows, channels, height, width] in the networks' dtype: the UNet's own input. For an
+            inpainting UNet these are latents, mask and masked latents.
         timesteps: float32 [rows].
         embeddings: [rows, tokens, width].
         added: `text_embeds` [rows, width] and `time_ids` [rows, ids] for an SDXL UNet, else empty.
         control: [rows with ControlNet, channels, height, width]: control maps after the
             ControlNet's `controlnet_cond_embedding`; None when no row has one.
-        control_rows: Which rows those are, rising; empty when no row has one.
-        control_scales: What their residuals are multiplied by, one each.
-        control_sample: [rows with ControlNet, latent channels, height, width]: what the ControlNet
-            sees as sample; of an inpainting UNet the latents alone.
+        control_rows: The numbers of those rows, rising; empty when no row has one.
+        control_scales: The factors of their residuals, one for each.
+        control_sample: [rows with ControlNet, latent channels, height, width]: the ControlNet's
+            sample; for an inpainting UNet the latents alone.
     """
 
     sample: torch.Tensor
@@ -50,7 +49,7 @@ class Rows:
 
 
 class Networks(Protocol):
-    """UNet and ControlNet on whatever computes them."""
+    """UNet and ControlNet on any backend."""
 
     def predict(self, rows: Rows) -> torch.Tensor:
         """Run one forward pass.
@@ -67,8 +66,8 @@ class Networks(Protocol):
         ...
 
 
-class OutOfMemory(Exception):
-    """A forward pass did not fit into memory."""
+class OutOfMemory(MemoryError):
+    """A computation did not fit into memory."""
 
 
 class TorchNetworks:
@@ -122,14 +121,14 @@ class TorchNetworks:
 def example_rows(
     components: Components, count: int, height: int, width: int, *, controlled: bool = False
 ) -> Rows:
-    """Make rows of a model's shapes to trace, warm up or measure its networks with.
+    """Make rows of a model's shapes, to trace, warm up or measure its networks.
 
     Args:
         components: The model.
-        count: How many rows.
-        height: Of the latents.
-        width: Of the latents.
-        controlled: With ControlNet in every row.
+        count: Number of rows.
+        height: Height of the latents.
+        width: Width of the latents.
+        controlled: Whether every row has a ControlNet.
     """
     unet, text = components.unet.config, components.text_encoders[-1].config
     options: dict[str, Any] = {"dtype": components.dtype, "device": components.device}
@@ -163,7 +162,7 @@ def example_rows(
 
 
 def without_map_embedding(controlnet: torch.nn.Module) -> torch.nn.Module:
-    """Copy a ControlNet so that it takes maps which its `controlnet_cond_embedding` has seen.
+    """Copy a ControlNet without `controlnet_cond_embedding`: it takes maps that are embedded.
 
     The copy shares every parameter; the original is not changed.
     """
@@ -175,7 +174,7 @@ def without_map_embedding(controlnet: torch.nn.Module) -> torch.nn.Module:
 
 
 def control_input(rows: Rows) -> tuple[Rows, torch.Tensor]:
-    """Take what the ControlNet sees: the rows that have one with its own sample, and their maps."""
+    """Take the ControlNet's input: the rows that have one, with its own sample, and their maps."""
     if rows.control_sample is None or rows.control is None:
         raise ValueError("rows with ControlNet need control and control_sample")
     picked = rows.control_rows
@@ -189,14 +188,14 @@ def control_input(rows: Rows) -> tuple[Rows, torch.Tensor]:
 
 
 def spread_residuals(residuals: Sequence[torch.Tensor], rows: Rows) -> list[torch.Tensor]:
-    """Scale each row's residuals and give rows without ControlNet zeros.
+    """Scale each row's residuals, and give rows without ControlNet zeros.
 
-    A product is rounded once, from float32, as torch rounds a half-precision tensor times a number:
-    so the stock ControlNet, which multiplies inside, gives the same bits.
+    A product is rounded once, from float32, as torch does for a half-precision tensor times a
+    number. So the bits are those of the stock ControlNet, which multiplies inside.
 
     Args:
         residuals: Tensors [rows with ControlNet, ...].
-        rows: Which rows those are, and their scales.
+        rows: The numbers of those rows, and their scales.
 
     Returns:
         Tensors [rows, ...] of the same dtypes.
@@ -226,16 +225,14 @@ def within_memory(compute: Callable[[], Value]) -> Value:
     """Run a computation, and tell running out of memory from other failures.
 
     Raises:
-        OutOfMemory: It did not fit; what it had allocated is free again.
+        OutOfMemory: It did not fit. What it had allocated is free again.
     """
     try:
         return compute()
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        reason = str(error)
-        # On a CPU torch has no class of its own for this, nor has OpenVINO.
-        told = any(sign in reason for sign in _NO_MEMORY)
-        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not told:
+    except Exception as error:
+        if not is_memory_shortage(error):
             raise
-    # Not in the except block: there the traceback still holds the tensors of the failed pass.
+        reason = str(error)
+    # Not in the except block, where the traceback still holds the tensors of the failed pass.
     torch.cuda.empty_cache()
     raise OutOfMemory(reason)

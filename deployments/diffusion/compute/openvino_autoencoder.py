@@ -1,8 +1,7 @@
 """The autoencoder on a CPU through OpenVINO, converted from the torch module in memory.
 
-Encoder and decoder are networks of their own, so that two threads can run them at a time. What is
-random about AutoencoderKL, drawing from the distribution, is left to torch. Knows no jobs, scaling
-of latents, samplers, Ray or HTTP.
+Encoder and decoder are separate networks, so that two threads can run them at the same time. torch
+draws from the distribution of AutoencoderKL.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class OpenVINOAutoencoder:
         components: The model; its modules are on the CPU.
         bf16: Compute in bfloat16, else in float32. Inputs and outputs have the autoencoder's dtype.
         threads: Threads of a forward pass.
-        release: Give the weights of `components.vae` free: it cannot run afterwards, and keeps its
+        release: Free the weights of `components.vae`. It cannot run afterwards, and keeps its
             configuration and dtype.
 
     Raises:
@@ -39,7 +38,7 @@ class OpenVINOAutoencoder:
         self._dtype = vae.dtype
         encoder = _Encoder(vae)
         self._random = encoder.random
-        # Sides that differ and are odd in latents: a trace with them takes every size.
+        # The sides differ and are odd in latents: such a trace takes every size.
         height, width = 5, 7
         picture = torch.zeros(1, 3, height * components.shrinks, width * components.shrinks)
         latents = torch.zeros(1, components.latent_channels, height, width)
@@ -85,7 +84,7 @@ class OpenVINOAutoencoder:
 
 
 class _Encoder(torch.nn.Module):
-    """An autoencoder's way from photos to latents, or to mean and log variance of theirs."""
+    """The part of an autoencoder from photos to latents, or to their mean and log variance."""
 
     def __init__(self, vae: Any) -> None:  # noqa: ANN401 - diffusers is untyped
         super().__init__()
@@ -99,7 +98,7 @@ class _Encoder(torch.nn.Module):
 
 
 class _Decoder(torch.nn.Module):
-    """An autoencoder's way back."""
+    """The part of an autoencoder from latents to photos."""
 
     def __init__(self, vae: Any) -> None:  # noqa: ANN401 - diffusers is untyped
         super().__init__()

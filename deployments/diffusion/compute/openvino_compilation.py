@@ -1,7 +1,7 @@
-"""A torch network to a network that OpenVINO runs on this CPU, converted in memory.
+"""Converts a torch network in memory to one that OpenVINO runs on this CPU.
 
-OpenVINO's `convert_model` reports its use over the network; the frontend behind it, which is called
-here, does not. Knows no networks by name.
+OpenVINO's `convert_model` reports its use over the network. The frontend behind it, which is called
+here, does not.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ class CompiledNetwork:
 
     Args:
         what: Its name, for messages.
-        network: Tensors in, a tensor or a tuple of them out.
-        inputs: Examples; their sizes and the number of rows stay free.
+        network: Takes tensors, and returns a tensor or a tuple of them.
+        inputs: Examples; other sizes and other numbers of rows work too.
         bf16: Compute in bfloat16, else in float32.
         threads: Threads of a forward pass.
-        release: Modules whose weights are given free: they cannot run afterwards. OpenVINO holds on
-            to what it packs weights from, which is then a float16 copy of them if it computes in
-            bfloat16.
+        release: Modules whose weights are freed; they cannot run afterwards. OpenVINO keeps the
+            weights from which it packs. If it computes in bfloat16, these are a float16 copy then.
 
     Raises:
         WeightsError: OpenVINO cannot run this network.
@@ -68,7 +67,8 @@ class CompiledNetwork:
         except Exception as error:
             reason = " ".join(str(error).split())[:300].rstrip(".")
             raise WeightsError(
-                f"OpenVINO cannot run the {what} of these weights, set backend to torch: {reason}."
+                f"backend: OpenVINO cannot run the {what} of these weights; set backend to torch: "
+                f"{reason}"
             ) from error
 
     def __call__(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -84,7 +84,7 @@ def _convert(network: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Any:  
         network = copy.deepcopy(network).float()
     frontend = FrontEndManager().load_by_framework("pytorch")
     with warnings.catch_warnings(), torch.no_grad():
-        # The tracer warns of each Python number that it takes for constant.
+        # The tracer warns of each Python number that it takes as a constant.
         warnings.simplefilter("ignore")
         traced = TorchScriptPythonDecoder(
             network.eval(),

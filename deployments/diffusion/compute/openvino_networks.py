@@ -1,7 +1,4 @@
-"""UNet and ControlNet on a CPU through OpenVINO, converted from the torch modules in memory.
-
-Knows no jobs, samplers, guidance, Ray or HTTP.
-"""
+"""UNet and ControlNet on a CPU through OpenVINO, converted from the torch modules in memory."""
 
 from __future__ import annotations
 
@@ -28,10 +25,9 @@ class OpenVINONetworks:
         components: The model; its modules are on the CPU.
         bf16: Compute in bfloat16, else in float32. Inputs and outputs have the model's own dtype.
         threads: Threads of a forward pass.
-        release: Give the weights of `components.unet` and `components.controlnet` free: the modules
-            cannot run afterwards, but for the ControlNet's `controlnet_cond_embedding`, and keep
-            their configurations. OpenVINO holds on to what it packs weights from, which is then a
-            float16 copy of them if it computes in bfloat16.
+        release: Free the weights of `components.unet` and `components.controlnet`. The modules keep
+            their configurations, and cannot run afterwards, except for the ControlNet's
+            `controlnet_cond_embedding`. See `CompiledNetwork` for what OpenVINO keeps.
 
     Raises:
         WeightsError: OpenVINO cannot run these networks.
@@ -41,7 +37,7 @@ class OpenVINONetworks:
         self, components: Components, *, bf16: bool, threads: int, release: bool = False
     ) -> None:
         controlled = components.controlnet is not None
-        # Sides that no level halves evenly: a trace with them takes every size.
+        # No level can halve these sides evenly: such a trace takes every size.
         side = 2**components.unet.num_upsamplers + 1
         rows = example_rows(components, 2, side, side + 2, controlled=controlled)
         residuals: list[torch.Tensor] = []
@@ -59,7 +55,7 @@ class OpenVINONetworks:
                 threads=threads,
                 release=list(network.network.children()) if release else [],
             )
-        # Broadcast over rows and pixels where no row has a ControlNet.
+        # For passes in which no row has a ControlNet; broadcast over rows and pixels.
         self._no_residuals = [torch.zeros(1, one.shape[1], 1, 1) for one in residuals]
         unet = _FlatUNet(components.unet)
         self._unet = CompiledNetwork(
@@ -88,7 +84,7 @@ class OpenVINONetworks:
 
 
 class _FlatUNet(torch.nn.Module):
-    """A UNet whose inputs stand in one row, as conversion needs them."""
+    """A UNet whose inputs are positional tensors, as the conversion needs them."""
 
     def __init__(self, unet: torch.nn.Module) -> None:
         super().__init__()
@@ -116,7 +112,7 @@ class _FlatUNet(torch.nn.Module):
 
 
 class _FlatControlNet(torch.nn.Module):
-    """A ControlNet whose inputs and residuals stand in one row each."""
+    """A ControlNet whose inputs are positional tensors, and whose residuals are one tuple."""
 
     def __init__(self, controlnet: torch.nn.Module) -> None:
         super().__init__()
@@ -150,7 +146,7 @@ def _take_added(
     network: Any,  # noqa: ANN401 - diffusers' classes are not typed
     rest: tuple[torch.Tensor, ...],
 ) -> tuple[dict[str, torch.Tensor] | None, tuple[torch.Tensor, ...]]:
-    """Tell an SDXL network's added conditions from the inputs after them."""
+    """Separate an SDXL network's added conditions from the inputs after them."""
     if network.config.addition_embed_type != "text_time":
         return None, rest
     return {"text_embeds": rest[0], "time_ids": rest[1]}, rest[2:]

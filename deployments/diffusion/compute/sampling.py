@@ -1,13 +1,12 @@
 """Samplers of single jobs: diffusers' own scheduler, or the same arithmetic as tables of weights.
 
 A sampler takes a job's latents from step to step. Steps are counted from the first that the job
-takes. Knows no networks, prompts, masks or guidance.
+takes.
 
-The tables: each step of the supported schedulers is linear in the latents, the prediction, the
-noise it draws and the tensors it remembers, so one matrix says what a step does. The matrices are
-read off the scheduler itself, by running it on unit vectors; nothing of its formulas is repeated
-here. A step is then a weighted sum of tensors that stay on the device, where the scheduler reads
-numbers back from it.
+About the tables: each step of the supported schedulers is linear in the latents, the prediction,
+the noise it draws and the tensors it remembers. So one matrix describes a step. The matrices are
+found by running the scheduler on unit vectors; its formulas are not repeated here. A step is then a
+weighted sum of tensors that stay on the device. The scheduler itself reads numbers back from there.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ import torch
 from deployments.diffusion.compute.transfer import to_device
 
 Scheduler = Any
-"""One of diffusers' schedulers. The base class that they share names none of their methods."""
+"""One of diffusers' schedulers. Their common base class has none of their methods."""
 
 _LARGE = 2.0**20
-"""Length of the unit vectors. Beside it noise is small, and its rounding does not reach weights."""
+"""Length of the unit vectors. Noise is small beside it, so its rounding does not change weights."""
 
 
 class Sampler(Protocol):
@@ -34,23 +33,23 @@ class Sampler(Protocol):
 
     @property
     def timesteps(self) -> tuple[float, ...]:
-        """What the networks are told at each step that the job takes."""
+        """The time that the networks are told at each step of the job."""
         ...
 
     def noised(self, clean: torch.Tensor, noise: torch.Tensor, step: int) -> torch.Tensor:
-        """Make clean latents as noisy as they are before a step: 0, or the one to take next."""
+        """Make clean latents as noisy as they are before step 0 or before the next step."""
         ...
 
     def pure(self, noise: torch.Tensor) -> torch.Tensor:
-        """Make latents before step 0 of noise alone."""
+        """Make the latents before step 0 from noise alone."""
         ...
 
     def scaled(self, latents: torch.Tensor, step: int) -> torch.Tensor:
-        """Scale latents as the networks want them at a step; again does no harm."""
+        """Scale latents as the networks want them at a step; repeating it is harmless."""
         ...
 
     def take(self, latents: torch.Tensor, prediction: torch.Tensor, step: int) -> torch.Tensor:
-        """Take a step, once each and in order, and return the latents after it."""
+        """Take a step and return the latents after it; each step once, in order."""
         ...
 
 
@@ -60,8 +59,8 @@ class StockSampler:
     Args:
         scheduler: The pattern; it is not changed.
         steps: Scheduler steps of a full run.
-        skipped: How many of them the job leaves out at the start.
-        generator: What steps draw noise from, on the CPU.
+        skipped: How many of them the job leaves out at its start.
+        generator: The source of the steps' noise, on the CPU.
     """
 
     def __init__(
@@ -104,17 +103,17 @@ class StockSampler:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepTable:
-    """All numbers of a scheduler's run; jobs of equal steps and strength share it.
+    """All numbers of a scheduler's run; jobs with equal steps and strength share it.
 
     Attributes:
-        timesteps: One for each step.
+        timesteps: The time of each step.
         levels: For each step the weights of clean latents and of noise before it.
-        pure: The weight of noise that latents start from when they start from noise alone.
-        scales: What the networks' input is multiplied by at each step.
+        pure: The weight of noise in latents that start from noise alone.
+        scales: The factor of the networks' input at each step.
         matrices: For each step [remembered after it and 1, remembered before it and 2 or 3]: a row
             for each tensor that the next steps need and, last, one for the latents; a column for
             each tensor remembered, then the latents, the prediction and, if `draws`, the noise.
-        draws: The steps draw noise.
+        draws: Whether the steps draw noise.
     """
 
     timesteps: tuple[float, ...]
@@ -126,11 +125,11 @@ class StepTable:
 
 
 class TableSampler:
-    """A scheduler's run by its table; touches no number on the device.
+    """A scheduler's run by its table; it reads no number back from the device.
 
     Args:
-        table: With its matrices on the device of the latents. Their dtype is what steps are
-            computed in, and the latents' own from the first step on.
+        table: Its matrices are on the device of the latents. Steps are computed in their dtype, and
+            from the first step on the latents have it too.
         draws: The noise of each step, [steps, channels, height, width], on that device; None when
             the table needs none.
     """
@@ -167,14 +166,14 @@ class TableSampler:
         if self._table.draws and self._draws is not None:
             known.append(self._draws[step : step + 1])
         inputs = torch.cat([one.to(self._dtype) for one in known])
-        # Not a matrix product, which a GPU may be set to compute with ten bits.
+        # Not a matrix product: a GPU may be set to compute that with ten bits.
         weights = self._table.matrices[step][:, :, None, None, None]
         *self._remembered, made = torch.split((weights * inputs).sum(dim=1), 1)
         return made
 
 
 def begin(scheduler: Scheduler, steps: int, skipped: int) -> Scheduler:
-    """Copy a scheduler and set the copy to the first step of a job, counting on the CPU."""
+    """Copy a scheduler and set the copy to the first step of a job; its numbers stay on the CPU."""
     started = copy.deepcopy(scheduler)
     started.set_timesteps(steps)
     if hasattr(started, "set_begin_index"):
@@ -183,17 +182,17 @@ def begin(scheduler: Scheduler, steps: int, skipped: int) -> Scheduler:
 
 
 def takes_generator(scheduler: Scheduler) -> bool:
-    """Whether a scheduler's steps may draw noise."""
+    """Tell whether a scheduler's steps may draw noise."""
     return "generator" in inspect.signature(scheduler.step).parameters
 
 
 def tabulate(scheduler: Scheduler, steps: int, skipped: int) -> StepTable:
-    """Read a run's numbers off a scheduler.
+    """Find the numbers of a scheduler's run.
 
     Args:
-        scheduler: The pattern; it is not changed. Its steps must be linear in what they are given.
+        scheduler: The pattern; it is not changed. Its steps must be linear in their inputs.
         steps: Scheduler steps of a full run.
-        skipped: How many of them the job leaves out at the start.
+        skipped: How many of them the job leaves out at its start.
 
     Returns:
         Matrices in float64 on the CPU.
@@ -212,7 +211,7 @@ def tabulate(scheduler: Scheduler, steps: int, skipped: int) -> StepTable:
 
         remembered = _remembered(run, shape)
         known = len(remembered) + 2
-        # The last coordinate is nobody's, so that only the noise can reach it.
+        # No unit vector has the last coordinate, so only the noise can change it.
         shape = (1, 1, 1, known + 1)
         units = torch.eye(known, known + 1, dtype=torch.float64).mul(_LARGE).view(known, *shape)
         for (holder, key), unit in zip(remembered, units, strict=False):
@@ -253,7 +252,7 @@ def on_device(table: StepTable, device: torch.device, dtype: torch.dtype) -> Ste
     Args:
         table: With its matrices on the CPU.
         device: Where the latents are.
-        dtype: What steps are computed in.
+        dtype: The type in which steps are computed.
     """
     sizes = [matrix.numel() for matrix in table.matrices]
     flat = torch.cat([matrix.flatten() for matrix in table.matrices]).to(dtype)
@@ -265,7 +264,7 @@ def on_device(table: StepTable, device: torch.device, dtype: torch.dtype) -> Ste
 
 
 def _remembered(scheduler: Scheduler, shape: tuple[int, ...]) -> list[tuple[Any, Any]]:
-    """Where a scheduler keeps tensors of the latents' shape: its attributes and lists of them."""
+    """Find the attributes and list items where a scheduler keeps tensors like the latents."""
     places: list[tuple[Any, Any]] = []
     attributes = vars(scheduler)
     for name, value in attributes.items():

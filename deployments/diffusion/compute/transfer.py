@@ -1,4 +1,4 @@
-"""Copies from the CPU to a device that no thread waits for. Knows nothing of models or jobs."""
+"""Copies from the CPU to a device for which no thread waits."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import torch
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Copy to a device, behind the work that was given to it before.
+    """Copy to a device, after the work that was queued on it before.
 
-    A copy from pageable memory makes the calling thread wait until the device has come to it; one
-    from pinned memory does not.
+    The calling thread waits for a copy from pageable memory, but not for one from pinned memory.
 
     Args:
         tensor: On the CPU.
-        device: Where to; its current stream does the copy.
+        device: Its current stream does the copy.
     """
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)

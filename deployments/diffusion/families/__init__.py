@@ -1,1 +1,1 @@
-"""What differs between the model families."""
+"""What differs between the model families: inputs, schedulers, control maps, and the steps."""

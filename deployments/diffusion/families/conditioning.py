@@ -1,8 +1,7 @@
-"""What the networks are told: prompts and photos, encoded once and kept for the next images.
+"""The inputs of the networks: prompts and photos, encoded once and kept for the next images.
 
-The arithmetic and its order are those of diffusers' pipelines for image to image and inpainting,
-so that their seeds give the same images here. Knows no samplers, steps or threads; one thread may
-use an encoder at a time.
+The arithmetic and its order are those of diffusers' pipelines for image to image and inpainting, so
+a seed gives the same image here. One thread may use an encoder at a time.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _CACHED_PROMPTS = 64
 _CACHED_PHOTOS = 8
 
 _AESTHETIC_SCORES = (2.5, 6.0)
-"""What SDXL's pipelines tell a UNet that asks, of the negative prompt and of the prompt."""
+"""Scores that SDXL's pipelines give a UNet that asks: of the negative prompt, of the prompt."""
 
 
 class PromptEncoder:
@@ -49,8 +48,8 @@ class PromptEncoder:
 
         Args:
             job: The texts, and whether it is guided.
-            height: Of the picture, in pixels.
-            width: Of the picture, in pixels.
+            height: Height of the picture in pixels.
+            width: Width of the picture in pixels.
         """
         settings = job.settings
         texts = {"prompt": settings.prompt}
@@ -73,7 +72,8 @@ class PromptEncoder:
             pooled[0] = torch.zeros_like(pooled[0])
         added = {}
         if parts.sdxl:
-            # Where the crop began, which is nowhere, stands between two sizes or size and score.
+            # Numbers in SDXL's order: the size, the corner of the crop (there is none), and again
+            # the size, or the score.
             size = (height, width)
             ends = [(score,) for score in _AESTHETIC_SCORES] if parts.aesthetics else [size, size]
             ids = [(*size, 0, 0, *end) for end in ends[-len(texts) :]]
@@ -96,7 +96,7 @@ class PromptEncoder:
             read = encoder(
                 to_device(tokens.input_ids, parts.device), output_hidden_states=parts.sdxl
             )
-            # SDXL reads the layer before the last, and the second encoder's summary.
+            # SDXL reads the layer before the last, and the second encoder's pooled text.
             hidden.append(read.hidden_states[-2] if parts.sdxl else read[0])
             pooled = read[0]
         return _EncodedText(torch.cat(hidden, dim=-1), pooled, min(kept), cut)
@@ -104,13 +104,13 @@ class PromptEncoder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _EncodedText:
-    """What a text became.
+    """An encoded text.
 
     Attributes:
         embedding: [1, tokens, width].
-        pooled: Of SDXL [1, width of the second encoder's projection].
-        kept: Tokens of the text that the encoders can read.
-        cut: The text has more of them.
+        pooled: For SDXL [1, width of the second encoder's projection].
+        kept: Number of tokens of a text that the encoders can read.
+        cut: Whether the text has more tokens.
     """
 
     embedding: torch.Tensor
@@ -120,7 +120,7 @@ class _EncodedText:
 
 
 class EncodedPhoto:
-    """A photo's encodings, before anything random; each is made when it is first asked for.
+    """A photo's encodings, before anything random. Each is made when it is first needed.
 
     Args:
         components: The loaded modules.
@@ -170,15 +170,15 @@ class EncodedPhoto:
         return embedded
 
     def draw(self, generator: torch.Generator) -> torch.Tensor:
-        """Draw latents of the photo from what the autoencoder finds likely, scaled for the UNet."""
+        """Draw latents of the photo from the autoencoder's distribution, scaled for the UNet."""
         return self._draw(self._picture, generator)
 
     def draw_masked(self, generator: torch.Generator) -> torch.Tensor:
-        """Draw latents, as above, of the photo with grey where the model paints."""
+        """Draw latents in the same way of the photo with grey where the model paints."""
         return self._draw(self._masked_picture, generator)
 
     def skip_draw(self, generator: torch.Generator) -> None:
-        """Take from the generator what a draw takes, where the latents themselves are not used."""
+        """Advance the generator as a draw does, where the latents are not used."""
         if not isinstance(self._picture, torch.Tensor):
             torch.randn(self.latent_shape, generator=generator, dtype=self._components.vae.dtype)
 
@@ -209,7 +209,7 @@ class EncodedPhoto:
 
 
 class PhotoEncoder:
-    """Encodes photos, and knows again those it saw last.
+    """Encodes photos, and keeps the encodings of the last ones.
 
     Args:
         components: The loaded modules.
@@ -230,7 +230,7 @@ class PhotoEncoder:
         self._photos: Cache[EncodedPhoto] = Cache(_CACHED_PHOTOS)
 
     def encode(self, photo: PreparedPhoto) -> EncodedPhoto:
-        """Find or start the encodings of a photo; the same for equal pixels and mask."""
+        """Find or start the encodings of a photo; equal pixels and mask share them."""
         digest = hashlib.blake2b(photo.pixels.tobytes())
         if photo.mask is not None:
             digest.update(photo.mask.tobytes())
@@ -244,7 +244,7 @@ class PhotoEncoder:
 
 
 class Cache(Generic[Value]):
-    """The most recently used values, so that the images of one request encode once.
+    """The most recently used values. So the images of one request share their encodings.
 
     Args:
         size: How many are kept, at least 1.
@@ -265,6 +265,6 @@ class Cache(Generic[Value]):
 
 
 def _tensor(pixels: Pixels) -> torch.Tensor:
-    """As float32 [1, 3, height, width], 0 to 1, with the strides of channels last."""
-    # Strides choose the kernels and so the rounding; the stock image processors leave these.
+    """The pixels as float32 [1, 3, height, width], 0 to 1, with the strides of channels last."""
+    # Strides choose the kernels and so the rounding; those of the stock image processors are these.
     return torch.from_numpy(pixels[None].astype(np.float32) / 255.0).permute(0, 3, 1, 2)

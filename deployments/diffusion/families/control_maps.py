@@ -1,7 +1,4 @@
-"""Control maps: what a ControlNet is shown of the photo.
-
-Knows nothing of models or jobs: pixels in, pixels out.
-"""
+"""Control maps: what a ControlNet is shown of the photo. Pixels in, pixels out."""
 
 from __future__ import annotations
 
@@ -11,20 +8,23 @@ import numpy as np
 from deployments.jobs import Mask, Pixels
 
 CANNY_LOW = 100
-"""Gradient below which a pixel is no edge: what the published canny ControlNets were shown."""
+"""Gradient below which a pixel is no edge; the published canny ControlNets learned with it."""
 
 CANNY_HIGH = 200
-"""Gradient from which a pixel is an edge; between the two it is one when it touches an edge."""
+"""Gradient from which a pixel is an edge. Between the two it is one if it touches an edge."""
 
 OUTLINE = 3
-"""Pixels around what is kept in which its outline may lie: half of Canny's blur, and the mask's."""
+"""Width in pixels of the border around what is kept, in which its outline may lie.
+
+It is half of Canny's blur and of the mask's.
+"""
 
 
 def canny(pixels: Pixels) -> Pixels:
     """Draw the edges of a picture in white on black.
 
-    The detector of J. Canny, "A Computational Approach to Edge Detection" (1986), as OpenCV has
-    it: 3x3 Sobel, L1 gradient, on each pixel the channel with the strongest gradient.
+    The detector is OpenCV's, after J. Canny, "A Computational Approach to Edge Detection" (1986):
+    3x3 Sobel, L1 gradient, and of each pixel the channel with the strongest gradient.
 
     Args:
         pixels: uint8 [height, width, 3], RGB.
@@ -37,9 +37,9 @@ def canny(pixels: Pixels) -> Pixels:
 
 
 def of_kept(control: Pixels, mask: Mask) -> Pixels:
-    """Leave of a control map what is kept of the photo, with its outline.
+    """Blacken a control map except where the photo is kept, and around it.
 
-    The scene is then built around the product, and not around the background that goes.
+    So the scene is built around the product, and not around the old background.
 
     Args:
         control: uint8 [height, width, 3].

@@ -1,6 +1,6 @@
-"""Samplers by the names of the catalog, built from the scheduler configuration of the weights.
+"""Schedulers by the names of the catalog, built from the scheduler configuration of the weights.
 
-Knows no jobs: it builds the pattern of which the model gives every job a copy.
+What is built here is a pattern: the model gives every job a copy of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from diffusers.configuration_utils import ConfigMixin
 from deployments.settings import SchedulerName
 
 _RECIPES: Mapping[SchedulerName, tuple[str, Mapping[str, Any]]] = {
-    # Clipping to -1..1 is for pixels, and the default where a configuration does not say.
+    # Clipping to -1..1 is meant for pixels. It is the default without a setting.
     "ddim": ("DDIMScheduler", {"clip_sample": False}),
     "euler": ("EulerDiscreteScheduler", {}),
     "euler_a": ("EulerAncestralDiscreteScheduler", {}),
@@ -28,7 +28,7 @@ _RECIPES: Mapping[SchedulerName, tuple[str, Mapping[str, Any]]] = {
     ),
     "lcm": ("LCMScheduler", {"clip_sample": False}),
     "unipc": ("UniPCMultistepScheduler", {}),
-    # The Runge-Kutta start of PNDM cannot be entered midway, which is where image to image begins.
+    # PNDM begins with Runge-Kutta steps, and image to image begins in the middle of a run.
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
 }
 
@@ -38,11 +38,11 @@ def create_scheduler(name: SchedulerName, config: Mapping[str, Any]) -> ConfigMi
 
     Args:
         name: The sampler.
-        config: The weights' scheduler configuration. What describes the training survives: the
-            noise schedule, the prediction type, the number of training steps.
+        config: The weights' scheduler configuration. The settings of the training stay: the noise
+            schedule, the prediction type, the number of training steps.
 
     Returns:
-        A diffusers scheduler on which `set_timesteps` was not yet called.
+        A diffusers scheduler on which `set_timesteps` was not called yet.
     """
     class_name, options = _RECIPES[name]
     scheduler: ConfigMixin = getattr(diffusers, class_name).from_config(dict(config), **options)
@@ -51,6 +51,6 @@ def create_scheduler(name: SchedulerName, config: Mapping[str, Any]) -> ConfigMi
 
 def most_steps(scheduler: ConfigMixin) -> int:
     """The largest number of steps a sampler can be set to."""
-    # LCM picks its steps out of those it was distilled from; others out of the training's.
+    # LCM takes its steps from those that it was distilled from, the others from the training's.
     lcm = isinstance(scheduler, diffusers.LCMScheduler)
     return int(scheduler.config["original_inference_steps" if lcm else "num_train_timesteps"])

@@ -1,9 +1,8 @@
 """Stable Diffusion on a photo, split at its denoising steps.
 
-Image to image, with or without a mask, and inpainting with its own UNets, each with or without a
-ControlNet. The arithmetic and the order of random draws are those of diffusers' pipelines for
-StableDiffusion and StableDiffusionXL, so a seed gives the image that the stock pipeline gives.
-Knows no queues, Ray or HTTP.
+It does image to image, with or without a mask, and inpainting with UNets made for it, each with or
+without a ControlNet. The arithmetic and the order of random draws are those of diffusers' pipelines
+for StableDiffusion and StableDiffusionXL. So a seed gives the image that the stock pipeline gives.
 """
 
 from __future__ import annotations
@@ -50,8 +49,8 @@ class StableDiffusion:
         scheduler: The sampler of every job.
         control_map: uint8 [height, width, 3] to the same: what the ControlNet is shown. Used only
             when the components have a ControlNet.
-        tables: Sample by coefficient tables, which never wait for the device but round otherwise
-            than the stock pipeline, in place of the stock scheduler; None does so on CUDA only.
+        tables: Sample by coefficient tables and not by the stock scheduler. They never wait for the
+            device, and round differently from the stock pipeline. None does so on CUDA only.
         autoencoder: What runs the components' autoencoder; None for torch.
         control: How the ControlNet counts; used only when the components have one.
 
@@ -86,10 +85,10 @@ class StableDiffusion:
         return self._components.origin
 
     def check(self, job: ImageJob, photo: PreparedPhoto) -> None:
-        """Refuse what the model cannot run; cheap, and from any thread.
+        """Refuse what the model cannot run. Cheap; called from any thread.
 
         Raises:
-            InvalidRequest: Naming the field, its value and what is allowed.
+            InvalidRequest: It names the field, its value and what is allowed.
         """
         limit = most_steps(self._scheduler)
         steps = job.settings.steps
@@ -111,16 +110,15 @@ class StableDiffusion:
 
     @torch.inference_mode()
     def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:
-        """Encode prompt and photo and noise the photo's latents to the first step's level.
+        """Encode prompt and photo, and add the first step's noise to the photo's latents.
 
-        Random numbers come from a generator on the CPU, whatever the device, in the order of the
-        stock pipelines: the sample of the autoencoder's distribution (if it has one, and if it is
-        used), the noise, with a mask the sample for the masked photo, and then the steps' noise.
+        Random numbers come from a generator on the CPU on every device, in the order of the stock
+        pipelines: the sample of the autoencoder's distribution (if it has one, and if it is used),
+        the noise, with a mask the sample for the masked photo, and then the steps' noise.
 
         Args:
-            job: The settings, which passed `check`.
-            photo: The picture, and what of it to paint; a UNet for inpainting paints all of it
-                when there is no mask.
+            job: A job that passed `check`.
+            photo: The picture and its mask. Without a mask, a UNet for inpainting paints all of it.
         """
         parts = self._components
         height, width = photo.pixels.shape[:2]
@@ -128,14 +126,14 @@ class StableDiffusion:
         encoded = self._photos.encode(photo)
         generator = torch.Generator().manual_seed(job.settings.seed)
 
-        # With a mask, full strength starts from noise alone; without, the stock pipeline adds
+        # With a mask, full strength starts from noise alone. Without one, the stock pipeline adds
         # the noise to the picture.
         masked = parts.inpainting or photo.mask is not None
         from_noise = masked and job.settings.strength == 1.0
         clean = None
         if not (parts.inpainting and from_noise):
             clean = encoded.draw(generator)
-            # The stock pipelines with masks lay latents out anew; strides choose kernels.
+            # As the stock pipelines with masks do, because strides choose kernels.
             clean = clean.contiguous() if masked else clean
         noise = to_device(
             torch.randn(encoded.latent_shape, generator=generator, dtype=parts.dtype), parts.device
@@ -185,10 +183,10 @@ class StableDiffusion:
             For each job the guided prediction, [1, channels, height / f, width / f].
 
         Raises:
-            OutOfMemory: It did not fit; nothing was changed, and fewer jobs may fit.
+            OutOfMemory: It did not fit. Nothing was changed, and fewer jobs may fit.
         """
         rows = [one.rows for one in batch]
-        # Repeated, not expanded: concatenation then keeps the strides, and these choose kernels.
+        # Repeated, not expanded: so concatenation keeps the strides, which choose kernels.
         inputs = [
             [one.sampler.scaled(one.latents, one.step).to(self._components.dtype)] * one.rows
             for one in batch
@@ -265,7 +263,7 @@ class StableDiffusion:
             NotFinite: The latents or the picture hold NaN or infinity.
         """
         vae = self._components.vae
-        # Some decoders squash infinity into range, so the latents are looked at as well.
+        # Some decoders turn infinity into valid values, so the latents are checked as well.
         if not denoising.latents.isfinite().all():
             raise NotFinite("the model computed no image for this job: its latents are not finite")
         latents = denoising.latents.to(vae.dtype) / vae.config.scaling_factor
@@ -285,14 +283,14 @@ class StableDiffusion:
             return StockSampler(self._scheduler, steps, skipped, generator)
 
         def make() -> StepTable:
-            # Half precision would lose what the weighted sums cancel.
+            # Half precision loses digits where the weighted sums cancel.
             precision = torch.promote_types(parts.dtype, torch.float32)
             return on_device(tabulate(self._scheduler, steps, skipped), parts.device, precision)
 
         table = self._tables.get((steps, skipped), make)
         draws = None
         if table.draws:
-            # All at once: drawn step by step they would hold up the steps of other jobs.
+            # All at once: draws at each step would delay the steps of other jobs.
             noises = [
                 torch.randn(shape, generator=generator, dtype=parts.dtype) for _ in table.timesteps
             ]

@@ -1,7 +1,4 @@
-"""Whether loaded modules are what their family runs, and go together.
-
-Looks at configurations alone; knows nothing of files.
-"""
+"""Checks by their configurations whether loaded modules fit their family and each other."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ _UNKNOWN_CONDITIONS = (
     "num_class_embeds",
     "time_cond_proj_dim",
 )
-"""Inputs that a UNet's configuration can ask for and no family gives."""
+"""Inputs that a UNet's configuration can ask for and that no family gives."""
 _SHARED_WITH_CONTROLNET = (
     "block_out_channels",
     "layers_per_block",
@@ -29,7 +26,7 @@ _UNKNOWN_SCALINGS = ("latents_mean", "latents_std", "shift_factor")
 
 
 def misfits(parts: Components) -> Iterator[str]:
-    """Say what the family cannot run, or which two modules do not go together.
+    """Say what the family cannot run, and which two modules do not fit each other.
 
     Args:
         parts: All modules.
@@ -104,7 +101,7 @@ def _vae_misfits(parts: Components) -> Iterator[str]:
         yield f"the VAE shrinks by {parts.shrinks}, and sides are multiples of {SIDE_STEP}"
     for key in _UNKNOWN_SCALINGS:
         if parts.vae.config.get(key):
-            yield f"the VAE's {key} is set, and family {_family(parts)} knows scaling_factor alone"
+            yield f"the VAE's {key} is set, and family {_family(parts)} takes scaling_factor alone"
 
 
 def _controlnet_misfits(parts: Components) -> Iterator[str]:

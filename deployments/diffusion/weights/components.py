@@ -16,13 +16,13 @@ class Components:
     Attributes:
         tokenizers: CLIPTokenizer, one for each text encoder.
         text_encoders: CLIPTextModel, and of SDXL a CLIPTextModelWithProjection after it.
-        vae: AutoencoderKL or AutoencoderTiny, in `dtype`; SDXL's in float32 where its
+        vae: AutoencoderKL or AutoencoderTiny, in `dtype`; of SDXL in float32 where its
             configuration says that float16 overflows.
         unet: UNet2DConditionModel.
         controlnet: ControlNetModel that fits the UNet, or None.
         scheduler_config: The weights' own scheduler configuration.
         device: Where the modules are.
-        dtype: What they compute in.
+        dtype: The type of their parameters.
         origin: Where the weights came from, for recipes.
         zeros_for_empty_prompt: An empty negative prompt stands for zeros, not for its encoding.
         aesthetics: The UNet is told an aesthetic score in place of the target size.
@@ -42,7 +42,7 @@ class Components:
 
     @property
     def sdxl(self) -> bool:
-        """Stable Diffusion XL: two text encoders, and a UNet that is told sizes."""
+        """Whether it is Stable Diffusion XL: two text encoders, and a UNet that is told sizes."""
         return len(self.text_encoders) == 2
 
     @property
@@ -52,10 +52,10 @@ class Components:
 
     @property
     def inpainting(self) -> bool:
-        """The UNet takes latents, a mask and the masked photo's latents."""
+        """Whether the UNet takes latents, a mask and the masked photo's latents."""
         return bool(self.unet.config.in_channels == 2 * self.latent_channels + 1)
 
     @property
     def shrinks(self) -> int:
-        """Pixels of a side for one of the latents'."""
+        """Pixels of a side for each of the latents."""
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))

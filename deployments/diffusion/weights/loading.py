@@ -1,11 +1,7 @@
-"""Weights to modules on a device: which ones a model's family needs, from where, and in what type.
-
-Knows nothing of jobs.
-"""
+"""Weights to modules on a device: which ones a model's family needs, from where, in what type."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +15,7 @@ from deployments.diffusion.weights.compatibility import misfits
 from deployments.diffusion.weights.components import Components
 from deployments.diffusion.weights.loras import fuse_loras
 from deployments.diffusion.weights.modules import load_module, load_tokenizer, read_json, stem_of
-from deployments.diffusion.weights.processor import best_dtype
+from deployments.diffusion.weights.precision import weights_dtype
 from deployments.diffusion.weights.sources import (
     DEMO_CONTROLNET,
     DEMO_WEIGHTS,
@@ -55,7 +51,7 @@ _FAMILIES = {"sd": _SD, "sdxl": _SDXL}
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the weights of one model lie on this machine, but for its LoRAs.
+    """Where the weights of one model lie on this machine, without its LoRAs.
 
     Attributes:
         weights: The model itself.
@@ -69,25 +65,28 @@ class Sources:
 
 
 def find_sources(settings: ModelSettings, prefer_fp16: bool) -> Sources:
-    """Find what a model needs, downloading what is named by Hub ids; nothing is loaded.
+    """Find what a model needs, and download what is named by Hub ids; nothing is loaded.
 
     Args:
         settings: The model.
         prefer_fp16: Take the float16 variant of a Hub repository that has one.
 
     Raises:
-        WeightsError: With one sentence: there are no such weights, or they cannot be had.
+        WeightsError: There are no such weights, or they cannot be downloaded.
     """
     parts = _parts(settings)
     tokenizers = [part for part in parts if part.startswith("tokenizer")]
     networks = [part for part in parts if part not in tokenizers]
 
-    def find_network(name: str | None, revision: str | None, demo: Path) -> Source | None:
+    def find_network(
+        field: str, name: str | None, revision: str | None, demo: Path
+    ) -> Source | None:
         if name is None:
             return None
-        return find_source(name, revision, demo, ["config.json"], [stem_of("")], prefer_fp16)
+        return find_source(field, name, revision, demo, ["config.json"], [stem_of("")], prefer_fp16)
 
     weights = find_source(
+        "weights",
         settings.weights,
         settings.revision,
         DEMO_WEIGHTS,
@@ -102,8 +101,10 @@ def find_sources(settings: ModelSettings, prefer_fp16: bool) -> Sources:
     )
     return Sources(
         weights,
-        find_network(settings.vae, settings.vae_revision, DEMO_WEIGHTS / "vae"),
-        find_network(settings.controlnet, settings.controlnet_revision, DEMO_CONTROLNET),
+        find_network("vae", settings.vae, settings.vae_revision, DEMO_WEIGHTS / "vae"),
+        find_network(
+            "controlnet", settings.controlnet, settings.controlnet_revision, DEMO_CONTROLNET
+        ),
     )
 
 
@@ -114,11 +115,11 @@ def load_components(settings: ModelSettings) -> Components:
         settings: What to load and where to.
 
     Raises:
-        WeightsError: With one sentence: no such weights, a wrong layout, a damaged file, weights
-            that do not fit the family or each other, no such device, or not enough memory.
+        WeightsError: There are no such weights, their layout is wrong, a file is damaged, they do
+            not fit the family or each other, there is no such device, or not enough memory.
     """
     device = _device(settings)
-    dtype = _dtype(settings, device)
+    dtype = weights_dtype(settings, device.type)
     found = find_sources(settings, dtype == torch.float16)
     source = found.weights
     parts = _parts(settings)
@@ -128,8 +129,8 @@ def load_components(settings: ModelSettings) -> Components:
         kind = _kind(index, part)
         if kind not in accepted:
             raise WeightsError(
-                f"The weights {source.name} have {kind} as {part}; "
-                f"family {settings.family} takes {' or '.join(accepted)}."
+                f"weights: {source.name} has {kind} as {part}; "
+                f"family {settings.family} takes {' or '.join(accepted)}"
             )
     tokenizers = [part for part in parts if part.startswith("tokenizer")]
     encoders = [part for part in parts if part.startswith("text_encoder")]
@@ -145,12 +146,12 @@ def load_components(settings: ModelSettings) -> Components:
     if found.vae is None:
         vae = _load_vae(settings, source, "vae", _kind(index, "vae"), dtype, device)
     else:
-        kind = _class_of("VAE", found.vae, _AUTOENCODERS)
+        kind = _class_of(found.vae, _AUTOENCODERS)
         vae = _load_vae(settings, found.vae, "", kind, dtype, device)
         origins.append(f"VAE {found.vae.origin}")
     controlnet = None
     if found.controlnet is not None:
-        load = _CONTROLNETS[_class_of("ControlNet", found.controlnet, _CONTROLNETS)].from_pretrained
+        load = _CONTROLNETS[_class_of(found.controlnet, _CONTROLNETS)].from_pretrained
         controlnet = load_module(found.controlnet, "", load, dtype, device, name="ControlNet")
         origins.append(f"ControlNet {found.controlnet.origin}")
 
@@ -164,13 +165,13 @@ def load_components(settings: ModelSettings) -> Components:
         device,
         dtype,
         origin=" with ".join(origins),
-        # What the pipelines of this family take where nothing is said.
+        # The defaults of this family's pipelines.
         zeros_for_empty_prompt=len(encoders) == 2
         and bool(index.get("force_zeros_for_empty_prompt", True)),
         aesthetics=len(encoders) == 2 and bool(index.get("requires_aesthetics_score", False)),
     )
     for problem in misfits(components):
-        raise WeightsError(f"The weights of model {settings.id} do not fit: {problem}.")
+        raise WeightsError(f"weights: those of model {settings.id} do not fit: {problem}")
     if not settings.loras:
         return components
     fused = fuse_loras(settings.loras, components.text_encoders, components.unet)
@@ -189,35 +190,11 @@ def _device(settings: ModelSettings) -> torch.device:
     cuda = torch.cuda.is_available()
     if settings.device == "cuda" and not cuda:
         raise WeightsError(
-            f"Model {settings.id} is configured for CUDA, and torch finds no CUDA device here."
+            f"device: model {settings.id} is configured for CUDA, and torch finds no CUDA device"
         )
     if settings.device == "auto":
         return torch.device("cuda" if cuda else "cpu")
     return torch.device(settings.device)
-
-
-def runs_openvino(settings: ModelSettings, device: torch.device) -> bool:
-    """Tell whether OpenVINO shall run the networks, which is then given them in float32.
-
-    Args:
-        settings: `auto` takes it on a CPU where it is installed, unless something is asked for
-            that only torch does.
-        device: Where the model is.
-    """
-    if settings.backend != "auto":
-        return settings.backend == "openvino"
-    asks_for_torch = settings.compile or settings.dtype == "float16"
-    installed = importlib.util.find_spec("openvino") is not None
-    return device.type == "cpu" and installed and not asks_for_torch
-
-
-def _dtype(settings: ModelSettings, device: torch.device) -> torch.dtype:
-    if runs_openvino(settings, device):
-        return torch.float32
-    if settings.dtype == "auto":
-        return best_dtype(device)
-    dtype: torch.dtype = getattr(torch, settings.dtype)
-    return dtype
 
 
 def _kind(index: Mapping[str, Any], part: str) -> str:
@@ -227,7 +204,7 @@ def _kind(index: Mapping[str, Any], part: str) -> str:
 
 
 def _check_family(family: str, source: Source, index: Mapping[str, Any]) -> None:
-    """Tell the families apart by their text encoders, where there is a UNet of theirs."""
+    """Tell the families apart by their text encoders, if the UNet is one of theirs."""
     if _kind(index, "unet") not in _SD["unet"]:
         return
     first, second = (
@@ -235,27 +212,29 @@ def _check_family(family: str, source: Source, index: Mapping[str, Any]) -> None
     )
     if second and not first:
         raise WeightsError(
-            f"The weights {source.name} are an SDXL refiner, which has text_encoder_2 alone; "
-            "SDXL base or inpainting weights are needed."
+            f"weights: {source.name} is an SDXL refiner, which has text_encoder_2 alone; "
+            "SDXL base or inpainting weights are needed"
         )
     if second and family == "sd":
         raise WeightsError(
-            f"The weights {source.name} have text_encoder_2, as SDXL has, and the model's family "
-            "is sd; set family: sdxl."
+            f"family: {source.name} has text_encoder_2, as SDXL has, and the model's family is sd; "
+            "set family: sdxl"
         )
     if first and not second and family == "sdxl":
         raise WeightsError(
-            f"The weights {source.name} have no text_encoder_2, which SDXL has; set family: sd."
+            f"family: {source.name} has no text_encoder_2, which SDXL has; set family: sd"
         )
 
 
-def _class_of(what: str, source: Source, accepted: Mapping[str, Any]) -> str:
+def _class_of(source: Source, accepted: Mapping[str, Any]) -> str:
     """Class of a network that is a folder of its own."""
     found = str(read_json(source, "config.json").get("_class_name"))
     if found not in accepted:
         needed = " or ".join(accepted)
         article = "an" if needed.startswith("A") else "a"
-        raise WeightsError(f"The {what} {source.name} is a {found}; {article} {needed} is needed.")
+        raise WeightsError(
+            f"{source.field}: {source.name} is a {found}; {article} {needed} is needed"
+        )
     return found
 
 

@@ -1,7 +1,7 @@
-"""Low-rank adapters (LoRA, arXiv 2106.09685) fused into a model's networks as they are loaded.
+"""Low-rank adapters (LoRA, arXiv 2106.09685), fused into a model's networks when they are loaded.
 
-The stock pipelines' loaders read them, so every layout that diffusers converts is taken; what
-they would skip with a warning is an error here. Knows nothing of jobs.
+The loaders of the stock pipelines read them, so every layout that diffusers converts is accepted.
+What these loaders skip with a warning is an error here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import diffusers
 import torch
 import transformers
 
-from deployments.diffusion.weights.modules import is_memory_shortage, tensor_names
+from deployments.diffusion.weights.memory import is_memory_shortage
+from deployments.diffusion.weights.modules import tensor_names
 from deployments.diffusion.weights.sources import Source, WeightsError, find_source
 from deployments.settings import LoraSettings
 
@@ -24,16 +25,16 @@ _NAME = "lora"
 
 
 def find_lora(lora: LoraSettings) -> Source:
-    """Find the folder of an adapter, downloading its file when it is named by a Hub id.
+    """Find the folder of an adapter; its file is downloaded when it is named by a Hub id.
 
     Args:
         lora: The adapter.
 
     Raises:
-        WeightsError: With one sentence: there is no such folder, or it cannot be had.
+        WeightsError: There is no such folder, or it cannot be downloaded.
     """
     return find_source(
-        lora.weights, lora.revision, None, [glob.escape(lora.file)], [], prefer_fp16=False
+        "loras", lora.weights, lora.revision, None, [glob.escape(lora.file)], [], prefer_fp16=False
     )
 
 
@@ -48,7 +49,7 @@ def fuse_loras(
         unet: It is changed.
 
     Returns:
-        For each where it came from and its scale, for recipes.
+        For each adapter its origin and its scale, for recipes.
 
     Raises:
         WeightsError: A file is missing, damaged or no adapter, or one of its tensors belongs to no
@@ -66,7 +67,7 @@ def fuse_loras(
         pipeline = stock.StableDiffusionPipeline(
             **shared, safety_checker=None, feature_extractor=None, requires_safety_checker=False
         )
-    # They warn of every layer that an adapter leaves alone; what is wrong is an error here.
+    # They warn of every layer that an adapter does not change. What is wrong is an error here.
     verbosities = [
         (log, log.get_verbosity()) for log in (diffusers.utils.logging, transformers.logging)
     ]
@@ -92,11 +93,11 @@ def _fuse(pipeline: Any, lora: LoraSettings, networks: Sequence[torch.nn.Module]
             for network in networks
             for name, _ in network.named_parameters()
         )
-        # The loader passes over what it finds no layer for.
+        # The loader skips a tensor for which there is no layer.
         if taken != given:
             raise WeightsError(
-                f"The LoRA {source.name} does not fit these weights: they have layers for {taken} "
-                f"of the {given} tensors in {lora.file}."
+                f"loras: {source.name} does not fit these weights: they have layers for {taken} "
+                f"of the {given} tensors in {lora.file}"
             )
         pipeline.fuse_lora(lora_scale=lora.scale, safe_fusing=True)
         pipeline.unload_lora_weights()
@@ -105,28 +106,24 @@ def _fuse(pipeline: Any, lora: LoraSettings, networks: Sequence[torch.nn.Module]
     except Exception as error:
         reason = shorten(str(error), 300, placeholder=" ...").rstrip(".") or type(error).__name__
         if is_memory_shortage(error):
-            problem = f"There is not enough memory to fuse the LoRA {source.name}."
+            problem = f"loras: there is not enough memory to fuse {source.name}"
             raise WeightsError(problem) from error
-        # The report that this message points to goes to a log.
+        # The message names a report that goes to a log only.
         if "ignore_mismatched_sizes" in reason:
             reason = "layers of a text encoder have another size"
-        raise WeightsError(
-            f"The LoRA {source.name} does not fit these weights: {reason}."
-        ) from error
+        raise WeightsError(f"loras: {source.name} does not fit these weights: {reason}") from error
     return f"{source.origin}/{lora.file} x {lora.scale:g}"
 
 
 def _tensor_names(source: Source, file: str) -> list[str]:
     if not (source.folder / file).is_file():
-        raise WeightsError(f"The LoRA {source.name} has no {file}.")
+        raise WeightsError(f"loras: {source.name} has no {file}")
     names = tensor_names(source, source.folder / file)
     others = [name for name in names if "lora" not in name and "dora_scale" not in name]
     if others or not names:
         found = f"holds {min(others)}" if others else "is empty"
-        raise WeightsError(f"The file {file} of the LoRA {source.name} is no LoRA: it {found}.")
-    # The loader drops these with a warning and goes on with the rest, which is another adapter.
+        raise WeightsError(f"loras: {file} of {source.name} is no LoRA: it {found}")
+    # The loader drops these with a warning. What remains is another adapter.
     if any("dora_scale" in name for name in names):
-        raise WeightsError(
-            f"The file {file} of the LoRA {source.name} is a DoRA, which cannot be fused."
-        )
+        raise WeightsError(f"loras: {file} of {source.name} is a DoRA, which cannot be fused")
     return names

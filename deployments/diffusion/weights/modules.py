@@ -1,7 +1,6 @@
-"""One network or tokenizer of a diffusers folder: all of it, or a sentence about what is wrong.
+"""Loads one network or tokenizer of a diffusers folder, whole, or says what is wrong with it.
 
-Knows nothing of families, nor of what fits what. Only safetensors files are read: a pickle could
-run code.
+Only safetensors files are read, because a pickle can run code.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import torch
 import transformers
 from safetensors import SafetensorError, safe_open
 
+from deployments.diffusion.weights.memory import is_memory_shortage
 from deployments.diffusion.weights.sources import Source, WeightsError
 
 
@@ -41,18 +41,18 @@ def read_json(source: Source, file: str) -> dict[str, Any]:
     try:
         document = json.loads((source.folder / file).read_bytes())
     except FileNotFoundError:
-        raise WeightsError(f"The weights {source.name} have no {file}.") from None
+        raise WeightsError(f"{source.field}: {source.name} has no {file}") from None
     except (OSError, ValueError) as error:
         raise WeightsError(
-            f"The file {file} of the weights {source.name} cannot be read: {error}."
+            f"{source.field}: {file} of {source.name} cannot be read: {error}"
         ) from None
     if not isinstance(document, dict):
-        raise WeightsError(f"The file {file} of the weights {source.name} is not a JSON object.")
+        raise WeightsError(f"{source.field}: {file} of {source.name} is not a JSON object")
     return document
 
 
 def tensor_names(source: Source, file: Path) -> list[str]:
-    """Names of the tensors in a safetensors file, whose table of contents is checked with it.
+    """Read the names of the tensors in a safetensors file; this checks its table of contents.
 
     Args:
         source: The weights.
@@ -66,9 +66,7 @@ def tensor_names(source: Source, file: Path) -> list[str]:
             return list(tensors.keys())
     except (SafetensorError, OSError) as error:
         name = file.relative_to(source.folder)
-        raise WeightsError(
-            f"The file {name} of the weights {source.name} is damaged: {error}."
-        ) from None
+        raise WeightsError(f"{source.field}: {name} of {source.name} is damaged: {error}") from None
 
 
 def load_tokenizer(
@@ -85,9 +83,9 @@ def load_tokenizer(
         WeightsError: It has no vocabulary, or cannot be loaded.
     """
     folder = source.folder / part
-    # Without its files the class builds an empty vocabulary and says nothing.
+    # Without its files the class builds an empty vocabulary in silence.
     if not (folder / "tokenizer.json").is_file() and not (folder / "vocab.json").is_file():
-        raise WeightsError(f"The weights {source.name} have no {part}/vocab.json.")
+        raise WeightsError(f"{source.field}: {source.name} has no {part}/vocab.json")
     try:
         return load(folder, local_files_only=True)
     except Exception as error:
@@ -104,14 +102,14 @@ def load_module(
 ) -> torch.nn.Module:
     """Load a network, in evaluation mode.
 
-    The fp16 files are taken for float16, and where there are no others.
+    For float16 the fp16 files are taken; otherwise only where there are no other files.
 
     Args:
         source: The weights.
         part: The network's folder in them; empty when their folder is the network's own.
         load: Its class's `from_pretrained`.
-        dtype: Of its parameters.
-        device: Where to.
+        dtype: The type of its parameters.
+        device: Where it is put.
         name: What messages call it; None for `part`.
 
     Raises:
@@ -128,7 +126,7 @@ def load_module(
     fp16 = bool(variants) and (dtype == torch.float16 or not plain)
     files = variants if fp16 else plain
     if not files:
-        raise WeightsError(f"The weights {source.name} have no {stem_of(part)}.safetensors.")
+        raise WeightsError(f"{source.field}: {source.name} has no {stem_of(part)}.safetensors")
     for file in files:
         tensor_names(source, file)
     try:
@@ -140,10 +138,10 @@ def load_module(
             local_files_only=True,
             output_loading_info=True,
         )
-        # Both libraries fill what a file lacks with random numbers and go on.
+        # For a tensor that a file lacks, both libraries take random numbers.
         if report["missing_keys"]:
             first = min(report["missing_keys"])
-            raise WeightsError(f"The weights {source.name} lack {first} of {name}.")
+            raise WeightsError(f"{source.field}: {source.name} lacks {first} of {name}")
         return module.to(device).eval()
     except WeightsError:
         raise
@@ -151,17 +149,11 @@ def load_module(
         raise _unloadable(source, name, error) from error
 
 
-def is_memory_shortage(error: Exception) -> bool:
-    """Tell running out of memory, for which torch has no class on a CPU, from other failures."""
-    shortage = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return shortage or "not enough memory" in str(error)
-
-
 def _unloadable(source: Source, name: str, error: Exception) -> WeightsError:
-    """One sentence for whatever a library raised while it loaded."""
+    """The error for whatever a library raised while it loaded."""
     if is_memory_shortage(error):
         return WeightsError(
-            f"There is not enough memory to load {name} of the weights {source.name}."
+            f"{source.field}: there is not enough memory to load {name} of {source.name}"
         )
     reason = str(error).strip().partition("\n")[0].rstrip(".:") or type(error).__name__
-    return WeightsError(f"The {name} of the weights {source.name} cannot be loaded: {reason}.")
+    return WeightsError(f"{source.field}: {name} of {source.name} cannot be loaded: {reason}")

@@ -1,7 +1,8 @@
 """Where weights lie: the bundled demo, a local folder, or a pinned repository of the Hub.
 
-Finds or downloads files and names their origin; does not know what is in them. The Hub is reached
-with huggingface_hub, which reads HF_TOKEN, HF_HUB_OFFLINE, HF_HOME and HF_ENDPOINT itself.
+Files are found or downloaded here, and their origin is named; what is in them is read elsewhere.
+The Hub is reached with huggingface_hub, which reads HF_TOKEN, HF_HUB_OFFLINE, HF_HOME and
+HF_ENDPOINT itself.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 class WeightsError(Exception):
-    """A model cannot load; the message is one sentence for the operator.
+    """A model cannot load.
 
     Args:
-        message: What is wrong, naming the weights as the configuration does.
+        message: One clause for the operator. It begins with the setting's name, and names the
+            weights as the configuration does.
     """
 
     def __init__(self, message: str) -> None:
@@ -39,19 +41,22 @@ class Source:
 
     Attributes:
         folder: The diffusers folder.
+        field: The setting that names it: `weights`, `vae`, `controlnet` or `loras`.
         name: What the configuration calls it, for messages.
-        origin: What recipes record: no path of this machine beyond the folder's own name.
+        origin: What recipes record. Of a path on this machine it holds the last folder's name only.
     """
 
     folder: Path
+    field: str
     name: str
     origin: str
 
 
-def check_name(name: str, revision: str | None, demo: Path | None) -> Path | None:
+def check_name(field: str, name: str, revision: str | None, demo: Path | None) -> Path | None:
     """Tell what a setting names, without looking into it and without the Hub.
 
     Args:
+        field: As in `find_source`.
         name: As in `find_source`.
         revision: As there.
         demo: As there.
@@ -60,28 +65,28 @@ def check_name(name: str, revision: str | None, demo: Path | None) -> Path | Non
         The folder on this machine; None where it is a repository of the Hub.
 
     Raises:
-        WeightsError: There is no such folder, the name is neither, or the revision is missing.
+        WeightsError: There is no such folder, the name has no valid form, or no revision is given.
     """
     if name == "demo" and demo is not None:
         if not demo.is_dir():
             raise WeightsError(
-                f"The bundled demo weights ({demo.name}) are missing from this installation."
+                f"{field}: the bundled demo ({demo.name}) is missing from this installation"
             )
         return demo
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     if name.startswith((".", "/", "~")):
-        raise WeightsError(f"The weights folder {name} does not exist.")
+        raise WeightsError(f"{field}: the folder {name} does not exist")
     if not _HUB_ID.fullmatch(name):
         no_demo = "" if demo is None else "'demo', nor "
         raise WeightsError(
-            f"The weights {name!r} are neither {no_demo}a folder that exists, "
-            "nor a Hub id like owner/name."
+            f"{field}: {name!r} is neither {no_demo}a folder that exists, "
+            "nor a Hub id like owner/name"
         )
     if revision is None:
         raise WeightsError(
-            f"The Hub weights {name} need a revision in the configuration, best a commit."
+            f"{field}: {name} on the Hub needs a revision in the configuration, best a commit"
         )
     return None
 
@@ -95,20 +100,21 @@ def hub_names(settings: ModelSettings) -> list[str]:
     Raises:
         WeightsError: As `check_name`, for the first that is wrong.
     """
-    named: list[tuple[str | None, str | None, Path | None]] = [
-        (settings.weights, settings.revision, DEMO_WEIGHTS),
-        (settings.vae, settings.vae_revision, DEMO_WEIGHTS / "vae"),
-        (settings.controlnet, settings.controlnet_revision, DEMO_CONTROLNET),
-        *((lora.weights, lora.revision, None) for lora in settings.loras),
+    named: list[tuple[str, str | None, str | None, Path | None]] = [
+        ("weights", settings.weights, settings.revision, DEMO_WEIGHTS),
+        ("vae", settings.vae, settings.vae_revision, DEMO_WEIGHTS / "vae"),
+        ("controlnet", settings.controlnet, settings.controlnet_revision, DEMO_CONTROLNET),
+        *(("loras", lora.weights, lora.revision, None) for lora in settings.loras),
     ]
     return [
         name
-        for name, revision, demo in named
-        if name is not None and check_name(name, revision, demo) is None
+        for field, name, revision, demo in named
+        if name is not None and check_name(field, name, revision, demo) is None
     ]
 
 
 def find_source(
+    field: str,
     name: str,
     revision: str | None,
     demo: Path | None,
@@ -116,69 +122,63 @@ def find_source(
     weight_stems: Sequence[str],
     prefer_fp16: bool,
 ) -> Source:
-    """Find the folder that a setting names, downloading it when it is a Hub id.
+    """Find the folder that a setting names; it is downloaded when the name is a Hub id.
 
     Args:
+        field: The setting's name, for messages.
         name: `demo`, a local folder (it exists, or it starts with `.`, `/` or `~`), or a Hub id
             such as `owner/name`.
-        revision: Commit, tag or branch; required for a Hub id, meaningless otherwise.
+        revision: Commit, tag or branch; required for a Hub id, not used otherwise.
         demo: The folder that `demo` stands for; None when there is no demo of this kind.
-        settings_files: Glob patterns of the files to take from the Hub under all circumstances.
+        settings_files: Glob patterns of the files to take from the Hub in any case.
         weight_stems: Paths of the safetensors files to take, without their endings.
         prefer_fp16: Take the repository's fp16 variant of these where it has one.
 
     Raises:
-        WeightsError: There is no such folder, the name is neither, the revision is missing, or
-            the Hub does not give the files.
+        WeightsError: There is no such folder, the name is none of these, the revision is missing,
+            or the Hub does not give the files.
     """
-    local = check_name(name, revision, demo)
+    local = check_name(field, name, revision, demo)
     if local is not None:
         bundled = name == "demo" and demo is not None
-        return Source(
-            local, name, f"demo@{_fingerprint(local)}" if bundled else local.resolve().name
-        )
+        origin = f"demo@{_fingerprint(local)}" if bundled else local.resolve().name
+        return Source(local, field, name, origin)
     missing = list(weight_stems)
     if prefer_fp16 and missing:
         variants = [f"{stem}{ending}" for stem in weight_stems for ending in _FP16_ENDINGS]
-        folder = _download(name, revision, [*settings_files, *variants])
+        folder = _download(field, name, revision, [*settings_files, *variants])
         missing = [
             stem for stem in weight_stems if not any(folder.glob(f"{stem}.fp16*.safetensors"))
         ]
     if missing or not weight_stems:
         plain = [f"{stem}{ending}" for stem in missing for ending in _ENDINGS]
-        folder = _download(name, revision, [*settings_files, *plain])
-    # The client lays a snapshot out in a folder named like the commit the revision stood for.
-    return Source(folder, name, f"{name}@{folder.name}")
+        folder = _download(field, name, revision, [*settings_files, *plain])
+    # The client names a snapshot's folder after the commit that the revision stands for.
+    return Source(folder, field, name, f"{name}@{folder.name}")
 
 
-def _download(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
-    # Imported here because local weights must not depend on the Hub's client.
+def _download(field: str, name: str, revision: str | None, patterns: Sequence[str]) -> Path:
+    # Imported here, so that local weights need no client of the Hub.
     from huggingface_hub import errors, snapshot_download
 
     wanted = f"{name} at revision {revision}"
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except errors.GatedRepoError:
-        problem = (
-            f"The Hub weights {name} are gated: set HF_TOKEN to a token that was granted access."
-        )
+        problem = f"{name} on the Hub is gated: set HF_TOKEN to a token that was granted access"
     except errors.RepositoryNotFoundError:
-        problem = (
-            f"The Hub has no weights {name}, or they are private and HF_TOKEN does not open them."
-        )
+        problem = f"the Hub has no {name}, or it is private and HF_TOKEN does not open it"
     except errors.RevisionNotFoundError:
-        problem = f"The Hub weights {name} have no revision {revision}."
+        problem = f"{name} on the Hub has no revision {revision}"
     except errors.LocalEntryNotFoundError:
-        problem = (
-            f"The Hub weights {wanted} are not in the local cache, and the Hub cannot be reached."
-        )
+        problem = f"{wanted} is not in the local cache, and the Hub cannot be reached"
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
-        problem = f"The Hub weights {wanted} cannot be downloaded: the Hub answers {status}."
+        problem = f"{wanted} cannot be downloaded: the Hub answers {status}"
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        problem = f"The Hub weights {wanted} cannot be downloaded: {reason}."
-    raise WeightsError(problem)
+        problem = f"{wanted} cannot be downloaded: {reason}"
+    raise WeightsError(f"{field}: {problem}")
 
 
 def _fingerprint(folder: Path) -> str:

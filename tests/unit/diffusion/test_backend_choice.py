@@ -12,10 +12,11 @@ import pytest
 import torch
 from rows_cases import random_rows
 
-from deployments.diffusion.compute import backend_choice as backends
+from deployments.diffusion.compute import backend_choice
 from deployments.diffusion.compute.backend_choice import create_networks
 from deployments.diffusion.compute.compiled_networks import CompiledNetworks
 from deployments.diffusion.compute.networks import TorchNetworks
+from deployments.diffusion.weights import precision
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.settings import ModelSettings
 
@@ -30,7 +31,7 @@ def settings(**changes: Any) -> ModelSettings:
 
 
 def without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(backend_choice.importlib.util, "find_spec", lambda name: None)
 
 
 @has_openvino
@@ -51,12 +52,12 @@ def test_auto_takes_openvino_on_a_cpu_and_bfloat16_where_it_is_native(
     dtype: str,
     bf16: bool,
 ) -> None:
-    monkeypatch.setattr(backends, "native_bf16", lambda: native)
+    monkeypatch.setattr(precision, "native_bf16", lambda: native)
     caplog.set_level(logging.INFO)
     networks = create_networks(flat_components(), settings(dtype=dtype))
     assert type(networks).__name__ == "OpenVINONetworks"
     named = "bfloat16" if bf16 else "float32"
-    assert f"Model cups runs its networks with OpenVINO in {named}" in caplog.text
+    assert f"model cups runs its networks with OpenVINO in {named}" in caplog.text
 
 
 # torch's own, when its compiler is imported.
@@ -100,7 +101,7 @@ def test_auto_says_when_openvino_is_not_installed(
 def test_openvino_refuses_settings_it_cannot_honour(
     components: Callable[..., Any], changes: dict[str, Any], told: str
 ) -> None:
-    with pytest.raises(WeightsError, match=f"cups has .*{told}"):
+    with pytest.raises(WeightsError, match=f"model cups has .*{told}"):
         create_networks(components(), settings(backend="openvino", **changes))
 
 

@@ -31,8 +31,8 @@ def rebuild(folder: Path, cls: Any, **changes: Any) -> None:
 
 def misfit(*args: Any, **changes: Any) -> str:
     sentence = refusal(*args, **changes)
-    assert sentence.startswith("The weights of model cups do not fit: ")
-    return sentence.removeprefix("The weights of model cups do not fit: ")[:-1]
+    assert sentence.startswith("weights: those of model cups do not fit: ")
+    return sentence.removeprefix("weights: those of model cups do not fit: ")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def misfit(*args: Any, **changes: Any) -> str:
             "vae",
             diffusers.AutoencoderKL,
             {"latents_mean": [0.1, 0.2, 0.3, 0.4]},
-            "the VAE's latents_mean is set, and family sd knows scaling_factor alone",
+            "the VAE's latents_mean is set, and family sd takes scaling_factor alone",
         ),
     ],
 )

@@ -68,12 +68,12 @@ def test_sharded_files_load(saved: Path, weights: Path) -> None:
 )
 def test_a_missing_file(weights: Path, file: str) -> None:
     (weights / file).unlink()
-    assert refusal(weights) == f"The weights {weights} have no {file}."
+    assert refusal(weights) == f"weights: {weights} has no {file}"
 
 
 def test_a_missing_tokenizer(weights: Path) -> None:
     shutil.rmtree(weights / "tokenizer")
-    assert refusal(weights) == f"The weights {weights} have no tokenizer/vocab.json."
+    assert refusal(weights) == f"weights: {weights} has no tokenizer/vocab.json"
 
 
 def test_pickled_weights_are_not_read(weights: Path) -> None:
@@ -81,7 +81,7 @@ def test_pickled_weights_are_not_read(weights: Path) -> None:
     tensors = safetensors.torch.load_file(unet / "diffusion_pytorch_model.safetensors")
     torch.save(tensors, unet / "diffusion_pytorch_model.bin")
     (unet / "diffusion_pytorch_model.safetensors").unlink()
-    assert "have no unet/diffusion_pytorch_model.safetensors" in refusal(weights)
+    assert "has no unet/diffusion_pytorch_model.safetensors" in refusal(weights)
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 64, None], ids=["empty", "zeros", "cut"])
@@ -89,18 +89,18 @@ def test_a_damaged_file(weights: Path, damage: bytes | None) -> None:
     file = weights / "vae" / "diffusion_pytorch_model.safetensors"
     file.write_bytes(file.read_bytes()[:-100] if damage is None else damage)
     name = "vae/diffusion_pytorch_model.safetensors"
-    assert refusal(weights).startswith(f"The file {name} of the weights {weights} is damaged: ")
+    assert refusal(weights).startswith(f"weights: {name} of {weights} is damaged: ")
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
 def test_a_damaged_configuration(weights: Path, text: str) -> None:
     (weights / "unet" / "config.json").write_text(text)
-    assert refusal(weights).startswith(f"The file unet/config.json of the weights {weights} ")
+    assert refusal(weights).startswith(f"weights: unet/config.json of {weights} ")
 
 
 def test_a_damaged_vocabulary(weights: Path) -> None:
     (weights / "tokenizer" / "tokenizer.json").write_text("{")
-    assert refusal(weights).startswith(f"The tokenizer of the weights {weights} cannot be loaded: ")
+    assert refusal(weights).startswith(f"weights: tokenizer of {weights} cannot be loaded: ")
 
 
 def test_tensors_that_are_missing(weights: Path) -> None:
@@ -108,12 +108,12 @@ def test_tensors_that_are_missing(weights: Path) -> None:
     tensors = safetensors.torch.load_file(file)
     del tensors["conv_in.bias"]
     safetensors.torch.save_file(tensors, file, {"format": "pt"})
-    assert refusal(weights) == f"The weights {weights} lack conv_in.bias of unet."
+    assert refusal(weights) == f"weights: {weights} lacks conv_in.bias of unet"
 
 
 def test_tensors_of_another_shape(weights: Path) -> None:
     edit_json(weights / "text_encoder" / "config.json", intermediate_size=50)
-    assert refusal(weights).startswith(f"The text_encoder of the weights {weights} cannot be ")
+    assert refusal(weights).startswith(f"weights: text_encoder of {weights} cannot be ")
 
 
 @pytest.mark.parametrize(
@@ -122,28 +122,28 @@ def test_tensors_of_another_shape(weights: Path) -> None:
 )
 def test_another_kind_of_component(weights: Path, part: str, found: str) -> None:
     edit_json(weights / "model_index.json", **{part: ["diffusers", found]})
-    assert f"have {found} as {part}; family sd takes " in refusal(weights)
+    assert f"has {found} as {part}; family sd takes " in refusal(weights)
 
 
 def test_a_component_that_is_not_there(weights: Path) -> None:
     edit_json(weights / "model_index.json", vae=[None, None])
     assert refusal(weights) == (
-        f"The weights {weights} have None as vae; family sd takes AutoencoderKL or AutoencoderTiny."
+        f"weights: {weights} has None as vae; family sd takes AutoencoderKL or AutoencoderTiny"
     )
 
 
 def test_a_folder_that_is_no_controlnet(saved: Path) -> None:
     unet = saved / "cup-model" / "unet"
     assert refusal(saved / "cup-model", unet) == (
-        f"The ControlNet {unet} is a UNet2DConditionModel; a ControlNetModel is needed."
+        f"controlnet: {unet} is a UNet2DConditionModel; a ControlNetModel is needed"
     )
-    assert refusal(saved / "cup-model", saved) == f"The weights {saved} have no config.json."
+    assert refusal(saved / "cup-model", saved) == f"controlnet: {saved} has no config.json"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_no_cuda_device(saved: Path) -> None:
     assert refusal(saved / "cup-model", device="cuda") == (
-        "Model cups is configured for CUDA, and torch finds no CUDA device here."
+        "device: model cups is configured for CUDA, and torch finds no CUDA device"
     )
 
 
@@ -158,4 +158,4 @@ def test_out_of_memory(saved: Path, monkeypatch: pytest.MonkeyPatch, error: Any)
 
     monkeypatch.setattr(diffusers.UNet2DConditionModel, "from_pretrained", fail)
     weights = saved / "cup-model"
-    assert refusal(weights) == f"There is not enough memory to load unet of the weights {weights}."
+    assert refusal(weights) == f"weights: there is not enough memory to load unet of {weights}"

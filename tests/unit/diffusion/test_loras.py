@@ -185,33 +185,31 @@ def no_lora(folder: Path, lora: Path | str, family: str = "sd", **changes: Any) 
 
 
 def test_a_missing_file_of_an_adapter(lora_folders: Path, tmp_path: Path) -> None:
-    assert no_lora(lora_folders, tmp_path) == f"The LoRA {tmp_path} has no {FILE}."
+    assert no_lora(lora_folders, tmp_path) == f"loras: {tmp_path} has no {FILE}"
     folder = lora_folders / "sd-lora"
     assert no_lora(lora_folders, folder, file="x.safetensors") == (
-        f"The LoRA {folder} has no x.safetensors."
+        f"loras: {folder} has no x.safetensors"
     )
 
 
 @pytest.mark.parametrize("name", ["nowhere", "demo"])
 def test_an_adapter_by_no_name(lora_folders: Path, name: str) -> None:
     assert no_lora(lora_folders, name) == (
-        f"The weights '{name}' are neither a folder that exists, nor a Hub id like owner/name."
+        f"loras: '{name}' is neither a folder that exists, nor a Hub id like owner/name"
     )
 
 
 def test_a_damaged_adapter(lora_folders: Path, tmp_path: Path) -> None:
     whole = (lora_folders / "sd-lora" / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(whole[:-100])
-    assert no_lora(lora_folders, tmp_path).startswith(
-        f"The file {FILE} of the weights {tmp_path} is damaged: "
-    )
+    assert no_lora(lora_folders, tmp_path).startswith(f"loras: {FILE} of {tmp_path} is damaged: ")
 
 
 def test_a_file_that_is_no_adapter(lora_folders: Path) -> None:
     folder = lora_folders / "sd-cups" / "unet"
     file = "diffusion_pytorch_model.safetensors"
     assert no_lora(lora_folders, folder, file=file) == (
-        f"The file {file} of the LoRA {folder} is no LoRA: it holds conv_in.bias."
+        f"loras: {file} of {folder} is no LoRA: it holds conv_in.bias"
     )
 
 
@@ -219,7 +217,7 @@ def test_a_file_that_is_no_adapter(lora_folders: Path) -> None:
 def test_an_adapter_of_another_architecture(lora_folders: Path, family: str, other: str) -> None:
     folder = lora_folders / f"{other}-lora"
     assert no_lora(lora_folders, folder, family).startswith(
-        f"The LoRA {folder} does not fit these weights: "
+        f"loras: {folder} does not fit these weights: "
     )
 
 
@@ -244,8 +242,8 @@ def test_an_adapter_that_fits_only_in_part(
     renamed = {name.replace(part, elsewhere): tensor for name, tensor in tensors.items()}
     safetensors.torch.save_file(renamed, tmp_path / FILE)
     assert no_lora(lora_folders, tmp_path) == (
-        f"The LoRA {tmp_path} does not fit these weights: they have layers for "
-        f"{len(tensors) - strange} of the {len(tensors)} tensors in {FILE}."
+        f"loras: {tmp_path} does not fit these weights: they have layers for "
+        f"{len(tensors) - strange} of the {len(tensors)} tensors in {FILE}"
     )
 
 
@@ -253,7 +251,7 @@ def test_an_adapter_that_fits_only_in_part(
     ("layer", "problem"),
     [
         (LAYER, f"size mismatch for {LAYER.removeprefix('unet.')}.lora_A."),
-        (ENCODER, "layers of a text encoder have another size."),
+        (ENCODER, "layers of a text encoder have another size"),
     ],
 )
 def test_a_layer_of_another_size(
@@ -262,7 +260,7 @@ def test_a_layer_of_another_size(
     tensors = adapter_tensors(adapted("sd")) | {f"{layer}.lora_A.weight": torch.ones(2, 17)}
     safetensors.torch.save_file(tensors, tmp_path / FILE)
     sentence = no_lora(lora_folders, tmp_path)
-    assert sentence.startswith(f"The LoRA {tmp_path} does not fit these weights: ")
+    assert sentence.startswith(f"loras: {tmp_path} does not fit these weights: ")
     assert problem in sentence
 
 
@@ -270,7 +268,7 @@ def test_an_adapter_without_any_layer_of_these(lora_folders: Path, tmp_path: Pat
     tensors = {f"unet.blocks.0.to_q.lora_{end}.weight": torch.ones(2, 2) for end in "AB"}
     safetensors.torch.save_file(tensors, tmp_path / FILE)
     assert no_lora(lora_folders, tmp_path).startswith(
-        f"The LoRA {tmp_path} does not fit these weights: "
+        f"loras: {tmp_path} does not fit these weights: "
     )
 
 
@@ -292,12 +290,12 @@ def test_a_magnitude_that_the_loader_would_drop(lora_folders: Path, tmp_path: Pa
     tensors = {"lora_unet_mid_block.dora_scale": torch.ones(1)}
     safetensors.torch.save_file(tensors, tmp_path / FILE)
     assert no_lora(lora_folders, tmp_path) == (
-        f"The file {FILE} of the LoRA {tmp_path} is a DoRA, which cannot be fused."
+        f"loras: {FILE} of {tmp_path} is a DoRA, which cannot be fused"
     )
 
 
 def test_an_empty_adapter(lora_folders: Path, tmp_path: Path) -> None:
     safetensors.torch.save_file({}, tmp_path / FILE)
     assert no_lora(lora_folders, tmp_path) == (
-        f"The file {FILE} of the LoRA {tmp_path} is no LoRA: it is empty."
+        f"loras: {FILE} of {tmp_path} is no LoRA: it is empty"
     )

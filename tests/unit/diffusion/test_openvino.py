@@ -16,7 +16,7 @@ pytest.importorskip("openvino", reason="openvino has no wheel for this processor
 
 from deployments.diffusion.compute.networks import Networks, TorchNetworks
 from deployments.diffusion.compute.openvino_networks import OpenVINONetworks
-from deployments.diffusion.weights.processor import native_bf16
+from deployments.diffusion.weights.precision import native_bf16
 from deployments.diffusion.weights.sources import WeightsError
 from tests.tiny_models import tiny_components
 

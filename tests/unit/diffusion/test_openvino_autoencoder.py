@@ -17,12 +17,12 @@ from stepped import SteppedModel, a_job, a_photo
 
 pytest.importorskip("openvino", reason="openvino has no wheel for this processor")
 
-from deployments.diffusion.compute import backend_choice as backends
 from deployments.diffusion.compute.autoencoder import TorchAutoencoder
 from deployments.diffusion.compute.backend_choice import create_autoencoder
 from deployments.diffusion.compute.openvino_autoencoder import OpenVINOAutoencoder
+from deployments.diffusion.weights import precision
 from deployments.diffusion.weights.loading import load_components
-from deployments.diffusion.weights.processor import native_bf16
+from deployments.diffusion.weights.precision import native_bf16
 from deployments.settings import ModelSettings
 from tests.tiny_models import tiny_components
 
@@ -217,8 +217,8 @@ def test_the_choice_is_logged(
     changes: dict[str, Any],
     told: str,
 ) -> None:
-    monkeypatch.setattr(backends, "native_bf16", lambda: True)
+    monkeypatch.setattr(precision, "native_bf16", lambda: True)
     caplog.set_level(logging.INFO)
     made = create_autoencoder(components(vae=vae), ModelSettings(id="cups", name="Cups", **changes))
-    assert f"Model cups runs its {told}: as its networks." in caplog.text
+    assert f"model cups runs its {told}: as its networks" in caplog.text
     assert isinstance(made, TorchAutoencoder) == ("torch" in told)

@@ -13,9 +13,10 @@ import pytest
 from ray.util.metrics import Metric
 from stepped import PATIENCE_S, SteppedModel, a_job, a_photo
 
-from deployments.diffusion.compute import backend_choice as backends
-from deployments.diffusion.deployment import EngineMetrics, ModelReplica
-from deployments.diffusion.families import stable_diffusion as model_module
+from deployments.diffusion.compute import backend_choice
+from deployments.diffusion.deployment import ModelReplica
+from deployments.diffusion.families import stable_diffusion
+from deployments.diffusion.metrics import EngineMetrics
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.errors import InternalError, InvalidRequest, Overloaded, ReplicaLost, Unavailable
 from deployments.jobs import ControlSettings, GeneratedImage, OpenedPhoto, Progress
@@ -52,7 +53,7 @@ def start(
         replicas.append(ModelReplica(_settings(folder, **changes)))
         return replicas[-1], models[-1]
 
-    monkeypatch.setattr(model_module, "StableDiffusion", stepped)
+    monkeypatch.setattr(stable_diffusion, "StableDiffusion", stepped)
     yield start
     for model in models:
         model.allow(1000)
@@ -172,10 +173,10 @@ def test_a_model_that_cannot_load_says_why_in_one_sentence(
 ) -> None:
     with pytest.raises(WeightsError) as caught:
         ModelReplica(_settings(tmp_path))
-    sentence = f"The weights {tmp_path} have no model_index.json."
+    sentence = f"weights: {tmp_path} has no model_index.json"
     assert str(caught.value) == sentence
     assert caught.value.__cause__ is None
-    assert f"Model cups cannot start: {sentence}" in caplog.messages
+    assert f"model cups cannot start: {sentence}" in caplog.messages
 
 
 def test_networks_that_cannot_be_made_are_told_the_same_way(
@@ -184,10 +185,10 @@ def test_networks_that_cannot_be_made_are_told_the_same_way(
     def refuse(*_: Any, **__: Any) -> Any:
         raise WeightsError("These networks cannot be made.")
 
-    monkeypatch.setattr(backends, "create_networks", refuse)
+    monkeypatch.setattr(backend_choice, "create_networks", refuse)
     with pytest.raises(WeightsError, match="cannot be made"):
         ModelReplica(_settings(folder))
-    assert "Model cups cannot start: These networks cannot be made." in caplog.messages
+    assert "model cups cannot start: These networks cannot be made." in caplog.messages
 
 
 async def test_a_real_replica_makes_an_image_and_counts_its_work(

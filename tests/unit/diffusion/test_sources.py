@@ -36,26 +36,26 @@ def test_the_demo_weights_are_named_by_their_content(
 def test_missing_demo_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "DEMO_WEIGHTS", tmp_path / "weights")
     assert refusal("demo") == (
-        "The bundled demo weights (weights) are missing from this installation."
+        "weights: the bundled demo (weights) is missing from this installation"
     )
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "~/nowhere-at-all"])
 def test_a_missing_folder(name: str) -> None:
-    assert refusal(name) == f"The weights folder {name} does not exist."
+    assert refusal(name) == f"weights: the folder {name} does not exist"
 
 
 @pytest.mark.parametrize("name", ["nowhere", "a/b/c", "owner/", "owner/na me"])
 def test_a_name_of_nothing(name: str) -> None:
     assert refusal(name) == (
-        f"The weights {name!r} are neither 'demo', nor a folder that exists, "
-        "nor a Hub id like owner/name."
+        f"weights: {name!r} is neither 'demo', nor a folder that exists, "
+        "nor a Hub id like owner/name"
     )
 
 
 def test_a_hub_id_without_revision() -> None:
     assert refusal("owner/name") == (
-        "The Hub weights owner/name need a revision in the configuration, best a commit."
+        "weights: owner/name on the Hub needs a revision in the configuration, best a commit"
     )
 
 
@@ -77,8 +77,8 @@ def test_an_unreachable_hub(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "deployments.diffusion.weights.sources.WeightsError: "
-        "The Hub weights owner/name at revision v1 are not in the local cache, "
-        "and the Hub cannot be reached."
+        "weights: owner/name at revision v1 is not in the local cache, "
+        "and the Hub cannot be reached"
     )
 
 
@@ -107,20 +107,19 @@ def test_a_file_of_a_cached_hub_id(dtype: str) -> None:
     lora = LoraSettings(weights="cups/model", revision="v1", file="unet/lora.safetensors")
     # It is found, and refused for what it is.
     assert refusal("cups/model", revision="v1", dtype=dtype, loras=(lora,)) == (
-        "The LoRA cups/model has no unet/lora.safetensors."
+        "loras: cups/model has no unet/lora.safetensors"
     )
     lora = lora.model_copy(update={"revision": "v2"})
     assert refusal("cups/model", revision="v1", loras=(lora,)) == (
-        "The Hub weights cups/model at revision v2 are not in the local cache, "
-        "and the Hub cannot be reached."
+        "loras: cups/model at revision v2 is not in the local cache, and the Hub cannot be reached"
     )
 
 
 @pytest.mark.usefixtures("hub_cache")
 def test_a_revision_that_is_not_cached() -> None:
     assert refusal("cups/model", revision="v2") == (
-        "The Hub weights cups/model at revision v2 are not in the local cache, "
-        "and the Hub cannot be reached."
+        "weights: cups/model at revision v2 is not in the local cache, "
+        "and the Hub cannot be reached"
     )
 
 
@@ -137,26 +136,24 @@ def _hub_error(name: str, status: int) -> Exception:
     [
         (
             _hub_error("GatedRepoError", 403),
-            "The Hub weights owner/name are gated: "
-            "set HF_TOKEN to a token that was granted access.",
+            "weights: owner/name on the Hub is gated: "
+            "set HF_TOKEN to a token that was granted access",
         ),
         (
             _hub_error("RepositoryNotFoundError", 401),
-            "The Hub has no weights owner/name, "
-            "or they are private and HF_TOKEN does not open them.",
+            "weights: the Hub has no owner/name, or it is private and HF_TOKEN does not open it",
         ),
         (
             _hub_error("RevisionNotFoundError", 404),
-            "The Hub weights owner/name have no revision v1.",
+            "weights: owner/name on the Hub has no revision v1",
         ),
         (
             _hub_error("HfHubHTTPError", 503),
-            "The Hub weights owner/name at revision v1 cannot be downloaded: the Hub answers 503.",
+            "weights: owner/name at revision v1 cannot be downloaded: the Hub answers 503",
         ),
         (
             OSError(28, "No space left on device"),
-            "The Hub weights owner/name at revision v1 cannot be downloaded: "
-            "No space left on device.",
+            "weights: owner/name at revision v1 cannot be downloaded: No space left on device",
         ),
     ],
 )
@@ -233,4 +230,5 @@ def test_a_hub_id_that_is_also_a_folder_is_the_folder(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(weights.parent)
-    assert sources.find_source("cup-model", None, weights, [], [], False).origin == "cup-model"
+    found = sources.find_source("weights", "cup-model", None, weights, [], [], False)
+    assert found.origin == "cup-model"

@@ -1,4 +1,4 @@
-"""Settings of weights, and the sentences with which they are refused."""
+"""Settings of weights, and the messages with which they are refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def refusal(*args: Any, **changes: Any) -> str:
     with pytest.raises(WeightsError) as caught:
         load_components(settings(*args, **changes))
     sentence = str(caught.value)
-    assert sentence.endswith(".")
+    assert sentence[0].islower()
+    assert not sentence.endswith(".")
     assert "\n" not in sentence
     assert str(pickle.loads(pickle.dumps(caught.value))) == sentence  # noqa: S301 - ours
     return sentence
