@@ -1,1 +1,1 @@
-"""The Ray Serve application: composition, ingress, model replicas and studio."""
+"""The Ray Serve application: its composition, ingress, admission, model replicas and studio."""

@@ -1,10 +1,10 @@
-"""The composition root: settings in, a Serve application out.
+"""The composition root: it makes the Serve application from the settings.
 
-The only place that makes deployments of the plain classes. What stands here are defaults; the
-`deployments` list of the Serve configuration overrides them by name.
+Only here the plain classes become deployments. The values here are defaults; the `deployments` list
+of the Serve configuration overrides them by name.
 """
 
-# No postponed annotations here: Serve reads the builder's to validate the arguments.
+# No postponed annotations here: Serve reads the builder's annotations to validate the arguments.
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,9 @@ ALLOCATOR = MappingProxyType({
     "MALLOC_MMAP_THRESHOLD_": "8589934592",
     "MALLOC_TRIM_THRESHOLD_": "8589934592",
 })  # fmt: skip
-"""Environment of the model replicas: glibc keeps memory between steps, saving page faults.
+"""Environment of the model replicas: glibc keeps memory between steps, which saves page faults.
 
-A configuration's `ray_actor_options` replace a deployment's whole, so they name these again.
+`ray_actor_options` in a configuration replace all of a deployment's, so they must repeat these.
 """
 
 
@@ -35,8 +35,8 @@ def build(args: AppArgs) -> Application:
     Args:
         args: The `args` of the application in the Serve configuration.
     """
-    # A new version takes over before the old one stops, which then ends what it holds: a rolling
-    # update fails no request.
+    # A new version takes over before the old one stops. The old one ends the requests it holds. So
+    # no request fails in a rolling update.
     handover: Any = {
         "max_surge_percent": 100,
         "graceful_shutdown_timeout_s": args.ingress.deadline_s,
@@ -53,10 +53,10 @@ def build(args: AppArgs) -> Application:
     models = {
         model.id: serve.deployment(
             name=model.id,
-            # What an engine can hold and one more, so that it is the engine that refuses, telling
-            # how long to wait, and not Serve that holds back: the waiting images, of each size
-            # those that have room (one with no guidance takes one row), and as many more that have
-            # gone on to the decoder while it was not yet full.
+            # One more than an engine can hold. So the engine refuses and tells how long to wait,
+            # and Serve holds no request back. An engine holds the waiting images, of each size
+            # those that have room (an image without guidance takes one row), and as many more
+            # that went to the decoder before it was full.
             max_ongoing_requests=model.max_waiting
             + 2 * MOST_SIZES * (model.max_rows or MOST_ROWS)
             + MOST_DECODING,
@@ -65,8 +65,8 @@ def build(args: AppArgs) -> Application:
         )(ModelReplica).bind(model)
         for model in args.models
     }
-    # One replica counts for all: a second would count apart, so it has no handover either. Callers
-    # wait for its return, which is why it is looked after so often.
+    # One replica counts for all. A second one would count for itself, so there is no handover.
+    # Callers wait until it is back, so its health is checked often.
     admission = serve.deployment(
         name="admission",
         num_replicas=1,

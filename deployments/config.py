@@ -1,7 +1,7 @@
 """Strict reading of a Serve configuration file.
 
-Serve accepts unknown keys and misspelled deployment names in silence; here they are errors that
-name what is wrong and where. Knows Serve's schema, starts nothing.
+Serve accepts unknown keys and misspelled deployment names in silence. Here they are errors that say
+what is wrong and where. Nothing is started.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BUILDER = "deployments.app:build"
 
 
 class ConfigError(Exception):
-    """The configuration file cannot be used; the message lists everything that is wrong."""
+    """The configuration file cannot be used; the message lists all that is wrong."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _wrong(document: dict[str, Any]) -> Iterator[str]:
     except AttributeError:
         if not unknown:
             raise
-        return  # Serve's own validators trip over a list's item that is no mapping; it is listed
+        return  # Serve's own validators fail at a list's item that is no mapping; it is listed
     for index, application in enumerate(document["applications"]):
         where = f"applications.{index}"
         if application["import_path"] == BUILDER:
@@ -101,7 +101,7 @@ def _lines(error: ValidationError, where: str) -> Iterator[str]:
 
 
 def _unknown_keys(given: object, model: type[BaseModel], where: str) -> Iterator[str]:
-    """Keys that Serve's schema does not have, and items that have no keys where it wants some."""
+    """Find keys that Serve's schema does not have, and items that must be mappings and are not."""
     if not isinstance(given, dict):
         return
     for key, value in given.items():
@@ -123,7 +123,7 @@ def _unknown_keys(given: object, model: type[BaseModel], where: str) -> Iterator
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type expression
-    """The model that an annotation such as `list[Model] | None` is about, if there is one."""
+    """Find the model in an annotation such as `list[Model] | None`, if there is one."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _model_in(part))), None)

@@ -1,7 +1,7 @@
-"""The errors a caller can meet, each of which owns its HTTP status and code.
+"""The errors that a caller can see. Each class has its HTTP status and code.
 
 `ingress.http.problems` turns them into responses. Every class passes its own arguments to
-`Exception`, so that an instance survives pickling between processes.
+`Exception`, so that an instance can be pickled between processes.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ class ServiceError(Exception):
     """Base of every error that may be shown to a caller.
 
     Args:
-        message: One sentence for the caller. It never holds paths, addresses or secrets.
-        retry_after_s: Seconds after which a retry makes sense, or None when it does not.
+        message: For the caller: lower case, no full stop, the field's name first. It never holds
+            paths, addresses or secrets.
+        retry_after_s: Seconds after which a retry makes sense; None when it does not.
     """
 
     status: ClassVar[int] = 500
@@ -30,7 +31,7 @@ class ServiceError(Exception):
 
 
 class InternalError(ServiceError):
-    """Our fault; the message says nothing about the cause."""
+    """The service failed; the message does not tell the cause."""
 
 
 class InvalidRequest(ServiceError):
@@ -53,7 +54,7 @@ class InvalidImage(InvalidRequest):
 
 
 class ProductNotFound(InvalidRequest):
-    """The product shall be kept, and none was found."""
+    """The product must be kept, and none was found."""
 
     code = "product_not_found"
 
@@ -78,14 +79,14 @@ class Unauthorized(ServiceError):
 
 
 class ImageNotFound(ServiceError):
-    """The named result does not exist, or no longer."""
+    """The named result does not exist, or no longer exists."""
 
     status = 404
     code = "not_found"
 
 
 class IdempotencyConflict(ServiceError):
-    """The idempotency key belongs to a request that asks for something else."""
+    """The idempotency key belongs to a request with another content."""
 
     status = 409
     code = "idempotency_conflict"
@@ -120,11 +121,11 @@ class Unavailable(ServiceError):
 
 
 class StorageDown(Unavailable):
-    """The store cannot serve for the moment, and may the next."""
+    """The store cannot serve now; it may serve again soon."""
 
 
 class ReplicaLost(Unavailable):
-    """A replica died while it held the work, which may be tried once on another."""
+    """A replica died during the work; the work may be tried once on another replica."""
 
 
 class DeadlineExceeded(ServiceError):

@@ -1,7 +1,7 @@
-"""What crosses deployment handles: frozen, picklable values.
+"""The values that cross deployment handles: frozen and picklable.
 
-The wire models of `ingress.http.schemas` are converted to these once, at the edge. They are trusted
-from there on.
+The wire models of `ingress.http.schemas` are converted to these once, at the edge. From there on
+they are valid.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Pixels = npt.NDArray[np.uint8]
 """RGB pixels: uint8 [height, width, 3], sRGB, 0 to 255."""
 
 Mask = npt.NDArray[np.uint8]
-"""One channel: uint8 [height, width], 0 to 255; what 255 means stands where it is used."""
+"""One channel: uint8 [height, width], 0 to 255. Where it is used it is said what 255 means."""
 
 Preserve = Literal["auto", "true", "false"]
 """Whether the product is kept: if there is one, or else it is an error, or not at all."""
 
 SIDE_STEP = 16
-"""Both sides of a working size are multiples of this: autoencoders shrink by up to as much."""
+"""Both sides of a working size are multiples of this; no autoencoder shrinks by more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +33,7 @@ class Photo:
 
     Attributes:
         pixels: uint8 [height, width, 3], sRGB; transparency is already flattened over white.
-        alpha: uint8 [height, width], 255 where the picture was opaque; None when all of it was.
+        alpha: uint8 [height, width], 255 where the picture was opaque; None if it was all opaque.
         full_size: Width and height of the upright file where it was decoded smaller, or None.
     """
 
@@ -53,9 +53,9 @@ class Product:
     """The product of a photo, cut out at the resolution of results.
 
     Attributes:
-        pixels: uint8 [height, width, 3]: the photo's own where alpha is 255; where it is less, the
-            product's colour without what was behind it.
-        alpha: uint8 [height, width]: 255 where the product covers all, 0 where it is not.
+        pixels: uint8 [height, width, 3]: the photo's own where alpha is 255. Where alpha is less,
+            the product's colour without the background.
+        alpha: uint8 [height, width]: 255 where the product covers the pixel, 0 where it does not.
         found: Whether a search marked it, and no caller's mask or transparency.
         warnings: Sentences about what may be wrong with it.
     """
@@ -71,9 +71,9 @@ class Fidelity:
     """How true a result is to the product.
 
     Attributes:
-        pixels: Share of the product's pixels that are the photo's within 1/255, 0 to 1.
-        shape: The product's area as a share of its area with what the scene adds to it, over 0 to
-            1: it falls where the scene grows onto the product.
+        pixels: Share of the product's pixels that differ from the photo by at most 1/255, 0 to 1.
+        shape: The product's area divided by its area together with what the scene adds to it, over
+            0 to 1. It is lower when the scene grows onto the product.
     """
 
     pixels: float
@@ -86,8 +86,8 @@ class PreparedPhoto:
 
     Attributes:
         pixels: uint8 [height, width, 3] at the working size; both sides are multiples of SIDE_STEP.
-        mask: uint8 [height, width]: 255 where the model shall paint, 0 where it shall keep the
-            photo; None lets it paint everywhere.
+        mask: uint8 [height, width]: 255 where the model paints, 0 where it keeps the photo; None
+            lets it paint everywhere.
     """
 
     pixels: Pixels
@@ -127,8 +127,8 @@ class GenerationSettings:
     """What a request decides about one image.
 
     Attributes:
-        prompt: What the picture shall show.
-        negative_prompt: What it shall not show; empty for nothing.
+        prompt: What the picture must show.
+        negative_prompt: What it must not show; empty for nothing.
         seed: Seed of the noise, 0 to 2**32 - 1.
         steps: Scheduler steps of a full run; strength decides how many of them are taken.
         guidance_scale: Classifier-free guidance; 1 or less means none.
@@ -144,7 +144,7 @@ class GenerationSettings:
 
     @property
     def denoising_steps(self) -> int:
-        """Steps that strength leaves of `steps`, rounded down as diffusers does; 0 cannot run."""
+        """`steps` times `strength`, rounded down as diffusers does; with 0 a job cannot run."""
         return min(int(self.steps * self.strength), self.steps)
 
 
@@ -178,11 +178,11 @@ class ImageJob:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A job advanced.
+    """A job has taken a step.
 
     Attributes:
-        step: Denoising steps done, 0 to steps.
-        steps: Denoising steps this job takes.
+        step: Denoising steps that are done, 0 to `steps`.
+        steps: Denoising steps that this job takes.
     """
 
     step: int
@@ -191,7 +191,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GeneratedImage:
-    """What a model made of a job.
+    """The image that a model made.
 
     Attributes:
         pixels: uint8 [height, width, 3] at the working size.
@@ -213,9 +213,9 @@ class FinishedImage:
     """An image as it is stored.
 
     Attributes:
-        png: The file; empty where it is withheld.
-        fidelity: How true it is to the product; None where none was kept.
-        withheld: Why the image must be neither stored nor delivered; None if it may be.
+        png: The file; empty if it is withheld.
+        fidelity: How true it is to the product; None if no product was kept.
+        withheld: Why the image must not be stored or delivered; None if it may be.
     """
 
     png: bytes
@@ -230,7 +230,7 @@ class StoredImage:
     Attributes:
         png: The file.
         etag: A digest of the file, without quotes.
-        modified: When it was stored, aware, in UTC.
+        modified: When it was stored, timezone-aware, in UTC.
     """
 
     png: bytes
@@ -250,8 +250,8 @@ class Recipe:
         source_key: The object key of that source.
         photo_key: The object key of the upload at the root of the conversation.
         mask_key: The object key of the product of that upload, or of a later result in which one
-            was found; None where there is none.
-        fidelity: How true the result is to that product; None where it was not kept.
+            was found; None if there is none.
+        fidelity: How true the result is to that product; None if it was not kept.
         version: Version of this package.
         created: ISO 8601 time in UTC.
         settings: As in the `ImageJob`.
@@ -283,7 +283,7 @@ class Recipe:
         return document | {f"control_{name}": value for name, value in control.items()}
 
     def public(self) -> dict[str, str]:
-        """The part anyone who holds the image may read, for its text chunks; fidelity as JSON."""
+        """The part that everybody may read who has the image, for its text chunks."""
         shown = self.document()
         for private in ("weights", "source", "source_key", "photo_key", "mask_key"):
             del shown[private]

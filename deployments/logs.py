@@ -1,7 +1,8 @@
-"""Sends this package's log lines where a replica's own go, and keeps every entry one of ours.
+"""Sends the log lines of this project to the log of a Serve replica, and makes every entry safe.
 
-What a caller sent may reach a log by ways that nobody thought of, such as an error's text. So no
-entry can hold a line that looks like another entry, or what a terminal obeys, or be endless.
+What a caller sent may come into a log in many ways, for example in an error's text. So an entry
+never holds a line that looks like another entry, nor a terminal's control characters, and its
+length is bounded.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 
 def join_replica_log() -> None:
-    """Let Serve's handlers, which it installs per replica, take our loggers' lines too."""
+    """Let the handlers that Serve installs in each replica take our loggers' lines too."""
     serve_log = logging.getLogger("ray.serve")
     for name in ("deployments", "storage"):
         ours = logging.getLogger(name)

@@ -1,7 +1,7 @@
-"""The application's typed arguments: what stands under `args` in the Serve configuration.
+"""The application's typed arguments: `args` in the Serve configuration.
 
-Every key is checked and unknown keys are refused. Secrets never stand here: they come from the
-environment, read where they are used.
+Every key is checked, and unknown keys are refused. Secrets are no settings: they come from the
+environment, and are read where they are used.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from storage.settings import FilesystemSettings, StoreSettings
 SchedulerName = Literal[
     "ddim", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "lcm", "unipc", "pndm"
 ]
-"""Samplers by the names the field uses for them."""
+"""Samplers, by their usual names."""
 
 RESERVED_NAMES = frozenset({"ingress", "admission", "studio", "storage"})
-"""Deployment names of the frame, which no model may take."""
-
+"""Names of the other deployments; no model may have one of them."""
 
 MOST_ROWS = 256
 """The most rows of one forward pass."""
@@ -32,13 +31,13 @@ class Settings(BaseModel):
 
 
 class LoraSettings(Settings):
-    """A low-rank adapter that is fused into a model's weights.
+    """A low-rank adapter, which is fused into a model's weights.
 
     Attributes:
         weights: A local folder or a Hub id.
         revision: Commit, tag or branch of a Hub id; required for one.
         file: The safetensors file in it.
-        scale: How strongly it counts.
+        scale: The factor of its weights.
     """
 
     weights: Annotated[str, StringConstraints(min_length=1)]
@@ -50,44 +49,45 @@ class LoraSettings(Settings):
 
 
 class ModelSettings(Settings):
-    """One entry of the catalog, served by one deployment named like its id.
+    """One entry of the catalog. One deployment with its id as name serves it.
 
     Attributes:
-        id: What requests name, and the name of the Serve deployment.
-        name: What a person reads in a list of models.
-        family: Which kind of network the weights are: `sd` for Stable Diffusion 1.x and 2.x,
-            `sdxl` for Stable Diffusion XL; inpainting UNets are told by their nine channels.
+        id: The name in requests, and the name of the Serve deployment.
+        name: The name that a person reads in a list of models.
+        family: The kind of the networks: `sd` for Stable Diffusion 1.x and 2.x, `sdxl` for Stable
+            Diffusion XL. An inpainting UNet is recognised by its nine channels.
         weights: `demo` for the weights in this package, a local diffusers folder, or a Hub id.
-        revision: Commit, tag or branch of a Hub id; required for one, so that it cannot change
-            underneath.
-        vae: Another autoencoder's weights, named like `weights`, a tiny one for example; None takes
-            the weights' own.
+        revision: Commit, tag or branch of a Hub id. A Hub id needs one, so that the weights cannot
+            change.
+        vae: Weights of another autoencoder, a tiny one for example, named like `weights`; None
+            takes the one in the weights.
         vae_revision: Its revision, as above.
-        loras: Low-rank adapters fused into the weights at load, in order.
-        controlnet: A ControlNet's weights, named like `weights`; None for plain img2img.
+        loras: Low-rank adapters; they are fused into the weights in this order.
+        controlnet: Weights of a ControlNet, named like `weights`; None for image to image without.
         controlnet_revision: Its revision, as above.
         control_map: What the ControlNet is shown.
-        control_scale: How strongly its residuals count, 0 to 2.
+        control_scale: The factor of its residuals, 0 to 2.
         control_start: Share of the denoising steps after which it begins.
         control_end: Share of the denoising steps after which it ends.
         scheduler: The sampler.
-        size: Working size: images are denoised at about size x size pixels, aspect kept.
+        size: Working size: images are denoised at about size x size pixels, in their own aspect.
         steps: Default number of scheduler steps.
-        max_steps: The most a request may ask for.
+        max_steps: The most steps that a request may ask for.
         guidance_scale: Default classifier-free guidance.
         strength: Default distance from the photo, above 0 to 1.
-        device: `auto` takes CUDA when there is one.
-        dtype: `auto` is float16 on CUDA and float32 elsewhere.
-        backend: What runs UNet and ControlNet. `auto` takes OpenVINO on a CPU where it is
-            installed, and torch elsewhere.
-        compile: Compile UNet and ControlNet with torch for fixed numbers of rows; slow to start,
-            faster after; on CUDA it captures graphs.
+        device: `auto` takes CUDA if there is a CUDA device.
+        dtype: The number type. `auto` is float16 on CUDA, and on a CPU bfloat16 if the processor
+            has instructions for it, else float32.
+        backend: What runs UNet, ControlNet and autoencoder. `auto` takes OpenVINO on a CPU where it
+            is installed, and torch elsewhere.
+        compile: Compile UNet and ControlNet with torch for fixed numbers of rows. The start is
+            slower, and the steps are faster. On CUDA it records graphs.
         threads: Threads of a replica's computations; None for one per core.
-        max_rows: UNet rows in one forward of a picture of size x size, fewer for larger ones; a
-            guided image takes two. None measures on CUDA what memory holds, and is 16 elsewhere.
-        safety: Which filter its results pass before they are delivered: `nsfw`, or none.
-        safety_threshold: The filter's score from which a result is withheld, 0 to 1.
-        max_waiting: Images a replica holds that wait for their first step; more are refused.
+        max_rows: UNet rows in one forward of a picture of size x size; larger pictures get fewer.
+            A guided image takes two rows. None measures the memory on CUDA, and is 16 elsewhere.
+        safety: The filter of its results: `nsfw`, or `off`.
+        safety_threshold: From this score of the filter a result is withheld, 0 to 1.
+        max_waiting: Images that may wait for their first step in a replica; more are refused.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -140,9 +140,9 @@ class UploadLimits(Settings):
     """What an upload may be.
 
     Attributes:
-        max_body_bytes: Bytes of a request body; above 1 MiB a file in it is spooled to disk.
-        max_json_bytes: Bytes of a JSON body, which is held and parsed in memory.
-        max_pixels: Width times height of a photo. Pillow opens no WebP above the highest value.
+        max_body_bytes: Bytes of a request body. A file in it of more than 1 MiB is kept on disk.
+        max_json_bytes: Bytes of a JSON body, which is parsed in memory.
+        max_pixels: Width times height of a photo. Above the highest value Pillow opens no WebP.
         max_side: The longer side of a photo, in pixels.
         max_aspect: Longer side over shorter side.
     """
@@ -155,11 +155,11 @@ class UploadLimits(Settings):
 
 
 class RateSettings(Settings):
-    """How much one API key may ask for; without keys all callers count as one.
+    """How much one API key may ask for; without API keys all callers count as one.
 
     Attributes:
-        requests_per_minute: POST requests in any 60 seconds; None does not count them.
-        images_per_minute: Images in any 60 seconds; None does not count them.
+        requests_per_minute: POST requests in any 60 seconds; None is no limit.
+        images_per_minute: Images in any 60 seconds; None is no limit.
     """
 
     requests_per_minute: int | None = Field(None, ge=1, le=1_000_000)
@@ -182,20 +182,20 @@ class IngressSettings(Settings):
     """The HTTP surface.
 
     Attributes:
-        public_base_url: What result URLs start with, a CDN for example; None takes it from each
+        public_base_url: The start of result URLs, a CDN for example; None takes it from each
             request.
-        max_images: The most images one request may ask for.
+        max_images: The most images that one request may ask for.
         max_prompt_chars: The longest prompt and negative prompt.
         max_waiting_images: Images in flight per model, of all ingress replicas; more get 429.
-        max_wait_s: Seconds after which a request would be done, at the measured speed; while others
-            are in flight, one that would take longer gets 429.
-        deadline_s: Seconds after which a request is given up with 504.
+        max_wait_s: While others are in flight, a request that would take more seconds than this at
+            the measured speed gets 429.
+        deadline_s: Seconds after which a request ends with 504.
         outage_s: Seconds for which a request waits for a part that is down: a store that cannot
             serve, or a deployment whose last replica is gone.
         require_key: Do not start without API keys.
         allow_anonymous: Serve without API keys on an address that other machines can reach.
-        public_results: Anybody who has a result's URL may read it; where keys are on, false asks
-            for one there too.
+        public_results: Everybody who has a result's URL may read it. With API keys, false asks for
+            one there too.
         rates: How much one API key may ask for.
         playground: Serve the chat page at `/`.
         cors: Browser pages that may call.
@@ -224,13 +224,13 @@ class IngressSettings(Settings):
         if self.max_waiting_images < self.max_images:
             raise ValueError(
                 f"max_waiting_images {self.max_waiting_images} is under max_images "
-                f"{self.max_images}: the largest requests would never find room"
+                f"{self.max_images}: there would never be room for the largest requests"
             )
         per_minute = self.rates.images_per_minute
         if per_minute is not None and per_minute < self.max_images:
             raise ValueError(
                 f"rates.images_per_minute {per_minute} is under max_images {self.max_images}: "
-                "the largest requests would never be let in"
+                "the largest requests would always be refused"
             )
         if self.require_key and self.allow_anonymous:
             raise ValueError("require_key and allow_anonymous contradict each other")
@@ -243,8 +243,8 @@ class StorageSettings(Settings):
     Attributes:
         store: The filesystem, or an S3 endpoint such as MinIO.
         retention_s: Seconds a result is kept; None keeps it for ever.
-        sweep_interval_s: Seconds between looks for results that are too old, and for what
-            broken-off work left behind.
+        sweep_interval_s: Seconds between two removals of results that are too old, and of what
+            unfinished work left behind.
     """
 
     store: StoreSettings = FilesystemSettings(kind="filesystem")
