@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -54,11 +56,12 @@ def _refined(pixels: Pixels, coarse: Mask, scale: float, radius: int) -> Mask:
     """`refine` of a part of a picture; the radius is that of its guide, made smaller by scale."""
     height, width = coarse.shape
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    guide = _unit(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+    small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    guide = [_unit(plane) for plane in cv2.split(small.reshape(size[1], size[0], 3))]
     rough = _unit(cv2.resize(coarse, size, interpolation=cv2.INTER_AREA))
-    slopes, offset, _ = _guided(guide, rough, max(2, radius))
-    snapped = cv2.medianBlur(((slopes * guide).sum(axis=2) + offset > 0.5).astype(np.uint8), 3)
-    slopes, offset, told = _guided(guide, np.asarray(snapped, np.float32), _SOFT_RADIUS)
+    wide = _guided(guide, rough, max(2, radius))
+    snapped = cv2.medianBlur((_dot(wide, guide) + wide[3] > 0.5).astype(np.uint8), 3)
+    planes = _guided(guide, np.asarray(snapped, np.float32), _SOFT_RADIUS)
     inwards = np.asarray(cv2.distanceTransform(snapped, cv2.DIST_L2, 5), np.float32)
     outwards = np.asarray(cv2.distanceTransform(1 - snapped, cv2.DIST_L2, 5), np.float32)
     depth = np.asarray(cv2.GaussianBlur(inwards - outwards, (0, 0), 1), np.float32)
@@ -70,7 +73,7 @@ def _refined(pixels: Pixels, coarse: Mask, scale: float, radius: int) -> Mask:
     placed = cv2.resize(snapped * np.uint8(255), (width, height), interpolation=cv2.INTER_LINEAR)
     alpha[settled] = (placed[settled] >= 128).astype(np.uint8) * np.uint8(255)
     band = np.nonzero(cv2.resize(soft, (width, height), interpolation=cv2.INTER_NEAREST))
-    model = bilinear(np.dstack([slopes, offset, told, depth]), band, (height, width))
+    model = bilinear(np.dstack([*planes, depth]), band, (height, width))
     values = (model[:, :3] * pixels[band]).sum(axis=1) / 255 + model[:, 3]
     # The filter's mean leaves a trace of everything nearby: cut both ends off.
     values = ((values - 0.1) / 0.8).clip(0, 1)
@@ -87,35 +90,44 @@ def _unit(values: npt.NDArray[np.generic]) -> Floats:
     return np.asarray(values, np.float32) / np.float32(255)
 
 
-def _guided(guide: Floats, target: Floats, radius: int) -> tuple[Floats, Floats, Floats]:
-    """A colour guided filter's model of a target of 0 to 1.
+def _guided(guide: Sequence[Floats], target: Floats, radius: int) -> list[Floats]:
+    """A colour guided filter's model of a target of 0 to 1, each plane of it [height, width].
 
-    The filtered target is the sum of slopes [height, width, 3] times guide, plus offset. The third
-    is the share of the target's variance that the model explains, 0 to 1.
+    The filtered target is the sum of the first three, the slopes, times the guide's planes, plus
+    the fourth. The fifth is the share of the target's variance that the model explains, 0 to 1.
     """
     window = (2 * radius + 1, 2 * radius + 1)
 
     def mean(values: Floats) -> Floats:
         return np.asarray(cv2.blur(values, window, borderType=cv2.BORDER_REFLECT_101), np.float32)
 
-    guide_mean, target_mean = mean(guide), mean(target)
-    cross = mean(guide * target[..., None]) - guide_mean * target_mean[..., None]
-    squares = mean(guide * guide) - guide_mean * guide_mean + np.float32(_RIDGE)
-    red, green, blue = (np.ascontiguousarray(squares[..., c]) for c in range(3))
-    rg = mean(guide[..., 0] * guide[..., 1]) - guide_mean[..., 0] * guide_mean[..., 1]
-    rb = mean(guide[..., 0] * guide[..., 2]) - guide_mean[..., 0] * guide_mean[..., 2]
-    gb = mean(guide[..., 1] * guide[..., 2]) - guide_mean[..., 1] * guide_mean[..., 2]
+    # Plane by plane: sums over the last axis of a picture cost more than all filters together.
+    red, green, blue = guide
+    red_mean, green_mean, blue_mean = mean(red), mean(green), mean(blue)
+    target_mean = mean(target)
+    x = mean(red * target) - red_mean * target_mean
+    y = mean(green * target) - green_mean * target_mean
+    z = mean(blue * target) - blue_mean * target_mean
+    rr = mean(red * red) - red_mean * red_mean + np.float32(_RIDGE)
+    gg = mean(green * green) - green_mean * green_mean + np.float32(_RIDGE)
+    bb = mean(blue * blue) - blue_mean * blue_mean + np.float32(_RIDGE)
+    rg = mean(red * green) - red_mean * green_mean
+    rb = mean(red * blue) - red_mean * blue_mean
+    gb = mean(green * blue) - green_mean * blue_mean
     # Cofactors of the symmetric 3 x 3 covariance.
-    c00, c01, c02 = green * blue - gb * gb, rb * gb - rg * blue, rg * gb - rb * green
-    c11, c12, c22 = red * blue - rb * rb, rg * rb - red * gb, red * green - rg * rg
-    scale = 1 / (red * c00 + rg * c01 + rb * c02)
-    x, y, z = cross[..., 0], cross[..., 1], cross[..., 2]
-    slopes = np.dstack([
+    c00, c01, c02 = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    c11, c12, c22 = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+    scale = 1 / (rr * c00 + rg * c01 + rb * c02)
+    slopes = [
         (c00 * x + c01 * y + c02 * z) * scale,
         (c01 * x + c11 * y + c12 * z) * scale,
         (c02 * x + c12 * y + c22 * z) * scale,
-    ])  # fmt: skip
-    offset = target_mean - (slopes * guide_mean).sum(axis=2)
+    ]
+    offset = target_mean - _dot(slopes, (red_mean, green_mean, blue_mean))
     variance = mean(target * target) - target_mean * target_mean
-    explained = (slopes * cross).sum(axis=2) / np.maximum(variance, np.float32(1e-3))
-    return mean(slopes), mean(offset), mean(explained)
+    explained = _dot(slopes, (x, y, z)) / np.maximum(variance, np.float32(1e-3))
+    return [mean(plane) for plane in (*slopes, offset, explained)]
+
+
+def _dot(left: Sequence[Floats], right: Sequence[Floats]) -> Floats:
+    return np.asarray(left[0] * right[0] + left[1] * right[1] + left[2] * right[2], np.float32)

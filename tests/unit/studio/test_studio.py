@@ -244,3 +244,20 @@ def test_a_replica_starts_without_torch_and_ray() -> None:
     command = [sys.executable, "-W", "error", "-c", check]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert answer.stdout == "set()\n"
+
+
+async def test_a_product_stored_under_a_larger_limit_becomes_smaller() -> None:
+    held = await studio().open_upload(COFFEE, None, "auto", 64)
+    stored = (await studio().encode_sources(None, held)).product
+    smaller = studio(max_output_side=150)
+    restored = await smaller.open_result(COFFEE, stored, 64)
+    assert restored.product.alpha.shape == (100, 150)
+    finished = await smaller.finish(background(64), RECIPE, restored)
+    with Image.open(BytesIO(finished.png)) as image:
+        assert image.size == (150, 100)
+    assert finished.fidelity.pixels == 1
+    # What is clear is stored as black, and does not darken the outline.
+    outline = (restored.product.alpha > 60) & (restored.product.alpha < 200)
+    pixels = Image.fromarray(held.product.pixels).resize((150, 100), Image.Resampling.BOX)
+    darker = np.asarray(pixels)[outline].mean() - restored.product.pixels[outline].mean()
+    assert abs(darker) < 12
