@@ -250,8 +250,6 @@ def configuration(folder: Path, endpoint: str, port: int) -> dict[str, Any]:
                 "import_path": "deployments.app:build",
                 "args": {
                     "models": models,
-                    # The tiny models draw noise, in which no product is found again.
-                    "studio": {"shape_floor": 0.0},
                     "ingress": {"outage_s": OUTAGE_S},
                     "storage": {"store": store},
                 },
