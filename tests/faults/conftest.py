@@ -218,9 +218,10 @@ def started(folder: Path) -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def put_right(request: pytest.FixtureRequest) -> Iterator[None]:
+    # Asked for before the test, as no fixture may be afterwards.
+    world = request.getfixturevalue("world") if "world" in request.fixturenames else None
     yield
-    if "world" in request.fixturenames:
-        world: World = request.getfixturevalue("world")
+    if world is not None:
         wait_until(world.whole)
         settle(world)
 
