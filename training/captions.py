@@ -1,6 +1,6 @@
 """Captions: one of the many ways in which people ask for a picture.
 
-Makes a text of a Spec, from the tables of words.py; knows nothing of pixels.
+Makes a text of a Spec, from the tables of words.py.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Procedural landscapes: sea, sand, snow, woods, meadows, night cities and skies.
 
-Every function takes a generator and returns an image. Knows no caption.
+Every function takes a generator and returns an image.
 """
 
 import numpy as np

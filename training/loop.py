@@ -1,8 +1,7 @@
 """The training loop that the stages share: schedule, average of weights, progress, checkpoints.
 
 Random numbers of step n come from a generator seeded by (seed, stage, n), so a broken-off run that
-goes on from its checkpoint sees the very batches it would have seen. Knows nothing of what is
-trained.
+goes on from its checkpoint sees the very batches it would have seen.
 """
 
 import math

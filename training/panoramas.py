@@ -2,7 +2,7 @@
 
 The files are 512x256 equirectangular half-float EXR in base64. They are tone-mapped once, before
 any resampling, because a bright lamp or sun blended in linear light would bleed over its
-neighbours. Knows no caption.
+neighbours.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """Procedural studio sets: paper, tables, podiums, lights, silk, concrete, sunlit walls.
 
-Every set takes a generator and the colours it is asked for and returns an image. Knows no caption.
+Every set takes a generator and the colours it is asked for and returns an image.
 """
 
 import cv2

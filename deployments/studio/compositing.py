@@ -1,4 +1,4 @@
-"""Puts a product's own pixels over a generated background. Knows no models and no files."""
+"""Puts a product's own pixels over a generated background."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The studio replica: pixel work on the CPU, in threads, so that its event loop stays free.
 
-A plain class, made a Serve deployment elsewhere; it knows no models, storage or HTTP. Ray's
+A plain class, which `deployments.app` makes a Serve deployment. Ray's
 metrics are imported in the constructor, so that what only calls a studio does not load them.
 """
 

@@ -2,7 +2,7 @@
 
 What can be known without another network: how sure the search was, and, before a ground that a
 smooth surface describes, what differs from that ground and was left out, and what looks like it
-and was kept. Before other grounds only the first is told. Knows no models and no HTTP.
+and was kept. Before other grounds only the first is told.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pixels to PNG files. Knows no storage and no HTTP."""
+"""Pixels to PNG files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures how true a result is to its product. Knows no models and no HTTP."""
+"""Measures how true a result is to its product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fits photos to the size a model works at. Knows no files and no models."""
+"""Fits photos to the size a model works at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes the old background out of a product's colours. Knows no models: NumPy and OpenCV only."""
+"""Takes the old background out of a product's colours."""
 
 from __future__ import annotations
 

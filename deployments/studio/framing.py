@@ -1,4 +1,4 @@
-"""What a model sees of a photo whose product is kept. Knows no models."""
+"""What a model sees of a photo whose product is kept."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Turns what a caller marked, a mask or an upload's transparency, into the alpha of a product.
 
 What is marked is kept: greys are the alpha as they are, and of a mask with two levels nothing is
-lost. Knows no models and no HTTP.
+lost.
 """
 
 from __future__ import annotations

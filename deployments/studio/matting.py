@@ -1,4 +1,4 @@
-"""Turns a rough mask into alpha that follows the real edge. Knows no models: NumPy and OpenCV."""
+"""Turns a rough mask into alpha that follows the real edge."""
 
 from __future__ import annotations
 

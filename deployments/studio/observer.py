@@ -1,4 +1,4 @@
-"""What a studio tells about its work, for metrics. Knows nothing of what is made of it."""
+"""What a studio tells about its work, for metrics."""
 
 from __future__ import annotations
 

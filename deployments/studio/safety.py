@@ -1,8 +1,8 @@
 """Keeps pictures that are not safe for work from being delivered, for the models that ask for it.
 
 Yahoo's open_nsfw, a ResNet-50 trained on photographs: Mahadeokar and Pesavento, "Open Sourcing a
-Deep Learning Solution for Detecting NSFW Images", 2016. It scores pornography, and knows nothing of
-violence, persons or brands. Knows no models, storage or HTTP.
+Deep Learning Solution for Detecting NSFW Images", 2016. It scores pornography, and not
+violence, persons or brands.
 """
 
 from __future__ import annotations

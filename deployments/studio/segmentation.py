@@ -1,7 +1,4 @@
-"""Finds the product of a photo: the caller's mask, the upload's transparency, or U2-Net-p.
-
-Knows no models of diffusion, no files but its weights, and no HTTP.
-"""
+"""Finds the product of a photo: the caller's mask, the upload's transparency, or U2-Net-p."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A page to judge results by eye: photos, masks, results and their numbers in one HTML file.
 
-The page holds its pictures itself and loads nothing. Knows no service: what it shows is given.
+The page holds its pictures itself and loads nothing.
 """
 
 from __future__ import annotations
