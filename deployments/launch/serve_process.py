@@ -28,6 +28,8 @@ INTERVAL_S = 1.0
 def main() -> None:
     """Entry point."""
     config, *descriptors = sys.argv[1:]
+    # A shell lets what it starts in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for descriptor in map(int, descriptors):
         # What Ray starts must not hold it open.

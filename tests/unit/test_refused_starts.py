@@ -30,7 +30,7 @@ def test_an_ingress_without_keys_that_other_machines_can_reach(monkeypatch):
 def test_a_second_replica_of_the_admission(monkeypatch):
     context = SimpleNamespace(world_size=2)
     monkeypatch.setattr(serve, "get_replica_context", lambda: context)
-    with pytest.raises(ValueError, match=r"deployment admission 2 replicas.*num_replicas at 1"):
+    with pytest.raises(ValueError, match=r"num_replicas: the deployment admission has 2 replicas"):
         OnlyAdmission({}, RateSettings())
     context.world_size = 1
     OnlyAdmission({}, RateSettings())

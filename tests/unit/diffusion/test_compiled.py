@@ -34,11 +34,11 @@ def test_padded_rows_give_what_they_give_unpadded(
     torch.testing.assert_close(predicted, expected, rtol=0, atol=1e-5)
 
 
+# By default torch gives up after eight shapes, which would take longer to reach.
+@torch._dynamo.config.patch(recompile_limit=2)
 def test_one_bucket_is_compiled_once_and_many_shapes_are_compiled_all(
-    flat_components: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    flat_components: Callable[..., Any],
 ) -> None:
-    # By default torch gives up after eight shapes, which would take longer to reach.
-    monkeypatch.setattr("torch._dynamo.config.recompile_limit", 2)
     flat = flat_components()
     graphs = []
 
@@ -58,11 +58,9 @@ def test_one_bucket_is_compiled_once_and_many_shapes_are_compiled_all(
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_inductor_gives_what_torch_gives(
-    flat_components: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Compiled here, and not by processes of its own which would load torch first.
-    monkeypatch.setattr("torch._inductor.config.compile_threads", 1)
+# Compiled here, and not by processes of its own which would load torch first.
+@torch._inductor.config.patch(compile_threads=1)
+def test_inductor_gives_what_torch_gives(flat_components: Callable[..., Any]) -> None:
     flat = flat_components()
     networks = CompiledNetworks(flat.unet, None, graphs=False)
     rows = random_rows(flat, 5)

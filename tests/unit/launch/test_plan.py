@@ -96,11 +96,11 @@ def test_without_an_application_that_can_be_called_nothing_is_started(tmp_path, 
     ("settings", "sentence"),
     [
         ({"weights": "./nowhere"}, "folder ./nowhere does not exist"),
-        ({"weights": "my weights"}, "'my weights' are neither"),
-        ({"weights": "owner/name"}, "owner/name need a revision"),
+        ({"weights": "my weights"}, "'my weights' is neither"),
+        ({"weights": "owner/name"}, "owner/name on the Hub needs a revision"),
         ({"vae": "./nowhere"}, "folder ./nowhere does not exist"),
-        ({"controlnet": "owner/control"}, "owner/control need a revision"),
-        ({"loras": [{"weights": "demo"}]}, "'demo' are neither a folder that exists"),
+        ({"controlnet": "owner/control"}, "owner/control on the Hub needs a revision"),
+        ({"loras": [{"weights": "demo"}]}, "'demo' is neither a folder that exists"),
     ],
 )
 def test_weights_that_cannot_be_are_told_with_their_place(tmp_path, settings, sentence):

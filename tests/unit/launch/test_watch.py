@@ -231,14 +231,19 @@ def heard(capsys: pytest.CaptureFixture[str], word: str) -> str:
     return out
 
 
-def test_what_outlives_its_starter_does_not(tmp_path):
+def test_what_outlives_its_starter_does_not():
     """The child ends by itself when the launcher is killed: its standard input ends then."""
     script = (
-        "import threading, time, deployments.launch.serve_process as s;"
-        "threading.Thread(target=s._end_with_parent, daemon=True).start(); time.sleep(300)"
+        "import signal, threading, time, deployments.launch.serve_process as s;"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "s.cli.main = lambda *_, **__: (print('runs', flush=True), time.sleep(300));"
+        "s.main()"
     )
-    child = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
-    time.sleep(0.2)
-    assert child.poll() is None
-    child.stdin.close()
-    assert child.wait(60) != 0
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", script, "x"], stdin=pipe, stdout=pipe) as child:
+        assert child.stdout.readline() == b"runs\n"
+        child.stdin.close()
+        try:
+            assert child.wait(60) != 0
+        finally:
+            child.kill()
