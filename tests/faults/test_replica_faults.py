@@ -142,7 +142,7 @@ def test_a_rolling_update_under_load_fails_nothing(world):
     old = {name: {process.pid for process in world.cluster.replicas(name)} for name in parts}
     application["args"]["ingress"]["deadline_s"] = 299
     application["args"]["storage"]["sweep_interval_s"] = 599
-    application["args"]["studio"]["contact_shadow"] = 0.1
+    application["args"]["studio"] = {"contact_shadow": 0.1}
     application["args"]["models"][1]["max_steps"] = 99
 
     fewer = set()
