@@ -14,7 +14,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)" --upgrade torch)
 PINS := -c constraints.txt $(TORCH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check train-demo clean
+.PHONY: help run test test-on-ray test-the-rest test-quick check train-demo clean
 
 help: ## list what there is
 	@echo "make TARGET [VARIABLE=VALUE]"
@@ -33,10 +33,14 @@ run: .venv/run-installed ## install, start the service, make four images, and st
 	@exec $(VENV_PYTHON) -m deployments.launch --config "$(CONFIG)" \
 		$(if $(PORT),--port "$(PORT)")
 
-test: .venv/test-installed ## install the test tools too, and run every test
+test: test-on-ray test-the-rest ## install the test tools too, and run every test
+
 # The suites on Ray have the machine to themselves: beside others their deadlines pass. pytest's 5
 # says that PYTEST_ARGS chose no test of one half.
+test-on-ray: .venv/test-installed
 	$(VENV_PYTHON) -m pytest -n 1 -m ray $(PYTEST_ARGS) || [ $$? = 5 ]
+
+test-the-rest: .venv/test-installed
 	$(VENV_PYTHON) -m pytest -n 2 -m "not ray" $(PYTEST_ARGS) || [ $$? = 5 ]
 
 test-quick: .venv/test-installed ## the tests that take no seconds, no Ray, no browser and no S3
