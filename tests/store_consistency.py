@@ -1,24 +1,12 @@
-"""Whether what a store holds belongs together: images, recipes, and what they were made from."""
+"""Whether what a store holds belongs together, as `storage.fsck` sees it."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from storage.errors import CorruptObject
-from storage.lineage import load_png
-from storage.names import (
-    MASKS,
-    REFERENCES,
-    RESULTS,
-    SOURCES,
-    image_name,
-    keys_of,
-    mask_name,
-    recipe_name,
-    reference_name,
-    source_name,
-)
+from storage import fsck
+from storage.names import MASKS, RESULTS, SOURCES, keys_of
 from storage.store import ImageStore
 
 
@@ -28,54 +16,29 @@ class Findings:
 
     Attributes:
         images: Keys of the images.
-        wrong: One sentence for each image that cannot be used whole: without its recipe, its photo,
-            its product or their marks, or damaged.
+        wrong: One sentence for each object that is damaged, and for each image without its recipe,
+            its photo, its product or their marks.
         unfinished: Names of recipes without an image: a writer died between the two. The retention
             sweep removes them.
         unneeded: Names of sources that no mark keeps.
     """
 
-    images: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    unfinished: list[str] = field(default_factory=list)
-    unneeded: list[str] = field(default_factory=list)
+    images: list[str]
+    wrong: list[str]
+    unfinished: list[str]
+    unneeded: list[str]
 
 
-def examine(store: ImageStore, *, read_images: bool = True) -> Findings:
-    """Look at every object of a store in which nobody writes now.
-
-    Args:
-        store: The store.
-        read_images: Also see that each image is a PNG.
-    """
-    names = {
-        info.name for folder in (RESULTS, SOURCES, MASKS, REFERENCES) for info in store.list(folder)
-    }
-    found = Findings()
-    for name in sorted(name for name in names if name.startswith(RESULTS)):
-        key = keys_of(name)[0]
-        if name.endswith(".json"):
-            if image_name(key) not in names:
-                found.unfinished.append(name)
-            continue
-        found.images.append(key)
-        if recipe_name(key) not in names:
-            found.wrong.append(f"{name} has no recipe")
-            continue
-        recipe = json.loads(store.get(recipe_name(key)).data)
-        needed = [source_name(recipe["photo_key"]), reference_name(recipe["photo_key"], key)]
-        if recipe["mask_key"] is not None:
-            needed += [mask_name(recipe["mask_key"]), reference_name(recipe["mask_key"], key)]
-        found.wrong += [f"{name} needs {other}" for other in needed if other not in names]
-        if read_images:
-            try:
-                load_png(store, name)
-            except CorruptObject as error:
-                found.wrong.append(str(error))
-    marked = {keys_of(name)[0] for name in names if name.startswith(REFERENCES)}
-    found.unneeded = sorted(
-        name
-        for name in names
-        if name.startswith((SOURCES, MASKS)) and keys_of(name)[0] not in marked
+def examine(store: ImageStore) -> Findings:
+    """Look at every object of a store in which nobody writes now."""
+    found = fsck.examine(store, settled=datetime.now(UTC) + timedelta(days=1))
+    unfinished = sorted(name for name in found.half_there if name.endswith(".json"))
+    broken = {**found.damaged, **found.half_there}
+    return Findings(
+        images=sorted(
+            keys_of(info.name)[0] for info in store.list(RESULTS) if info.name.endswith(".png")
+        ),
+        wrong=sorted(f"{name} {what}" for name, what in broken.items() if name not in unfinished),
+        unfinished=unfinished,
+        unneeded=sorted(name for name in found.orphaned if name.startswith((SOURCES, MASKS))),
     )
-    return found

@@ -172,9 +172,10 @@ def test_an_application_that_stays_unhealthy_ends_it(node, plan, name, sentence)
         Watch(reached, node, told).stay()
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_model_that_fails_is_told_and_ends_nothing(node, plan, capsys):
-    told, ended = Told(), []
+@contextmanager
+def staying(plan, node, told) -> Iterator[list[str]]:
+    """Watch in a thread until the node is killed, at the end; what ended it comes into the list."""
+    ended: list[str] = []
 
     def stay() -> None:
         try:
@@ -185,38 +186,36 @@ def test_a_model_that_fails_is_told_and_ends_nothing(node, plan, capsys):
     with proxy(plan) as reached:
         thread = threading.Thread(target=stay)
         thread.start()
+        try:
+            yield ended
+        finally:
+            node.kill()
+            thread.join(30)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_model_that_fails_is_told_and_ends_nothing(node, plan, capsys):
+    told = Told()
+    with staying(plan, node, told) as ended:
         told.say("m", "UNHEALTHY", "out of memory")
         out = heard(capsys, "does not work")
         assert "model m does not work: out of memory" in out
         told.say("m", "HEALTHY")
         assert "model m works again" in heard(capsys, "works again")
         assert not ended
-        node.kill()
-        thread.join(30)
     assert "ended by itself" in ended[0]
 
 
 def test_a_trouble_that_passes_is_told_and_ends_nothing(node, plan, capsys, monkeypatch, impatient):
     monkeypatch.setattr(watch, "PATIENCE_S", 60)
-    told, ended = Told(), []
-
-    def stay() -> None:
-        try:
-            Watch(reached, node, told).stay()
-        except LaunchError as error:
-            ended.append(str(error))
-
-    with proxy(plan) as reached:
-        thread = threading.Thread(target=stay)
-        thread.start()
+    told = Told()
+    with staying(plan, node, told) as ended:
         told.say("ingress", "UNHEALTHY", "it crashed")
         out = heard(capsys, "Serve tries to mend it")
         assert "ingress of the application a fails: it crashed; Serve tries to mend it" in out
         told.say("ingress", "HEALTHY")
         heard(capsys, "the service answers again")
         assert not ended
-        node.kill()
-        thread.join(30)
 
 
 def heard(capsys: pytest.CaptureFixture[str], word: str) -> str:
