@@ -64,8 +64,8 @@ def measure(url: str, requests: int, preserve: str) -> tuple[list[dict[str, floa
                 "engine": inside["engine"],
                 "outside the engine": whole - inside["engine"],
                 "upload, proxy, parsing, answer": whole - sum(inside.values()),
-                "decode the photo": inside["input"],
-                "fit the photo, handle calls": inside["handle"],
+                "open the photo": inside["input"],
+                "handle calls": inside["handle"],
                 "encode and store": inside["finish"],
             })  # fmt: skip
         image = client.get(answer.json()["images"][0]).content

@@ -25,8 +25,8 @@ class Timings:
 
     Attributes:
         engine_s: Seconds in the model replica's engine, its queue included.
-        handle_s: Seconds between asking for it and getting it, less `engine_s`: fitting the photo
-            and the way there and back.
+        handle_s: Seconds between asking for it and getting it, less `engine_s`: the way there and
+            back.
         finish_s: Seconds to compose, measure, encode and store it.
     """
 
