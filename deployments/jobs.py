@@ -58,12 +58,35 @@ class Product:
         alpha: uint8 [height, width]: 255 where the product covers the pixel, 0 where it does not.
         found: Whether a search marked it, and no caller's mask or transparency.
         warnings: Sentences about what may be wrong with it.
+        certainty: How sure the search is of it, 0 to 1; 1 where a mask or transparency says it.
     """
 
     pixels: Pixels
     alpha: Mask
     found: bool = False
     warnings: tuple[str, ...] = ()
+    certainty: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hints:
+    """What a caller says about a product, to correct what was found.
+
+    Attributes:
+        keep: Strokes, uint8 [height, width] at the photo's size or at any other with its aspect
+            ratio: 128 and over belongs to the product. None without any.
+        remove: Strokes of the same kind: 128 and over does not belong to it.
+        points: Places that belong to the product: shares of width and height, 0 to 1.
+    """
+
+    keep: Mask | None = None
+    remove: Mask | None = None
+    points: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def given(self) -> bool:
+        """Whether there are any."""
+        return self.keep is not None or self.remove is not None or bool(self.points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +143,29 @@ class EncodedSources:
 
     photo: bytes | None
     product: bytes | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedCutOut:
+    """A product that was cut out, as it is shown and stored.
+
+    Attributes:
+        image: A PNG file, RGBA: what `EncodedSources` holds of a product.
+        mask: A PNG file, grey: its alpha.
+        width: Of both, in pixels.
+        height: Of both, in pixels.
+        box: Left, top, width and height in pixels of where alpha is 16 and more.
+        certainty: How sure it is, 0 to 1, as of a `Product`.
+        warnings: Sentences about what may be wrong with it.
+    """
+
+    image: bytes
+    mask: bytes
+    width: int
+    height: int
+    box: tuple[int, int, int, int]
+    certainty: float
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from deployments import jobs
 from deployments.jobs import (
     ControlSettings,
+    EncodedCutOut,
     EncodedSources,
     Fidelity,
     FinishedImage,
     GeneratedImage,
     GenerationSettings,
+    Hints,
     ImageJob,
     OpenedPhoto,
     Photo,
@@ -58,6 +60,8 @@ EXAMPLES = [
     PreparedPhoto(PIXELS, MASK),
     OpenedPhoto(PreparedPhoto(PIXELS, MASK), Product(PIXELS, MASK), ("thin",)),
     EncodedSources(b"photo", None),
+    Hints(MASK, None, ((0.25, 0.5),)),
+    EncodedCutOut(b"rgba", b"grey", 6, 4, (1, 0, 5, 4), 0.97, ("thin",)),
     SETTINGS,
     CONTROL,
     JOB,
@@ -112,6 +116,13 @@ def test_what_holds_pixels_is_compared_and_hashed_by_identity():
         assert value == value
         assert value != pickle.loads(pickle.dumps(value))  # noqa: S301 - our own pickle
         hash(value)
+
+
+def test_hints_say_whether_there_are_any():
+    assert not Hints().given
+    assert Hints(keep=MASK).given
+    assert Hints(remove=MASK).given
+    assert Hints(points=((0.5, 0.5),)).given
 
 
 @pytest.mark.parametrize(
