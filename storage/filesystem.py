@@ -30,12 +30,11 @@ from storage.errors import (
 from storage.store import (
     ObjectInfo,
     StoredObject,
-    check_content,
     check_name,
     check_prefix,
-    checksum_of,
     is_name,
     probe,
+    sealed,
     verified,
 )
 
@@ -80,7 +79,7 @@ class FilesystemStore:
 
     def put(self, name: str, data: bytes, content_type: str) -> None:
         """Write an object; see `ImageStore.put`."""
-        check_content(name, content_type)
+        checksum = sealed(name, data, content_type)
         folder, _, file = name.partition("/")
         unfinished = f".{secrets.token_hex(16)}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -91,7 +90,7 @@ class FilesystemStore:
                     rest = memoryview(data)
                     while rest:
                         rest = rest[os.write(descriptor, rest) :]
-                    self._attach(descriptor, data)
+                    self._attach(descriptor, checksum)
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
@@ -152,12 +151,12 @@ class FilesystemStore:
         """Find out whether the folder can be used; see `ImageStore.check`."""
         probe(self)
 
-    def _attach(self, descriptor: int, data: bytes) -> None:
+    def _attach(self, descriptor: int, checksum: str) -> None:
         """Write a file's checksum beside its content."""
         try:
             if not hasattr(os, "setxattr"):
                 raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
-            os.setxattr(descriptor, _CHECKSUM, checksum_of(data).encode())
+            os.setxattr(descriptor, _CHECKSUM, checksum.encode())
         except OSError as error:
             if error.errno not in _NO_ATTRIBUTES:
                 raise

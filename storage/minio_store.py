@@ -38,12 +38,11 @@ from storage.settings import ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE, Credentia
 from storage.store import (
     ObjectInfo,
     StoredObject,
-    check_content,
     check_name,
     check_prefix,
-    checksum_of,
     is_name,
     probe,
+    sealed,
     verified,
 )
 
@@ -124,7 +123,7 @@ class MinioStore:
 
     def put(self, name: str, data: bytes, content_type: str) -> None:
         """Write an object; see `ImageStore.put`."""
-        check_content(name, content_type)
+        checksum = sealed(name, data, content_type)
         with self._sdk_errors(name):
             # The length is known and below 500 MiB, so the SDK sends one request.
             self._client.put_object(
@@ -133,7 +132,7 @@ class MinioStore:
                 io.BytesIO(data),
                 len(data),
                 content_type=content_type,
-                metadata={"sha256": checksum_of(data)},
+                metadata={"sha256": checksum},
             )
 
     def get(self, name: str) -> StoredObject:

@@ -154,8 +154,11 @@ def content_type_of(name: str) -> str:
     return _CONTENT_TYPES[name.rpartition(".")[2]]
 
 
-def check_content(name: str, content_type: str) -> None:
-    """Accept an object to be written.
+def sealed(name: str, data: bytes, content_type: str) -> str:
+    """Accept an object to be written, and return the checksum to write with it.
+
+    Returns:
+        The data's SHA-256 as 64 hex digits.
 
     Raises:
         InvalidObjectName: The name is not of the accepted form.
@@ -165,16 +168,7 @@ def check_content(name: str, content_type: str) -> None:
     check_name(name)
     if content_type != content_type_of(name):
         raise ValueError(f"{name} holds {content_type_of(name)}, not {content_type}")
-
-
-def checksum_of(data: bytes) -> str:
-    """Return the data's SHA-256 as 64 hex digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def etag_of(data: bytes) -> str:
-    """Return the first 32 hex digits of the data's SHA-256."""
-    return checksum_of(data)[:32]
+    return _checksum_of(data)
 
 
 def verified(name: str, data: bytes, modified: datetime, checksum: str | None) -> StoredObject:
@@ -189,7 +183,7 @@ def verified(name: str, data: bytes, modified: datetime, checksum: str | None) -
     Raises:
         CorruptObject: The checksum is another.
     """
-    own = checksum_of(data)
+    own = _checksum_of(data)
     if checksum is not None and checksum != own:
         raise CorruptObject(name, "is damaged: its checksum does not match")
     return StoredObject(data, content_type_of(name), modified, own[:32], checksum is not None)
@@ -215,3 +209,7 @@ def probe(store: ImageStore) -> None:
         next(store.list("probe/"), None)
     finally:
         store.delete(name)
+
+
+def _checksum_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from storage.errors import InvalidObjectName
+from storage.errors import CorruptObject, InvalidObjectName
 from storage.store import (
     ObjectInfo,
     StoredObject,
-    check_content,
     check_name,
     check_prefix,
     content_type_of,
-    etag_of,
     is_name,
+    sealed,
+    verified,
 )
 
 KEY = "0123456789abcdef" * 2
@@ -85,17 +85,22 @@ def test_only_a_folder_or_a_key_in_one_is_a_prefix(text: str) -> None:
 def test_the_content_type_is_the_suffix_s() -> None:
     assert content_type_of(f"generated/{KEY}.png") == "image/png"
     assert content_type_of(f"generated/{KEY}.json") == "application/json"
-    check_content(f"generated/{KEY}.png", "image/png")
     with pytest.raises(ValueError, match="holds image/png, not text/html"):
-        check_content(f"generated/{KEY}.png", "text/html")
+        sealed(f"generated/{KEY}.png", b"", "text/html")
 
 
-def test_etag() -> None:
-    assert etag_of(b"") == "e3b0c44298fc1c149afbf4c8996fb924"
+def test_what_was_sealed_is_verified() -> None:
+    name, empty = f"generated/{KEY}.png", "e3b0c44298fc1c149afbf4c8996fb924"
+    checksum = sealed(name, b"", "image/png")
+    assert checksum.startswith(empty)
+    read = verified(name, b"", datetime.now(UTC), checksum)
+    assert (read.etag, read.verified) == (empty, True)
+    with pytest.raises(CorruptObject, match="is damaged"):
+        verified(name, b"other", datetime.now(UTC), checksum)
 
 
 def test_values_pickle_and_show_no_content() -> None:
-    stored = StoredObject(b"content", "image/png", datetime.now(UTC), etag_of(b"content"))
+    stored = StoredObject(b"content", "image/png", datetime.now(UTC), "0" * 32)
     info = ObjectInfo(f"generated/{KEY}.png", 7, datetime.now(UTC))
     for value in (stored, info):
         assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301 - our own pickle
