@@ -37,11 +37,11 @@ from deployments.studio import marks, segmentation
 from deployments.studio.compositing import compose, limit
 from deployments.studio.encoding import encode_png
 from deployments.studio.fidelity import measure
+from deployments.studio.finders import ProductFinder
 from deployments.studio.fitting import fit, shrink
 from deployments.studio.framing import frame
 from deployments.studio.observer import Observer
 from deployments.studio.safety import SafetyFilter
-from deployments.studio.segmentation import ProductFinder
 
 T = TypeVar("T")
 

@@ -1,15 +1,11 @@
-"""Finds the product of a photo: the caller's mask, the upload's transparency, or U2-Net-p."""
+"""Finds the product of a photo: the mask, the transparency, or what a finder marks."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from deployments.jobs import Mask, Photo, Pixels, Product
 from deployments.studio.doubts import (
@@ -22,6 +18,7 @@ from deployments.studio.doubts import (
     left_out,
     seen_through,
 )
+from deployments.studio.finders import Finder
 from deployments.studio.foreground import cut_out
 from deployments.studio.marks import (
     SEEN,
@@ -32,21 +29,11 @@ from deployments.studio.marks import (
 )
 from deployments.studio.matting import refine
 
-WEIGHTS = Path(__file__).parent / "weights" / "u2netp.onnx"
-"""The bundled U2-Net-p; `README.md` beside it names its source and licence."""
-
-_SHA256 = "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"
-_SIDE = 320
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
-
-_SUSPECTED = 40
-_NEAR_SHARE = 0.5
 _LEAST_SHARE = 0.002
 _LEAST_SHARE_NEARER = 0.0002
 _MOST_SHARE = 0.95
 _REACH_CELLS = 3
-"""How far off the network's outline may be, in cells of its grid."""
+"""How far off a finder's outline may be, in cells of its grid."""
 
 INVERTED = (
     "product_mask seems to be inverted: it leaves out what stands out in the photo, and keeps the"
@@ -78,94 +65,11 @@ SEEN_THROUGH = (
 )
 
 
-class WeightsDamaged(Exception):
-    """The weights are missing or are not the file this code was made for."""
-
-
 class ProductNotFound(Exception):
     """A photo shows nothing that could be its product."""
 
 
-class ProductFinder:
-    """U2-Net-p, which marks what stands out in a photo; safe to call from several threads.
-
-    Qin et al., "U2-Net: Going Deeper with Nested U-Structure for Salient Object Detection", 2020.
-
-    Args:
-        weights: The ONNX file.
-        threads: Threads one call computes with, at least 1.
-
-    Raises:
-        WeightsDamaged: The file is missing, or its SHA-256 is not the known one.
-    """
-
-    def __init__(self, weights: Path = WEIGHTS, threads: int = 2) -> None:
-        try:
-            model = weights.read_bytes()
-        except OSError as error:
-            raise WeightsDamaged(f"cannot read the weights {weights}: {error}") from error
-        if hashlib.sha256(model).hexdigest() != _SHA256:
-            raise WeightsDamaged(f"the weights {weights} are damaged: their SHA-256 differs")
-        # ONNX Runtime reports to its maker from its import on; only this stops it.
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # The arena would keep 170 MB more between calls, and is hardly faster.
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
-        self._input = self._session.get_inputs()[0].name
-        self._fused = self._session.get_outputs()[0].name
-
-    def coarse(self, pixels: Pixels) -> Mask:
-        """Mark what stands out.
-
-        A small product is looked at again from nearer, which finds its thin parts.
-
-        Args:
-            pixels: uint8 [height, width, 3], sRGB, of any size from 1 x 1.
-
-        Returns:
-            uint8 [height, width]: 255 where the network is sure of the product, 0 where it is
-            sure of the rest; about as sharp as a 320 x 320 picture.
-        """
-        marked = self._look(pixels)
-        rows = np.flatnonzero((marked >= _SUSPECTED).any(axis=1))
-        columns = np.flatnonzero((marked >= _SUSPECTED).any(axis=0))
-        if rows.size == 0:
-            return marked
-        margin = round(0.25 * max(np.ptp(rows), np.ptp(columns)))
-        box = (
-            slice(max(0, rows[0] - margin), rows[-1] + margin + 1),
-            slice(max(0, columns[0] - margin), columns[-1] + margin + 1),
-        )
-        near = pixels[box]
-        if near.size > _NEAR_SHARE * pixels.size:
-            return marked
-        marked = np.zeros_like(marked)
-        marked[box] = self._look(near)
-        return marked
-
-    def _look(self, pixels: Pixels) -> Mask:
-        small = Image.fromarray(pixels).resize(
-            (_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0
-        )
-        values = np.asarray(small, np.float32)
-        values = (values / max(values.max(), 1.0) - _MEAN) / _DEVIATION
-        feed = {self._input: np.ascontiguousarray(values.transpose(2, 0, 1)[None])}
-        (output,) = self._session.run([self._fused], feed)
-        marked = Image.fromarray(np.rint(output[0, 0] * 255).clip(0, 255).astype(np.uint8))
-        size = (pixels.shape[1], pixels.shape[0])
-        return np.asarray(marked.resize(size, Image.Resampling.BICUBIC))
-
-
-def find_product(photo: Photo, given: Mask | None, finder: ProductFinder) -> Product:
+def find_product(photo: Photo, given: Mask | None, finder: Finder) -> Product:
     """Cut the product out of a photo.
 
     The caller's mask counts before the upload's transparency, and that before the finder.
@@ -201,11 +105,11 @@ def find_product(photo: Photo, given: Mask | None, finder: ProductFinder) -> Pro
     return _searched(photo, finder)
 
 
-def _searched(photo: Photo, finder: ProductFinder) -> Product:
+def _searched(photo: Photo, finder: Finder) -> Product:
     """What stands out in a photo, with what there is to doubt about it."""
     seen = finder.coarse(photo.pixels)
     coarse = _without_specks(seen)
-    reach = max(2, round(_REACH_CELLS * max(coarse.shape) / _SIDE))
+    reach = max(2, round(_REACH_CELLS * max(coarse.shape) / finder.grid))
     alpha = refine(photo.pixels, coarse, reach)
     ground = ground_of(photo.pixels, coarse)
     nearer = False
@@ -237,7 +141,7 @@ def _doubts(ground: Ground, alpha: Mask) -> list[str]:
     return [warning for warning, true in told.items() if true]
 
 
-def _looked_at_nearer(pixels: Pixels, ground: Ground, finder: ProductFinder) -> Mask:
+def _looked_at_nearer(pixels: Pixels, ground: Ground, finder: Finder) -> Mask:
     """The alpha of what differs from a plain ground, and is too small to be seen in the whole."""
     height, width = pixels.shape[:2]
     alpha = np.zeros((height, width), np.uint8)
@@ -250,7 +154,7 @@ def _looked_at_nearer(pixels: Pixels, ground: Ground, finder: ProductFinder) -> 
         slice(round(max(0, left * width - margin)), round((left + wide) * width + margin)),
     )
     coarse = _without_specks(finder.coarse(pixels[box]))
-    reach = max(2, round(_REACH_CELLS * max(coarse.shape) / _SIDE))
+    reach = max(2, round(_REACH_CELLS * max(coarse.shape) / finder.grid))
     alpha[box] = refine(pixels[box], coarse, reach)
     return alpha
 

@@ -21,7 +21,8 @@ from PIL import Image, ImageOps
 
 from deployments.jobs import Fidelity, Mask, Photo, Pixels
 from deployments.settings import StudioSettings
-from deployments.studio.segmentation import ProductFinder, ProductNotFound, find_product
+from deployments.studio.finders import ProductFinder
+from deployments.studio.segmentation import ProductNotFound, find_product
 from tests.bench.gallery_page import Result, Turn, write_gallery
 from tests.bench.service import PHOTO, progress, running
 

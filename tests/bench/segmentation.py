@@ -36,7 +36,8 @@ import numpy as np
 from PIL import Image
 
 from deployments.jobs import Mask, Photo, Pixels
-from deployments.studio.segmentation import ProductFinder, ProductNotFound, find_product
+from deployments.studio.finders import ProductFinder
+from deployments.studio.segmentation import ProductNotFound, find_product
 
 WIDTH, HEIGHT = 1200, 900
 GOOD = 0.9

@@ -26,12 +26,12 @@ from deployments.jobs import Photo, Pixels
 from deployments.studio.compositing import compose
 from deployments.studio.encoding import encode_png
 from deployments.studio.fidelity import measure
+from deployments.studio.finders import ProductFinder
 from deployments.studio.fitting import shrink
 from deployments.studio.foreground import cut_out
 from deployments.studio.framing import frame
 from deployments.studio.marks import soften
 from deployments.studio.matting import refine
-from deployments.studio.segmentation import ProductFinder
 
 SIZES = ((600, 400), (1024, 1024), (4000, 3000))
 MAX_SIDE = 1536

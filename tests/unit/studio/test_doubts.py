@@ -9,12 +9,12 @@ from product_scenes import HEIGHT, WIDTH, bottle, chain, overlap, scene
 
 from deployments.jobs import Mask, Photo, Pixels
 from deployments.studio.doubts import certainty, ground_of, left_out, seen_through
+from deployments.studio.finders import ProductFinder
 from deployments.studio.segmentation import (
     PARTS_LEFT_OUT,
     SEEN_THROUGH,
     THIN_LEFT_OUT,
     UNSURE,
-    ProductFinder,
     ProductNotFound,
     find_product,
 )

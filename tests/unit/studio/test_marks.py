@@ -15,8 +15,9 @@ from product_scenes import HEIGHT, WIDTH, Scene, bottle, chain, overlap, scene
 
 from deployments.jobs import Mask, Photo, Pixels, Product
 from deployments.studio.compositing import compose
+from deployments.studio.finders import ProductFinder
 from deployments.studio.marks import MaskRefused, alpha_of_mask, check_given, soften
-from deployments.studio.segmentation import ProductFinder, ProductNotFound, find_product
+from deployments.studio.segmentation import ProductNotFound, find_product
 
 
 class Unasked(ProductFinder):

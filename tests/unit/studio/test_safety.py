@@ -16,8 +16,8 @@ from product_scenes import scene
 from deployments.jobs import GeneratedImage, OpenedPhoto, Photo, Pixels, PreparedPhoto
 from deployments.studio import deployment
 from deployments.studio.deployment import Studio
+from deployments.studio.finders import ProductFinder
 from deployments.studio.safety import REASON, SafetyFilter, SafetyUnavailable
-from deployments.studio.segmentation import ProductFinder
 from tests.unit.studio.test_studio import RECIPE
 
 SAMPLE = Path(deployment.__file__).parents[1] / "samples/coffee.png"

@@ -14,13 +14,8 @@ import pytest
 from product_scenes import HEIGHT, WIDTH, overlap, scene
 
 from deployments.jobs import Mask, Photo, Pixels
-from deployments.studio.segmentation import (
-    WEIGHTS,
-    ProductFinder,
-    ProductNotFound,
-    WeightsDamaged,
-    find_product,
-)
+from deployments.studio.finders import WEIGHTS, ProductFinder, WeightsDamaged
+from deployments.studio.segmentation import ProductNotFound, find_product
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +104,7 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
 def test_onnx_runtime_does_not_report(tmp_path: Path) -> None:
     """Where it reports, it keeps a device id and a queue in the user's cache folder."""
     program = (
-        "import numpy, deployments.studio.segmentation as s;"
+        "import numpy, deployments.studio.finders as s;"
         "s.ProductFinder(threads=1).coarse(numpy.zeros((9, 9, 3), numpy.uint8))"
     )
     kept = ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "ORT_DISABLE_TELEMETRY")

@@ -29,8 +29,8 @@ from deployments.jobs import (
 from deployments.settings import StudioSettings
 from deployments.studio import deployment, segmentation
 from deployments.studio.deployment import Studio
+from deployments.studio.finders import ProductFinder
 from deployments.studio.fitting import fit
-from deployments.studio.segmentation import ProductFinder
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
 

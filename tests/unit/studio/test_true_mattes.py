@@ -18,7 +18,8 @@ from PIL import Image
 from product_scenes import HEIGHT, WIDTH
 
 from deployments.jobs import Mask, Photo, Pixels, Product
-from deployments.studio.segmentation import ProductFinder, find_product
+from deployments.studio.finders import ProductFinder
+from deployments.studio.segmentation import find_product
 
 EVERY = 16
 """Of the stamps with soft edges, about 380, each so-many-th is used."""
