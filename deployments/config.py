@@ -51,6 +51,19 @@ def read_config(path: Path) -> dict[str, Any]:
     return document
 
 
+def our_applications(
+    document: Mapping[str, Any],
+) -> Iterator[tuple[str, Mapping[str, Any], AppArgs]]:
+    """Find the applications of this package in a configuration that `read_config` accepted.
+
+    Yields:
+        Of each its place in the file, its entry, and its arguments.
+    """
+    for index, entry in enumerate(document["applications"]):
+        if entry["import_path"] == BUILDER:
+            yield f"applications.{index}", entry, AppArgs.model_validate(entry.get("args") or {})
+
+
 def _wrong(document: dict[str, Any]) -> Iterator[str]:
     unknown = list(_unknown_keys(document, ServeDeploySchema, ""))
     yield from unknown

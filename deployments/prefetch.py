@@ -14,14 +14,12 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from deployments.config import BUILDER, ConfigError, read_config
+from deployments.config import ConfigError, our_applications, read_config
 from deployments.diffusion.weights.precision import takes_float16
 from deployments.diffusion.weights.sources import WeightsError
-from deployments.settings import AppArgs, ModelSettings
+from deployments.settings import ModelSettings
 
 _LOOK_INTERVAL_S = 2.0
 _WORD_INTERVAL_S = 30.0
@@ -43,19 +41,14 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        models = list(_models(read_config(options.config)))
+        applications = our_applications(read_config(options.config))
+        models = [model for _, _, args in applications for model in args.models]
         if options.wait is None:
             _download(models, options.device)
         else:
             _wait(models, options.device, options.wait)
     except (ConfigError, WeightsError) as error:
         sys.exit(f"deployments.prefetch: {error}")
-
-
-def _models(document: dict[str, Any]) -> Iterator[ModelSettings]:
-    for application in document["applications"]:
-        if application["import_path"] == BUILDER:
-            yield from AppArgs.model_validate(application.get("args") or {}).models
 
 
 def _download(models: list[ModelSettings], device: str) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployments.config import BUILDER, read_config
+from deployments.config import BUILDER, our_applications, read_config
 from deployments.diffusion.weights.sources import WeightsError, hub_names
 from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE, KeyRing
 from deployments.ingress.http.exposure import check_exposure, is_loopback
@@ -106,24 +106,24 @@ def make_plan(file: Path, port: int | None = None) -> Plan:
         http["port"] = port
     # Serve's own default is every address of this machine.
     host, port = http.setdefault("host", DEFAULT_HOST), http.get("port", DEFAULT_PORT)
-    applications = tuple(_ours(document))
+    applications = tuple(
+        Application(
+            name=entry.get("name", "default"),
+            prefix=_prefix(entry),
+            args=args,
+            environment=(entry.get("runtime_env") or {}).get("env_vars") or {},
+            place=place,
+        )
+        for place, entry, args in our_applications(document)
+    )
     if all(each.prefix is None for each in applications):
         raise LaunchError(f"{file}: no application with import_path {BUILDER} has a route")
     return Plan(file, document, host, int(port), applications)
 
 
-def _ours(document: dict[str, Any]) -> Iterator[Application]:
-    for index, entry in enumerate(document["applications"]):
-        if entry["import_path"] != BUILDER:
-            continue
-        prefix = entry.get("route_prefix", "/")
-        yield Application(
-            name=entry.get("name", "default"),
-            prefix=None if prefix is None else prefix.rstrip("/"),
-            args=AppArgs.model_validate(entry.get("args") or {}),
-            environment=(entry.get("runtime_env") or {}).get("env_vars") or {},
-            place=f"applications.{index}",
-        )
+def _prefix(entry: Mapping[str, Any]) -> str | None:
+    prefix = entry.get("route_prefix", "/")
+    return None if prefix is None else prefix.rstrip("/")
 
 
 def obstacles(plan: Plan) -> Iterator[str]:
