@@ -20,7 +20,7 @@ class Lease:
         id: Unique.
         sequence: Number of the message that asked for it.
         model: Catalog id.
-        key: Name of the API key; empty for callers without one, who count as one key.
+        api_key_name: Empty for callers without an API key, who count as one key.
         images: Places still held, at least 1.
         steps: Denoising steps of each image.
     """
@@ -28,7 +28,7 @@ class Lease:
     id: str
     sequence: int
     model: str
-    key: str
+    api_key_name: str
     images: int
     steps: int
 

@@ -71,7 +71,7 @@ class Admission:
             return None
         try:
             self._places[lease.model].take(lease, self._ledger.leases(lease.model, now), now)
-            self._rates.take(lease.key, lease.images)
+            self._rates.take(lease.api_key_name, lease.images)
         except (Overloaded, RateLimited) as refusal:
             return refusal.with_traceback(None)
         self._ledger.add(replica, lease, now)

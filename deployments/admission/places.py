@@ -74,10 +74,10 @@ class Places:
         self._wants = {key: want for key, want in self._wants.items() if want.until > now}
         held = Counter[str]()
         for other in leases:
-            held[other.key] += other.images
-        rivals = (held.keys() | self._wants.keys()) - {lease.key}
-        free = self._limit - held.total() - self._kept_free(lease.key, rivals, held)
-        own, total = held[lease.key], held.total()
+            held[other.api_key_name] += other.images
+        rivals = (held.keys() | self._wants.keys()) - {lease.api_key_name}
+        free = self._limit - held.total() - self._kept_free(lease.api_key_name, rivals, held)
+        own, total = held[lease.api_key_name], held.total()
         share = self._limit / (len(rivals) + 1)
         if rivals and own and own + lease.images > share:
             missing = min(own + lease.images - share, own)
@@ -107,7 +107,7 @@ class Places:
                 late_s,
                 now,
             )
-        self._wants.pop(lease.key, None)
+        self._wants.pop(lease.api_key_name, None)
 
     def saw(self, leases: Sequence[Lease], now: float) -> None:
         """Learn what is held from now on; called after each change.
@@ -175,7 +175,9 @@ class Places:
 
     def _refused(self, lease: Lease, sentence: str, wait_s: float, now: float) -> Overloaded:
         if lease.images <= self._limit:
-            known = self._wants.get(lease.key)
+            known = self._wants.get(lease.api_key_name)
             until = now + max(wait_s, SHORTEST_WAIT_S) * 1.5 + SLACK_S
-            self._wants[lease.key] = _Want(known.since if known else now, until, lease.images)
+            self._wants[lease.api_key_name] = _Want(
+                known.since if known else now, until, lease.images
+            )
         return Overloaded(sentence, retry_after_s=wait_s)

@@ -39,7 +39,7 @@ class Model:
         return caught.value.retry_after_s
 
     def finish(self, key: str) -> None:
-        self.leases.remove(next(lease for lease in self.leases if lease.key == key))
+        self.leases.remove(next(lease for lease in self.leases if lease.api_key_name == key))
         self.places.saw(self.leases, self.now)
 
     def measure(self, held_s: float, steps: int = STEPS) -> None:
@@ -49,7 +49,7 @@ class Model:
     def held(self) -> Counter[str]:
         held = Counter[str]()
         for lease in self.leases:
-            held[lease.key] += lease.images
+            held[lease.api_key_name] += lease.images
         return held
 
 
