@@ -1,4 +1,4 @@
-"""The storage replica: `Records`, `Lineage` and `Answers` as async calls, and the retention sweep.
+"""The storage replica: results, cut-outs, sources and answers as async calls; the retention sweep.
 
 A plain class that `deployments.app` wires into Ray Serve.
 """
@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Literal, ParamSpec, Protocol, TypeVar
 
 from storage.answers import Answers
+from storage.cutouts import CutOuts, EncodedCutOut
 from storage.errors import ObjectNotFound, StorageError, StorageMisconfigured, StorageUnavailable
 from storage.lineage import Lineage
 from storage.observed import ObservedStore
@@ -46,7 +47,7 @@ class EncodedSources(Protocol):
 
 
 class Storage:
-    """Saves and loads results, sources and answers.
+    """Saves and loads results, cut-outs, sources and answers.
 
     At most 16 operations run at once, and the event loop is never blocked. The deployment's
     `max_ongoing_requests` bounds how many more may wait.
@@ -63,9 +64,9 @@ class Storage:
 
         Args:
             settings: Which store, and where.
-            retention_s: Results older than this many seconds are removed, and the sources that no
-                other result needs. None keeps results for ever. What unfinished work left behind
-                is removed in both cases.
+            retention_s: Results and cut-outs older than this many seconds are removed, and the
+                sources that no other needs. None keeps them for ever. What unfinished work left
+                behind is removed in both cases.
             sweep_interval_s: Seconds between two removals.
             observer: Hears of the store's operations; by default Ray's metrics do.
 
@@ -89,6 +90,7 @@ class Storage:
         self._records = Records(store)
         self._lineage = Lineage(store)
         self._answers = Answers(store)
+        self._cutouts = CutOuts(store)
         retention = None if retention_s is None else timedelta(seconds=retention_s)
         self._sweeper = threading.Thread(
             target=_sweep_until,
@@ -151,6 +153,41 @@ class Storage:
     async def load_mask(self, key: str) -> bytes | None:
         """Load a source's product; see `Lineage.load_mask`. None where there is none."""
         return await self._find(self._lineage.load_mask, key)
+
+    async def save_cutout(
+        self, key: str, encoded: EncodedCutOut, record: Mapping[str, object]
+    ) -> None:
+        """Store a cut-out; see `CutOuts.save`."""
+        await self._run(self._cutouts.save, key, encoded, record)
+
+    async def load_cutout(self, key: str, part: Literal["image", "mask"]) -> StoredObject | None:
+        """Load a cut-out's image or mask; see `CutOuts`. None where there is none."""
+        load = self._cutouts.load_image if part == "image" else self._cutouts.load_mask
+        return await self._find(load, key)
+
+    async def load_cutout_record(self, key: str) -> dict[str, object] | None:
+        """Load a cut-out's record; see `CutOuts.load_record`. None where there is none."""
+        return await self._find(self._cutouts.load_record, key)
+
+    async def borrow_cutout(
+        self, key: str, sources: Sequence[str], results: Sequence[str]
+    ) -> StoredObject | None:
+        """Load a cut-out's mask, to make results with it; None where there is none.
+
+        The marks come first, as in `borrow`.
+
+        Args:
+            key: The cut-out's key.
+            sources: Its photo and its product, which the results need too.
+            results: The keys of the results.
+        """
+        for source in sources:
+            await self._refer(source, results)
+        return await self._find(self._cutouts.load_mask, key)
+
+    async def delete_cutout(self, key: str, sources: Sequence[str]) -> None:
+        """Remove a cut-out; see `CutOuts.delete`."""
+        await self._run(self._cutouts.delete, key, sources)
 
     async def save_answer(self, key: str, answer: Mapping[str, object]) -> None:
         """Store an answer; see `Answers.save`."""

@@ -16,10 +16,13 @@ from datetime import UTC, datetime, timedelta
 
 from storage.errors import CorruptObject, ObjectNotFound, StorageError
 from storage.names import (
+    CUTOUTS,
     MASKS,
     REFERENCES,
     RESULTS,
     SOURCES,
+    cutout_name,
+    cutout_record_name,
     image_name,
     keys_of,
     mask_name,
@@ -30,6 +33,12 @@ from storage.names import (
 from storage.opening import open_store
 from storage.settings import FilesystemSettings, MinioSettings, StoreSettings
 from storage.store import ImageStore, ObjectInfo
+
+_PAIRS = {
+    RESULTS: (image_name, recipe_name, "recipe"),
+    CUTOUTS: (cutout_name, cutout_record_name, "record"),
+}
+"""By folder, what a key there stands for: an image, and what is stored beside it."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -81,7 +90,7 @@ def examine(store: ImageStore, settled: datetime) -> Findings:
     found = Findings()
     # Sources before what refers to them: who refers, does so first. See `storage.lineage`.
     infos: dict[str, ObjectInfo] = {}
-    for folder in (SOURCES, MASKS, RESULTS, REFERENCES, ""):
+    for folder in (SOURCES, MASKS, *_PAIRS, REFERENCES, ""):
         infos |= {info.name: info for info in store.list(folder) if info.name not in infos}
     for name, info in infos.items():
         try:
@@ -94,19 +103,20 @@ def examine(store: ImageStore, settled: datetime) -> Findings:
         if info.modified > settled:
             continue
         key, other = keys_of(name)
-        if name.startswith(RESULTS) and name.endswith(".json"):
-            if image_name(key) not in infos:
+        folder = f"{name.partition('/')[0]}/"
+        if folder in _PAIRS:
+            image_of, recipe_of, recipe = _PAIRS[folder]
+            if name == recipe_of(key) and image_of(key) not in infos:
                 found.half_there[name] = "has no image"
-        elif name.startswith(RESULTS):
-            if recipe_name(key) not in infos:
-                found.half_there[name] = "has no recipe"
-        elif name.startswith(REFERENCES):
-            if image_name(other) not in infos:
+            elif name == image_of(key) and recipe_of(key) not in infos:
+                found.half_there[name] = f"has no {recipe}"
+            elif document is not None:
+                _check_lineage(image_of(key), name, document, infos, found)
+        elif folder == REFERENCES:
+            if image_name(other) not in infos and cutout_name(other) not in infos:
                 found.orphaned[name] = "marks what a result needs that is not there"
-        elif name.startswith((SOURCES, MASKS)) and not _referred(store, key):
+        elif folder in (SOURCES, MASKS) and not _referred(store, key):
             found.orphaned[name] = "is needed by no result"
-        if document is not None and image_name(key) in infos:
-            _check_lineage(image_name(key), document, infos, found)
     for findings in (found.half_there, found.orphaned):
         # What was removed since it was listed goes piece by piece.
         for name in [name for name in findings if not _is_there(store, name)]:
@@ -120,7 +130,7 @@ def _is_there(store: ImageStore, name: str) -> bool:
 
 
 def _read(store: ImageStore, name: str, found: Findings) -> dict[str, object] | None:
-    """Read an object; the recipe, where it is one."""
+    """Read an object; its content, where it is a recipe or a record."""
     stored = store.get(name)
     found.objects += 1
     if not stored.verified:
@@ -135,7 +145,7 @@ def _read(store: ImageStore, name: str, found: Findings) -> dict[str, object] | 
         raise CorruptObject(name, "is not JSON") from None
     if not isinstance(document, dict):
         raise CorruptObject(name, "is not a JSON object")
-    return document if name.startswith(RESULTS) else None
+    return document if name.startswith(tuple(_PAIRS)) else None
 
 
 def _referred(store: ImageStore, source: str) -> bool:
@@ -143,9 +153,13 @@ def _referred(store: ImageStore, source: str) -> bool:
 
 
 def _check_lineage(
-    image: str, recipe: dict[str, object], infos: dict[str, ObjectInfo], found: Findings
+    image: str,
+    beside: str,
+    recipe: dict[str, object],
+    infos: dict[str, ObjectInfo],
+    found: Findings,
 ) -> None:
-    """See that what a result was made from is there, and marked as needed."""
+    """See that what a result or a cut-out was made from is there, and marked as needed."""
     result = keys_of(image)[0]
     for field_name, name_of in (("photo_key", source_name), ("mask_key", mask_name)):
         source = recipe.get(field_name)
@@ -154,7 +168,7 @@ def _check_lineage(
         try:
             needed = (name_of(str(source)), reference_name(str(source), result))
         except StorageError:
-            found.damaged[recipe_name(result)] = f"has a {field_name} that is no key"
+            found.damaged[beside] = f"has a {field_name} that is no key"
             continue
         for name in needed:
             if name not in infos:

@@ -3,6 +3,9 @@
 A photograph and its product share one key. Both are kept while a result needs them. One small
 object, a mark, is stored for each pair of a source and a result that needs it.
 
+A cut-out is marked as a result is: its photo and its product are kept while it is there. What is
+said of results here goes for cut-outs too, whose mask is the image that is removed first.
+
 Nothing in use is ever removed, although an object store has no transactions. Who makes results from
 a stored one writes the new marks first, and then checks that the stored result is still there. Who
 removes a result removes its image first, and then looks for marks. When both happen at the same

@@ -1,4 +1,4 @@
-"""The names of the objects that make up results and what they are made from.
+"""The names of the objects that make up results, cut-outs and what they are made from.
 
 Keys are 32 lower-case hex digits. Any other key is refused here, before it becomes part of a name,
 so that the error names what was given.
@@ -9,6 +9,7 @@ import re
 from storage.errors import InvalidObjectName
 
 RESULTS = "generated/"
+CUTOUTS = "cutouts/"
 SOURCES = "sources/"
 MASKS = "masks/"
 REFERENCES = "references/"
@@ -37,13 +38,23 @@ def mask_name(key: str) -> str:
     return f"{MASKS}{_checked(key)}.png"
 
 
+def cutout_name(key: str) -> str:
+    """Name a cut-out's mask."""
+    return f"{CUTOUTS}{_checked(key)}.png"
+
+
+def cutout_record_name(key: str) -> str:
+    """Name a cut-out's record."""
+    return f"{CUTOUTS}{_checked(key)}.json"
+
+
 def references_prefix(source: str) -> str:
     """Return the prefix of all references to a source."""
     return REFERENCES + _checked(source)
 
 
 def reference_name(source: str, result: str) -> str:
-    """Name the mark that a result needs a source."""
+    """Name the mark that a result, or a cut-out, needs a source."""
     return f"{references_prefix(source)}{_checked(result)}.json"
 
 

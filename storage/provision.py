@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 
 from storage.errors import StorageError, StorageMisconfigured, StorageUnavailable
 from storage.minio_store import MinioStore
-from storage.names import RESULTS
+from storage.names import CUTOUTS, RESULTS
 from storage.settings import Credentials, MinioSettings, read_credentials
 
 ROOT_ACCESS_KEY_VARIABLE = "BACKDROP_S3_ROOT_ACCESS_KEY"
@@ -66,9 +66,9 @@ def provision(
         settings: The endpoint and the bucket, as in the service's settings.
         root: Credentials that may administer the server.
         user: The access and secret key of the user; an existing user gets this secret key.
-        expire_days: Days after which the server itself removes results, if no replica has done so;
-            None leaves that to the replicas. It removes no sources, because a newer result may
-            still need them.
+        expire_days: Days after which the server itself removes results and cut-outs, if no replica
+            has done so; None leaves that to the replicas. It removes no sources, because a newer
+            result may still need them.
 
     Raises:
         StorageError: Something could not be made; the message says what and why.
@@ -98,13 +98,16 @@ def provision(
         if not client.bucket_exists(settings.bucket):
             client.make_bucket(settings.bucket)
         if expire_days is not None:
-            expiry = Rule(
-                ENABLED,
-                rule_filter=Filter(prefix=settings.prefix + RESULTS),
-                rule_id="expire-results",
-                expiration=Expiration(days=expire_days),
-            )
-            client.set_bucket_lifecycle(settings.bucket, LifecycleConfig([expiry]))
+            rules = [
+                Rule(
+                    ENABLED,
+                    rule_filter=Filter(prefix=settings.prefix + folder),
+                    rule_id=rule_id,
+                    expiration=Expiration(days=expire_days),
+                )
+                for rule_id, folder in (("expire-results", RESULTS), ("expire-cutouts", CUTOUTS))
+            ]
+            client.set_bucket_lifecycle(settings.bucket, LifecycleConfig(rules))
         policy = f"{settings.bucket}-readwrite"
         admin.policy_add(policy, policy=bucket_policy(settings.bucket))
         admin.user_add(user.access_key, user.secret_key)
@@ -145,7 +148,7 @@ def main() -> None:
     parser.add_argument("--insecure", action="store_true", help="do not speak TLS")
     parser.add_argument("--ca-file", default=None, help="PEM file of a CA bundle of your own")
     parser.add_argument(
-        "--expire-days", type=int, default=None, help="expire results on the server"
+        "--expire-days", type=int, default=None, help="expire results and cut-outs on the server"
     )
     parser.add_argument("--wait", type=float, default=0, help="seconds to wait for the server")
     options = parser.parse_args()

@@ -74,14 +74,7 @@ class Records:
             ObjectNotFound: There is no such recipe.
             CorruptObject: The object is not a JSON object.
         """
-        name = recipe_name(key)
-        try:
-            recipe = json.loads(self._store.get(name).data)
-        except (ValueError, RecursionError):
-            raise CorruptObject(name, "is not JSON") from None
-        if not isinstance(recipe, dict):
-            raise CorruptObject(name, "is not a JSON object")
-        return recipe
+        return load_document(self._store, recipe_name(key))
 
     def delete(self, key: str, sources: Sequence[str]) -> None:
         """Remove a result, and those of its sources that no other result needs.
@@ -98,3 +91,19 @@ class Records:
         for source in sources:
             self._lineage.release(source, key)
         self._store.delete(beside)
+
+
+def load_document(store: ImageStore, name: str) -> dict[str, object]:
+    """Read an object that must be a JSON object.
+
+    Raises:
+        ObjectNotFound: There is no such object.
+        CorruptObject: It is not a JSON object.
+    """
+    try:
+        document = json.loads(store.get(name).data)
+    except (ValueError, RecursionError):
+        raise CorruptObject(name, "is not JSON") from None
+    if not isinstance(document, dict):
+        raise CorruptObject(name, "is not a JSON object")
+    return document

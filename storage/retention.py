@@ -1,4 +1,4 @@
-"""Removes what is too old: results, and sources that no result needs any more."""
+"""Removes what is too old: results, cut-outs, and sources that neither needs any more."""
 
 import logging
 from datetime import datetime, timedelta
@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 from storage.errors import StorageError
 from storage.names import (
     ANSWERS,
+    CUTOUTS,
     MASKS,
     REFERENCES,
     RESULTS,
     SOURCES,
+    cutout_name,
+    cutout_record_name,
     image_name,
     keys_of,
     mask_name,
@@ -18,7 +21,12 @@ from storage.names import (
 )
 from storage.store import ImageStore
 
-# A recipe is written moments before its image; after this long the image never comes.
+# What a key stands for: its image, and what is written moments before it.
+_PAIRS = {
+    RESULTS: (image_name, recipe_name),
+    CUTOUTS: (cutout_name, cutout_record_name),
+}
+# After this long the image of a recipe or of a record never comes.
 _HALF_PAIR_MAX_AGE = timedelta(hours=1)
 # A reference is written when a request begins, and no request may take more than a day.
 _PENDING_MAX_AGE = timedelta(hours=25)
@@ -29,27 +37,31 @@ _logger = logging.getLogger(__name__)
 def sweep(store: ImageStore, retention: timedelta | None, now: datetime) -> int:
     """Remove what is too old, and what unfinished work left behind.
 
-    A source stays as long as any result made from it. An object that cannot be removed is logged
-    and skipped.
+    A source stays as long as any result or cut-out made from it. An object that cannot be removed
+    is logged and skipped.
 
     Args:
         store: Where the objects are kept.
-        retention: Results and kept answers older than this are removed, and so are sources that are
-            older and that no result needs. None keeps results and answers for ever, and keeps a
-            source that no result needs for the time that a request may take.
+        retention: Results, cut-outs and kept answers older than this are removed, and so are
+            sources that are older and that nothing needs. None keeps them for ever, and keeps a
+            source that nothing needs for the time that a request may take.
         now: The present time, timezone-aware.
 
     Returns:
-        The number of results, sources, lone recipes and kept answers that were removed.
+        The number of results, cut-outs, sources, lone recipes and kept answers that were removed.
 
     Raises:
         StorageError: The store cannot list, or fails as a whole while objects are removed.
     """
     images: dict[str, datetime] = {}
     recipes: dict[str, datetime] = {}
-    for info in store.list(RESULTS):
-        found = images if info.name.endswith(".png") else recipes
-        found[keys_of(info.name)[0]] = info.modified
+    names: dict[str, tuple[str, str]] = {}
+    for folder, (image_of, recipe_of) in _PAIRS.items():
+        for info in store.list(folder):
+            found = images if info.name.endswith(".png") else recipes
+            key = keys_of(info.name)[0]
+            found[key] = info.modified
+            names[key] = image_of(key), recipe_of(key)
     # Listed before the references, because a source is written after its references.
     sources: dict[str, datetime] = {}
     for folder in (SOURCES, MASKS):
@@ -64,7 +76,7 @@ def sweep(store: ImageStore, retention: timedelta | None, now: datetime) -> int:
         for key, modified in recipes.items()
         if key not in images and now - modified > _HALF_PAIR_MAX_AGE
     ]
-    gone = {key for key in old + lone if _removed(store, image_name(key), recipe_name(key))}
+    gone = {key for key in old + lone if _removed(store, *names[key])}
 
     # Listed after the images were removed, as `storage.lineage` demands.
     needed = set()

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from storage.answers import Answers
+from storage.cutouts import CutOuts
 from storage.errors import InvalidObjectName, ObjectNotFound
 from storage.lineage import Lineage
 from storage.records import Records
@@ -191,6 +193,34 @@ def test_a_source_goes_with_its_last_result(store: ImageStore) -> None:
     records.delete(key(1), [key(9)])
     assert lineage.load_mask(key(9)) == PNG
     records.delete(key(2), [key(9)])
+    assert list(store.list("")) == []
+
+
+def test_a_cut_out_is_kept_and_swept(store: ImageStore) -> None:
+    cutouts, lineage, records = CutOuts(store), Lineage(store), Records(store)
+    encoded = namedtuple("encoded", "image mask")(PNG + b"image", PNG + b"mask")
+    lineage.refer(key(1), [key(2)])
+    lineage.save_source(key(1), PNG)
+    record = {"photo_key": key(1), "mask_key": key(2), "warnings": ["\u2603"]}
+    cutouts.save(key(2), encoded, record)
+    assert cutouts.load_image(key(2)).data == PNG + b"image"
+    assert cutouts.load_mask(key(2)).data == PNG + b"mask"
+    assert cutouts.load_record(key(2)) == record
+    for source in (key(1), key(2)):
+        lineage.refer(source, [key(3)])
+    records.save(key(3), PNG, {"photo_key": key(1), "mask_key": key(2)})
+    cutouts.delete(key(2), [key(1), key(2)])
+    with pytest.raises(ObjectNotFound):
+        cutouts.load_image(key(2))
+    assert lineage.load_mask(key(2)) == PNG + b"image"
+    lineage.refer(key(1), [key(2)])
+    cutouts.save(key(2), encoded, record)
+    records.delete(key(3), [key(1), key(2)])
+    assert len(list(store.list(""))) == 6
+    now = datetime.now(UTC)
+    assert sweep(store, timedelta(days=1), now) == 0
+    # The cut-out, its photo and its product.
+    assert sweep(store, timedelta(days=1), now + timedelta(days=2)) == 3
     assert list(store.list("")) == []
 
 

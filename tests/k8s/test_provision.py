@@ -152,8 +152,10 @@ def test_bucket_user_policy_and_lifecycle_are_made(
     assert administration.users == {s3.scoped.access_key: s3.scoped.secret_key}
     assert administration.attached == {s3.scoped.access_key: [policy]}
     lifecycle = s3.client().get_bucket_lifecycle(MISSING_BUCKET)
-    (rule,) = lifecycle.rules
-    assert (rule.rule_filter.prefix, rule.expiration.days) == ("generated/", 31)
+    assert {rule.rule_filter.prefix: rule.expiration.days for rule in lifecycle.rules} == {
+        "generated/": 31,
+        "cutouts/": 31,
+    }
 
 
 def test_the_policy_is_for_one_bucket_and_no_more_than_is_used() -> None:

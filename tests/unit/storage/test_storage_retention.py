@@ -138,6 +138,7 @@ def test_a_dead_store_stops_the_sweep(
         sweep(store, DAY, NOW)
     assert store.calls == [
         "list generated/",
+        "list cutouts/",
         "list sources/",
         "list masks/",
         f"delete generated/{key(0)}.png",
