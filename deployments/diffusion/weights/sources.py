@@ -1,18 +1,16 @@
 """Where weights lie: the bundled demo, a local folder, or a pinned repository of the Hub.
 
 Files are found or downloaded here, and their origin is named; what is in them is read elsewhere.
-The Hub is reached with huggingface_hub, which reads HF_TOKEN, HF_HUB_OFFLINE, HF_HOME and
-HF_ENDPOINT itself.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployments import hub
 from deployments.settings import ModelSettings
 
 DEMO_WEIGHTS = Path(__file__).parents[1] / "demo" / "weights"
@@ -20,7 +18,6 @@ DEMO_CONTROLNET = Path(__file__).parents[1] / "demo" / "controlnet"
 
 _ENDINGS = (".safetensors", "-*-of-*.safetensors", ".safetensors.index.json")
 _FP16_ENDINGS = (".fp16.safetensors", ".fp16-*-of-*.safetensors", ".safetensors.index.fp16.json")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 class WeightsError(Exception):
@@ -78,16 +75,16 @@ def check_name(field: str, name: str, revision: str | None, demo: Path | None) -
         return folder
     if name.startswith((".", "/", "~")):
         raise WeightsError(f"{field}: the folder {name} does not exist")
-    if not _HUB_ID.fullmatch(name):
+    if not hub.is_hub_id(name):
         no_demo = "" if demo is None else "'demo', nor "
         raise WeightsError(
             f"{field}: {name!r} is neither {no_demo}a folder that exists, "
             "nor a Hub id like owner/name"
         )
-    if revision is None:
-        raise WeightsError(
-            f"{field}: {name} on the Hub needs a revision in the configuration, best a commit"
-        )
+    try:
+        hub.check_revision(name, revision)
+    except hub.HubError as error:
+        raise WeightsError(f"{field}: {error}") from None
     return None
 
 
@@ -158,27 +155,10 @@ def find_source(
 
 
 def _download(field: str, name: str, revision: str | None, patterns: Sequence[str]) -> Path:
-    # Imported here, so that local weights need no client of the Hub.
-    from huggingface_hub import errors, snapshot_download
-
-    wanted = f"{name} at revision {revision}"
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
-    except errors.GatedRepoError:
-        problem = f"{name} on the Hub is gated: set HF_TOKEN to a token that was granted access"
-    except errors.RepositoryNotFoundError:
-        problem = f"the Hub has no {name}, or it is private and HF_TOKEN does not open it"
-    except errors.RevisionNotFoundError:
-        problem = f"{name} on the Hub has no revision {revision}"
-    except errors.LocalEntryNotFoundError:
-        problem = f"{wanted} is not in the local cache, and the Hub cannot be reached"
-    except errors.HfHubHTTPError as error:
-        status = error.response.status_code
-        problem = f"{wanted} cannot be downloaded: the Hub answers {status}"
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        problem = f"{wanted} cannot be downloaded: {reason}"
-    raise WeightsError(f"{field}: {problem}")
+        return hub.download(name, revision, patterns)
+    except hub.HubError as error:
+        raise WeightsError(f"{field}: {error}") from None
 
 
 def _fingerprint(folder: Path) -> str:
