@@ -7,13 +7,13 @@ violence, persons or brands.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.util import find_spec
 
 from PIL import Image
 
+from deployments import telemetry
 from deployments.jobs import Pixels
 
 REASON = "the safety filter takes it for not safe for work"
@@ -46,8 +46,7 @@ class SafetyFilter:
 
     def __init__(self, thresholds: Mapping[str, float], threads: int = 2) -> None:
         self._thresholds = dict(thresholds)
-        # ONNX Runtime reports to its maker from its import on; only this stops it.
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        telemetry.stop()
         if not installed():
             raise SafetyUnavailable(f"safety: {MISSING}")
         try:

@@ -8,6 +8,7 @@ import logging
 import diffusers
 import torch
 
+from deployments import telemetry
 from deployments.diffusion.compute.autoencoder import Autoencoder, TorchAutoencoder
 from deployments.diffusion.compute.compiled_networks import CompiledNetworks
 from deployments.diffusion.compute.networks import Networks, TorchNetworks
@@ -71,6 +72,7 @@ def create_networks(
         bf16 = openvino_takes_bf16(settings)
         _log(settings, "networks", f"OpenVINO in {'bfloat16' if bf16 else 'float32'}", reason)
         # There are processors for which openvino has no wheel.
+        telemetry.stop()
         from deployments.diffusion.compute.openvino_networks import OpenVINONetworks
 
         return OpenVINONetworks(
@@ -114,6 +116,7 @@ def create_autoencoder(
     bf16 = openvino_takes_bf16(settings) and isinstance(vae, diffusers.AutoencoderTiny)
     runs = f"OpenVINO in {'bfloat16' if bf16 else 'float32'}"
     _log(settings, type(vae).__name__, runs, "as its networks")
+    telemetry.stop()
     from deployments.diffusion.compute.openvino_autoencoder import OpenVINOAutoencoder
 
     return OpenVINOAutoencoder(
