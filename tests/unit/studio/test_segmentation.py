@@ -14,7 +14,8 @@ import pytest
 from product_scenes import HEIGHT, WIDTH, overlap, scene
 
 from deployments.jobs import Mask, Photo, Pixels
-from deployments.studio.finders import WEIGHTS, ProductFinder, WeightsDamaged
+from deployments.studio.finder_weights import BUNDLED, FinderError
+from deployments.studio.finders import ProductFinder
 from deployments.studio.segmentation import ProductNotFound, find_product
 
 
@@ -89,15 +90,15 @@ def test_specks_are_dropped() -> None:
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsDamaged, match=r"absent\.onnx"):
+    with pytest.raises(FinderError, match=r"absent\.onnx"):
         ProductFinder(tmp_path / "absent.onnx")
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:
-    model = bytearray(WEIGHTS.read_bytes())
+    model = bytearray(BUNDLED.read_bytes())
     model[len(model) // 2] ^= 1
     (tmp_path / "damaged.onnx").write_bytes(model)
-    with pytest.raises(WeightsDamaged, match="SHA-256"):
+    with pytest.raises(FinderError, match="SHA-256"):
         ProductFinder(tmp_path / "damaged.onnx")
 
 
