@@ -17,6 +17,7 @@ from deployments.diffusion.engine.fair_queue import MOST_DECODING, MOST_SIZES
 from deployments.ingress.deployment import Ingress
 from deployments.settings import MOST_ROWS, AppArgs
 from deployments.studio.deployment import Studio
+from deployments.studio.remote_finder import FinderReplica
 from storage.deployment import Storage
 
 ALLOCATOR = MappingProxyType({
@@ -32,6 +33,8 @@ ALLOCATOR = MappingProxyType({
 def build(args: AppArgs) -> Application:
     """Compose the application: ingress, admission, studio, storage, and one deployment per model.
 
+    The finder has one too where its settings ask for it.
+
     Args:
         args: The `args` of the application in the Serve configuration.
     """
@@ -44,8 +47,17 @@ def build(args: AppArgs) -> Application:
     storage = serve.deployment(name="storage", max_ongoing_requests=64, **handover)(Storage).bind(
         args.storage.store, args.storage.retention_s, args.storage.sweep_interval_s
     )
+    finder = args.studio.finder
     studio = serve.deployment(name="studio", max_ongoing_requests=64, **handover)(Studio).bind(
         args.studio,
+        remote_finder=serve.deployment(
+            name="finder",
+            max_ongoing_requests=64,
+            **handover,
+            ray_actor_options={"num_gpus": 0.25} if finder.device == "cuda" else {},
+        )(FinderReplica).bind(finder)
+        if finder.own_deployment
+        else None,
         safety={
             model.id: model.safety_threshold for model in args.models if model.safety == "nsfw"
         },

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from ray.serve.schema import ServeDeploySchema
 
-from deployments.settings import RESERVED_NAMES, AppArgs
+from deployments.settings import AppArgs
 from deployments.studio import safety
 
 BUILDER = "deployments.app:build"
@@ -91,7 +91,7 @@ def _wrong_application(application: Mapping[str, Any], where: str) -> Iterator[s
     for index, model in enumerate(args.models):
         if model.safety == "nsfw" and not safety.installed():
             yield f"{where}.args.models.{index}.safety: {safety.MISSING}"
-    known = sorted(RESERVED_NAMES) + [model.id for model in args.models]
+    known = sorted(args.frame) + [model.id for model in args.models]
     for index, deployment in enumerate(application.get("deployments") or []):
         if deployment.get("name") not in known:
             yield (

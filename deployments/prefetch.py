@@ -19,7 +19,9 @@ from pathlib import Path
 from deployments.config import ConfigError, our_applications, read_config
 from deployments.diffusion.weights.precision import takes_float16
 from deployments.diffusion.weights.sources import WeightsError
+from deployments.finder_settings import FinderSettings
 from deployments.settings import ModelSettings
+from deployments.studio.finder_weights import FinderError, find_file, read_file
 
 _LOOK_INTERVAL_S = 2.0
 _WORD_INTERVAL_S = 30.0
@@ -41,17 +43,18 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        applications = our_applications(read_config(options.config))
-        models = [model for _, _, args in applications for model in args.models]
+        applications = [args for _, _, args in our_applications(read_config(options.config))]
+        models = [model for args in applications for model in args.models]
+        finders = [args.studio.finder for args in applications if not args.studio.finder.bundled]
         if options.wait is None:
-            _download(models, options.device)
+            _download(models, finders, options.device)
         else:
-            _wait(models, options.device, options.wait)
-    except (ConfigError, WeightsError) as error:
+            _wait(models, finders, options.device, options.wait)
+    except (ConfigError, WeightsError, FinderError) as error:
         sys.exit(f"deployments.prefetch: {error}")
 
 
-def _download(models: list[ModelSettings], device: str) -> None:
+def _download(models: list[ModelSettings], finders: list[FinderSettings], device: str) -> None:
     # Imported here, because waiting must not need the memory that torch does.
     from deployments.diffusion.weights.loading import find_sources
     from deployments.diffusion.weights.loras import find_lora
@@ -62,19 +65,27 @@ def _download(models: list[ModelSettings], device: str) -> None:
         for source in (found.weights, found.vae, found.controlnet, *loras):
             if source is not None:
                 logger.info("model %s: %s is here", model.id, source.origin)
-    marker = _marker(models, device)
+    for finder in finders:
+        file = find_file(finder)
+        if finder.sha256 is not None:
+            read_file(file, finder.sha256)
+        logger.info("finder: %s of %s is here", finder.file, finder.weights)
+    marker = _marker(models, finders, device)
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()
 
 
-def _wait(models: list[ModelSettings], device: str, seconds: float) -> None:
-    marker = _marker(models, device)
+def _wait(
+    models: list[ModelSettings], finders: list[FinderSettings], device: str, seconds: float
+) -> None:
+    marker = _marker(models, finders, device)
+    names = [model.id for model in models] + ["the finder"] * bool(finders)
     started = time.monotonic()
     next_word = started
     while not marker.exists():
         now = time.monotonic()
         missing = (
-            f"weights: those of {', '.join(model.id for model in models)} are not complete in "
+            f"weights: those of {', '.join(names)} are not complete in "
             f"{marker.parent.parent}: no prefetch of this configuration has finished there"
         )
         if now - started >= seconds:
@@ -90,7 +101,7 @@ def _takes_float16(model: ModelSettings, device: str) -> bool:
     return takes_float16(model, device if model.device == "auto" else model.device)
 
 
-def _marker(models: list[ModelSettings], device: str) -> Path:
+def _marker(models: list[ModelSettings], finders: list[FinderSettings], device: str) -> Path:
     """The marker file; its name depends on every setting that decides what is downloaded."""
     from huggingface_hub.constants import HF_HOME
 
@@ -104,9 +115,13 @@ def _marker(models: list[ModelSettings], device: str) -> Path:
         "loras",
         "family",
     )
-    wanted = [
+    wanted: list[object] = [
         [_takes_float16(model, device), model.model_dump(mode="json", include=set(names))]
         for model in models
+    ]
+    wanted += [
+        finder.model_dump(mode="json", include={"weights", "revision", "file", "sha256"})
+        for finder in finders
     ]
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     return Path(HF_HOME) / "prefetched" / digest[:32]

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from deployments.finder_settings import FinderSettings
 from storage.settings import FilesystemSettings, StoreSettings
 
 SchedulerName = Literal[
@@ -17,7 +18,7 @@ SchedulerName = Literal[
 ]
 """Samplers, by their usual names."""
 
-RESERVED_NAMES = frozenset({"ingress", "admission", "studio", "storage"})
+RESERVED_NAMES = frozenset({"ingress", "admission", "studio", "storage", "finder"})
 """Names of the other deployments; no model may have one of them."""
 
 MOST_ROWS = 256
@@ -262,11 +263,13 @@ class StudioSettings(Settings):
         shape_floor: A result with a product that was found, whose `shape` fidelity is below this
             and whose seed nobody asked for, is made once more, and the better one is kept; 0 to 1,
             and 0 makes none again.
+        finder: What marks the product, where no mask and no transparency does.
     """
 
     max_output_side: int = Field(1536, ge=64, le=8192)
     contact_shadow: float = Field(0.0, ge=0, le=1)
     shape_floor: float = Field(0.0, ge=0, le=1)
+    finder: FinderSettings = FinderSettings()
 
 
 DEFAULT_MODELS = (
@@ -289,6 +292,11 @@ class AppArgs(Settings):
     ingress: IngressSettings = IngressSettings()
     studio: StudioSettings = StudioSettings()
     storage: StorageSettings = StorageSettings()
+
+    @property
+    def frame(self) -> frozenset[str]:
+        """Names of the deployments that are there beside the models'."""
+        return RESERVED_NAMES if self.studio.finder.own_deployment else RESERVED_NAMES - {"finder"}
 
     @model_validator(mode="after")
     def _unique_ids(self) -> Self:

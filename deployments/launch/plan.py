@@ -18,6 +18,8 @@ from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE, KeyR
 from deployments.ingress.http.exposure import check_exposure, is_loopback
 from deployments.launch.errors import LaunchError
 from deployments.settings import AppArgs
+from deployments.studio.finder_weights import FinderError
+from deployments.studio.finders import check_finder
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -137,6 +139,10 @@ def obstacles(plan: Plan) -> Iterator[str]:
                 hub_names(model)
             except WeightsError as error:
                 yield f"{application.place}.args.models.{index}: {error}"
+        try:
+            check_finder(application.args.studio.finder)
+        except FinderError as error:
+            yield f"{application.place}.args.studio.{error}"
         try:
             KeyRing.from_environment()
             check_exposure(application.args.ingress, keyed=_keyed(application), host=plan.host)

@@ -13,7 +13,7 @@ from deployments.launch.plan import Application, Plan
 from deployments.launch.status import Report, State
 from deployments.launch.terminal import Reminder, say
 from deployments.launch.watch import Watch
-from deployments.settings import RESERVED_NAMES, ModelSettings
+from deployments.settings import ModelSettings
 
 LOOK_S = 0.3
 FIRST_WORD_S = 30.0
@@ -79,7 +79,7 @@ def _parts(application: Application, report: Report) -> Iterator[tuple[str, Stat
     state = report.applications.get(application.name)
     built = any(name == application.name for name, _ in report.deployments)
     yield f"the application {application.name}", None if built else state
-    for name in sorted(RESERVED_NAMES):
+    for name in sorted(application.args.frame):
         yield name, report.deployments.get((application.name, name))
 
 

@@ -1,7 +1,7 @@
 """The studio replica: pixel work on the CPU, in threads, so that its event loop stays free.
 
-A plain class, which `deployments.app` makes a Serve deployment. Ray's
-metrics are imported in the constructor, so that what only calls a studio does not load them.
+A plain class, which `deployments.app` makes a Serve deployment. What imports Ray is imported in the
+constructor, so that what only calls a studio does not load it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import cv2
 import numpy as np
@@ -37,11 +37,14 @@ from deployments.studio import marks, segmentation
 from deployments.studio.compositing import compose, limit
 from deployments.studio.encoding import encode_png
 from deployments.studio.fidelity import measure
-from deployments.studio.finders import ProductFinder
+from deployments.studio.finders import Finder, load_finder
 from deployments.studio.fitting import fit, shrink
 from deployments.studio.framing import frame
 from deployments.studio.observer import Observer
 from deployments.studio.safety import SafetyFilter
+
+if TYPE_CHECKING:
+    from ray.serve.handle import DeploymentHandle
 
 T = TypeVar("T")
 
@@ -57,13 +60,14 @@ class Studio:
     Args:
         settings: How products are kept and composed.
         threads: Calls worked on at once, at least 1; others wait their turn.
-        finder: Finds products; by default the bundled network, loaded here.
+        finder: Finds products; by default that of the settings, loaded here.
+        remote_finder: The finder's deployment, where it has one; it is asked then.
         observer: Hears of the work; by default Ray's metrics do.
         safety: By catalog id, for the models whose results are filtered, the score from which one
             is withheld, 0 to 1.
 
     Raises:
-        WeightsDamaged: The bundled network is not what it should be.
+        FinderError: The settings' finder cannot be loaded.
         SafetyUnavailable: Results are to be filtered, and the filter cannot be loaded.
     """
 
@@ -71,13 +75,18 @@ class Studio:
         self,
         settings: StudioSettings = StudioSettings(),  # noqa: B008 - frozen
         threads: int = 2,
-        finder: ProductFinder | None = None,
+        finder: Finder | None = None,
+        remote_finder: DeploymentHandle[Any] | None = None,
         observer: Observer | None = None,
         safety: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self._settings = settings
         self._limiter = CapacityLimiter(threads)
-        self._finder = ProductFinder() if finder is None else finder
+        if remote_finder is not None:
+            from deployments.studio.remote_finder import RemoteFinder
+
+            finder = RemoteFinder(remote_finder, settings.finder)
+        self._finder = load_finder(settings.finder) if finder is None else finder
         if observer is None:
             from deployments.studio.metrics import StudioMetrics
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def prefetch(home: Path, config: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def write_config(folder: Path, revision: str = COMMIT) -> Path:
+def write_config(folder: Path, revision: str = COMMIT, finder: dict | None = None) -> Path:
     hub = {
         "weights": "owner/model",
         "revision": revision,
@@ -43,7 +44,7 @@ def write_config(folder: Path, revision: str = COMMIT) -> Path:
         {
             "name": "backdrop",
             "import_path": "deployments.app:build",
-            "args": {"models": models},
+            "args": {"models": models, "studio": {"finder": finder or {}}},
         }
     ]
     file = folder / "serve_config.yaml"
@@ -57,6 +58,40 @@ def fill_cache(home: Path) -> None:
         save(repository / "snapshots" / COMMIT)
         (repository / "refs").mkdir()
         (repository / "refs" / "main").write_text(COMMIT)
+
+
+def test_a_finder_on_the_hub_is_fetched_too(tmp_path: Path) -> None:
+    fill_cache(tmp_path)
+    model = b"not loaded"
+    chosen = {"network": "birefnet", "weights": "owner/finder", "revision": "v2"}
+    chosen["sha256"] = hashlib.sha256(model).hexdigest()
+    config = write_config(tmp_path, finder=chosen)
+    waiting = prefetch(tmp_path, config, "--wait", "0")
+    _, said = waiting.communicate(timeout=120)
+    assert "weights: those of real, demo, the finder are not complete" in said
+
+    _, said = prefetch(tmp_path, config).communicate(timeout=120)
+    assert said.splitlines()[-1] == (
+        "deployments.prefetch: finder.weights: owner/finder at revision v2 is not in the local "
+        "cache, and the Hub cannot be reached"
+    )
+    repository = tmp_path / "hub" / "models--owner--finder"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "v2").write_text(COMMIT)
+    file = repository / "snapshots" / COMMIT / "onnx" / "model.onnx"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"damaged")
+    _, said = prefetch(tmp_path, config).communicate(timeout=120)
+    assert "deployments.prefetch: finder.sha256: " in said
+
+    file.write_bytes(model)
+    run = prefetch(tmp_path, config)
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+    assert "finder: onnx/model.onnx of owner/finder is here" in said
+    waiting = prefetch(tmp_path, config, "--wait", "0")
+    waiting.communicate(timeout=120)
+    assert waiting.returncode == 0
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

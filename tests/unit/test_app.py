@@ -65,6 +65,27 @@ def test_each_model_gets_its_own_deployment_and_settings():
         assert by_name[f"m{n}"].max_ongoing_requests == n + 2 * 4 * 8 + 16
 
 
+@pytest.mark.parametrize(
+    ("finder", "resources"),
+    [
+        ({"separate": True}, {"CPU": 1}),
+        ({"device": "cuda"}, {"CPU": 1, "GPU": 0.25}),
+        ({"device": "cuda", "separate": False}, None),
+        ({}, None),
+    ],
+)
+def test_the_finder_has_a_deployment_of_its_own_where_it_is_asked_for(finder, resources):
+    by_name = composed(studio={"finder": finder})
+    assert ("finder" in by_name) == (resources is not None)
+    studio = by_name["studio"]
+    assert (studio.init_kwargs["remote_finder"] is not None) == (resources is not None)
+    if resources is not None:
+        told = by_name["finder"]._replica_config.resource_dict
+        assert {name: told[name] for name in resources} == resources
+        (settings,) = by_name["finder"].init_args
+        assert settings.model_dump(exclude_unset=True) == finder
+
+
 def test_the_arguments_reach_their_deployments():
     store = {"kind": "filesystem", "path": "elsewhere"}
     by_name = composed(

@@ -13,7 +13,14 @@ from pydantic import BaseModel
 
 from deployments import errors
 from deployments.config import read_config
-from deployments.settings import IngressSettings, ModelSettings, StorageSettings, StudioSettings
+from deployments.finder_settings import KNOWN
+from deployments.settings import (
+    AppArgs,
+    IngressSettings,
+    ModelSettings,
+    StorageSettings,
+    StudioSettings,
+)
 from storage.settings import FilesystemSettings, MinioSettings
 from tests.documents import ROOT, anchors, blocks, documents, links, read, table
 
@@ -78,6 +85,13 @@ def test_the_minio_configuration_is_valid() -> None:
     block = next(block for block in blocks("yaml") if "minio" in block.text)
     settings = StorageSettings.model_validate(yaml.safe_load(block.text)["storage"])
     assert isinstance(settings.store, MinioSettings)
+
+
+def test_the_finder_configurations_are_valid() -> None:
+    told = [block for block in blocks("yaml") if block.text.startswith("studio:")]
+    finders = [AppArgs.model_validate(yaml.safe_load(block.text)).studio.finder for block in told]
+    assert {finder.network for finder in finders} == {"birefnet-lite", "custom"}
+    assert all(f"`{network}`" in read("docs/models.md") for network in KNOWN)
 
 
 def test_the_json_is_json() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from deployments.finder_settings import FinderSettings
 from deployments.settings import (
     RESERVED_NAMES,
     AppArgs,
@@ -98,7 +99,12 @@ DEFAULTS = {
         "cors": CorsSettings(),
         "limits": UploadLimits(),
     },
-    StudioSettings: {"max_output_side": 1536, "contact_shadow": 0.0, "shape_floor": 0.0},
+    StudioSettings: {
+        "max_output_side": 1536,
+        "contact_shadow": 0.0,
+        "shape_floor": 0.0,
+        "finder": FinderSettings(),
+    },
     StorageSettings: {
         "store": FilesystemSettings(path="data"),
         "retention_s": None,
@@ -236,7 +242,7 @@ def test_what_is_not_an_id_is_refused(name):
 
 
 def test_the_names_of_the_frame_are_reserved():
-    assert {"ingress", "studio", "storage", "admission"} == RESERVED_NAMES
+    assert {"ingress", "studio", "storage", "admission", "finder"} == RESERVED_NAMES
     for name in RESERVED_NAMES:
         with pytest.raises(ValidationError, match=f"'{name}' is the name of another deployment"):
             made(ModelSettings, id=name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deployments.launch.command import main
+from deployments.studio import finders
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = (ROOT / "serve_config.yaml").read_text(encoding="utf-8")
@@ -56,6 +57,40 @@ def test_what_only_this_machine_lacks_is_told_and_is_no_error(check):
     assert code == 0
     assert "on this machine it would not start: applications.0.args.models.0" in out
     assert "is in order" in out
+
+
+@pytest.mark.parametrize(
+    ("finder", "told"),
+    [
+        ("{network: isnet, weights: ./isnet.onnx}", "finder.weights: ./isnet.onnx does not exist"),
+        ("{network: ben2, weights: o/n}", "finder.weights: o/n on the Hub needs a revision"),
+        ("{network: ben2, weights: '.'}", "finder.file: the folder . has no onnx/model.onnx"),
+        ("{network: u2net, weights: mine.yaml, sha256: " + "f" * 64 + "}", "finder.sha256: mine"),
+        ("{device: cuda}", "finder.device: cuda needs ONNX Runtime's build for CUDA"),
+    ],
+)
+def test_a_finder_that_this_machine_lacks_is_told(check, monkeypatch, finder, told):
+    monkeypatch.setattr(finders, "lacks_cuda", lambda: True)
+    text = SHIPPED.replace("    args:\n", f"    args:\n      studio: {{finder: {finder}}}\n")
+    code, out = check(text)
+    assert code == 0
+    assert f"it would not start: applications.0.args.studio.{told}" in out
+
+
+def test_a_finder_on_the_hub_is_checked_without_it(check):
+    finder = "{network: ben2, weights: o/n, revision: v1}"
+    text = SHIPPED.replace("    args:\n", f"    args:\n      studio: {{finder: {finder}}}\n")
+    code, out = check(text)
+    assert code == 0
+    assert "would not start" not in out
+
+
+def test_a_finder_that_contradicts_itself_is_wrong(check):
+    text = SHIPPED.replace("    args:\n", "    args:\n      studio: {finder: {network: ben2}}\n")
+    code, _ = check(text)
+    assert "applications.0.args.studio.finder: Value error, network ben2 is not bundled" in str(
+        code
+    )
 
 
 def test_it_starts_nothing(check, monkeypatch):

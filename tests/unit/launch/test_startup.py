@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,22 @@ def plan(folder: Path, **settings: object) -> Plan:
     application = {"name": "a", "import_path": "deployments.app:build", "args": {"models": models}}
     (folder / "config.yaml").write_text(yaml.safe_dump({"applications": [application]}))
     return make_plan(folder / "config.yaml")
+
+
+def test_a_finder_of_its_own_is_waited_for(tmp_path, capsys):
+    own = plan(tmp_path)
+    args = own.applications[0].args
+    finder = args.studio.finder.model_copy(update={"separate": True})
+    args = args.model_copy(update={"studio": args.studio.model_copy(update={"finder": finder})})
+    own = replace(own, applications=(replace(own.applications[0], args=args),))
+    failed = report(one="HEALTHY", two="HEALTHY", finder="DEPLOY_FAILED")
+    with pytest.raises(LaunchError, match=r"^finder cannot start: why$"):
+        wait_for_models(own, Scripted(failed))
+    ready = report(one="HEALTHY", two="HEALTHY", finder="HEALTHY")
+    waiting = report(one="HEALTHY", two="HEALTHY", finder="UPDATING")
+    watch = Scripted(waiting, ready)
+    assert wait_for_models(own, watch) == ["one", "two"]
+    assert watch.look() is ready
 
 
 def lines(capsys) -> list[str]:
