@@ -203,6 +203,8 @@ class CornerFinder:
         searched: Pictures it looked at.
     """
 
+    grid = 320
+
     def __init__(self) -> None:
         self.searched: list[Pixels] = []
 
