@@ -56,7 +56,7 @@ def engine_alone(images: int) -> float:
     from deployments.diffusion.families.control_maps import canny
     from deployments.diffusion.families.stable_diffusion import StableDiffusion
     from deployments.diffusion.weights.loading import load_components
-    from deployments.ingress.core.uploads import decode_upload
+    from deployments.ingress.core.uploads import UploadRules, decode_upload
     from deployments.jobs import GeneratedImage, GenerationSettings, ImageJob
     from deployments.settings import AppArgs, UploadLimits
     from deployments.studio.fitting import fit
@@ -74,7 +74,9 @@ def engine_alone(images: int) -> float:
         autoencoder=create_autoencoder(parts, settings, release=True),
     )
     engine = Engine(model, rows_capacity(parts, settings), images, _Deaf(), parts.device)
-    photo = fit(decode_upload(PHOTO.read_bytes(), UploadLimits()), settings.size)
+    photo = fit(
+        decode_upload(PHOTO.read_bytes(), UploadRules(UploadLimits(), settings.size)), settings.size
+    )
 
     def run(number: int) -> float:
         made, left = threading.Event(), [number]
@@ -134,7 +136,7 @@ def main() -> None:
     progress("the engine alone")
     command = [sys.executable, "-m", "tests.bench.efficiency", "--engine-alone"]
     command += ["--images", str(options.images)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900)
+    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=900)
     alone = float(told.stdout.split()[-1])
     rows: dict[str, Any] = {"engine alone": {"images/s": alone, "share": 1.0}}
     with running(ingress=WAITING) as (url, _):
