@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from deployments.config import ConfigError, read_config
-from tests.k8s import manifests
+from tests.k8s import manifest_rules
 from tests.k8s.manifests import (
     CONTAINER,
     K8S,
@@ -47,16 +47,16 @@ def test_a_wrong_serve_configuration_isnamed(tmp_path: Path) -> None:
 
 
 def test_every_name_is_somebody_s(documents: list[Document]) -> None:
-    assert list(manifests.broken_pods(documents)) == []
-    assert list(manifests.broken_selectors(documents)) == []
+    assert list(manifest_rules.broken_pods(documents)) == []
+    assert list(manifest_rules.broken_selectors(documents)) == []
 
 
 def test_nothing_ends_a_request_early(documents: list[Document]) -> None:
-    assert list(manifests.too_short(documents)) == []
+    assert list(manifest_rules.too_short(documents)) == []
 
 
 def test_pods_may_do_little(documents: list[Document]) -> None:
-    assert list(manifests.insecure_pods(documents)) == []
+    assert list(manifest_rules.insecure_pods(documents)) == []
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_broken_name_would_be_found(
     demo: list[Document], object_: str, path: str, value: object, found: str
 ) -> None:
     spoil(demo, object_, path, value)
-    problems = [*manifests.broken_pods(demo), *manifests.broken_selectors(demo)]
+    problems = [*manifest_rules.broken_pods(demo), *manifest_rules.broken_selectors(demo)]
     assert any(found in problem for problem in problems), problems
 
 
@@ -182,7 +182,7 @@ def test_a_careless_pod_would_be_found(
     demo: list[Document], object_: str, path: str, value: object, found: str
 ) -> None:
     spoil(demo, object_, path, value)
-    problems = [*manifests.insecure_pods(demo), *manifests.too_short(demo)]
+    problems = [*manifest_rules.insecure_pods(demo), *manifest_rules.too_short(demo)]
     assert any(found in problem for problem in problems), problems
 
 
@@ -191,7 +191,7 @@ def test_pods_reach_what_they_need_and_nothing_else(rendered: dict[str, list[Doc
     found = {pod.name.split()[-1]: pod for pod in pods(documents)}
 
     def opens(source: str, target: str, port: int) -> bool:
-        return manifests.reachable(documents, found[source].labels, found[target], port)
+        return manifest_rules.reachable(documents, found[source].labels, found[target], port)
 
     assert opens("cpu", "object-store", 9000)
     assert opens("controlnet", "headgroup", 6379)
