@@ -17,6 +17,8 @@ class Heard(list[tuple[str, str]]):
 class Nothing:
     """Finds no product."""
 
+    grid = 320
+
     def coarse(self, pixels: np.ndarray) -> np.ndarray:
         return np.zeros(pixels.shape[:2], np.uint8)
 
