@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +15,11 @@ from product_scenes import scene
 
 from deployments.finder_settings import KNOWN, FinderSettings
 from deployments.jobs import Mask, Photo, Pixels
+from deployments.settings import StudioSettings
 from deployments.studio import finder_networks
+from deployments.studio.deployment import Studio
 from deployments.studio.finder_weights import FinderError
 from deployments.studio.finders import ProductFinder, load_finder
-from deployments.studio.segmentation import find_product
 from tests.onnx_files import FLOAT16, Node, Value, onnx_file
 
 RUNTIMES = ["onnxruntime"]
@@ -137,6 +139,30 @@ def test_the_bundled_network_marks_the_same_in_both_runtimes(
     assert apart(left.coarse(pixels), right.coarse(pixels)) <= 1
 
 
+@pytest.mark.skipif(len(RUNTIMES) < 2, reason="openvino is not installed")
+def test_openvino_is_asked_for_float32_on_every_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with bfloat16 would compute in it by itself; most test machines have none."""
+    openvino = pytest.importorskip("openvino")
+    made, told = openvino.Core.compile_model, []
+
+    def compile_model(self: object, network: object, device: str, options: dict) -> object:
+        told.append(options["INFERENCE_PRECISION_HINT"])
+        return made(self, network, device, options)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
+    load_finder(settings(known_file(tmp_path, "u2net"), network="u2net", runtime="openvino"))
+    assert told == ["f32"]
+
+
+class Silent:
+    """An observer that hears nothing."""
+
+    def worked(self, operation: str, outcome: str, seconds: float) -> None:
+        pass
+
+
 def test_a_product_is_what_the_chosen_network_marks(tmp_path: Path) -> None:
     """U2-Net-p marks both things; this one only what is dark in red."""
     file = tmp_path / "own.onnx"
@@ -145,7 +171,10 @@ def test_a_product_is_what_the_chosen_network_marks(tmp_path: Path) -> None:
     pixels = np.full((240, 320, 3), 235, np.uint8)
     pixels[60:180, 40:120] = (20, 30, 160)
     pixels[60:180, 200:280] = (210, 30, 160)
-    alpha = find_product(Photo(pixels), None, load_finder(chosen)).alpha
+    studio = Studio(StudioSettings(finder=chosen), observer=Silent())
+    product = asyncio.run(studio.open_upload(Photo(pixels), None, "true", 64)).product
+    assert product is not None
+    alpha = product.alpha
     assert (alpha[80:160, 60:100] == 255).all()
     assert not alpha[80:160, 220:260].any()
 
