@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from deployments.jobs import Mask, Pixels
 from deployments.studio.fitting import limited
@@ -46,10 +47,36 @@ class Ground:
         pixels: uint8 [height, width, 3].
         different: uint8 [height, width]: how far each pixel is from the ground, in levels of the
             channel where it is furthest.
+        surface: float32 [rows, columns, 3] of at most 64 x 64: the ground's colours.
     """
 
     pixels: Pixels
     different: Mask
+    surface: Floats
+
+    def differs(
+        self, part: Pixels, at: tuple[int, int], shape: tuple[int, int]
+    ) -> npt.NDArray[np.bool_]:
+        """Say where a part of the photo is something else than the ground.
+
+        Args:
+            part: uint8 [height, width, 3]: pixels of the photo in its own size.
+            at: The row and the column of its first pixel.
+            shape: Height and width of the photo.
+
+        Returns:
+            bool [height, width].
+        """
+        down, over = self.surface.shape[0] / shape[0], self.surface.shape[1] / shape[1]
+        # Pixels are squares whose middles are at a half.
+        place = np.array(
+            [[over, 0, (at[1] + 0.5) * over - 0.5], [0, down, (at[0] + 0.5) * down - 0.5]]
+        )
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size = (part.shape[1], part.shape[0])
+        border = cv2.BORDER_REPLICATE
+        ground = cv2.warpAffine(self.surface, place, size, flags=flags, borderMode=border)
+        return _distance(part, np.asarray(ground, np.float32)) >= _DIFFERENT
 
 
 def certainty(coarse: Mask) -> float:
@@ -85,9 +112,9 @@ def ground_of(pixels: Pixels, product: Mask) -> Ground | None:
         surface = plain_surface(small, seen, patience)
         if surface is None:
             return None
-        different = _distance(small, surface)
-        seen[different > _DIFFERENT] = 0
-    return Ground(small, different)
+        ground = Ground(small, _distance(small, surface), surface)
+        seen[ground.different > _DIFFERENT] = 0
+    return ground
 
 
 def _distance(pixels: Pixels, surface: Floats) -> Mask:
@@ -95,6 +122,12 @@ def _distance(pixels: Pixels, surface: Floats) -> Mask:
     whole = np.asarray(cv2.resize(surface, (width, height)), np.float32).clip(0, 255)
     red, green, blue = cv2.split(cv2.absdiff(pixels, np.rint(whole).astype(np.uint8)))
     return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+
+
+def _is_sharp(pixels: Pixels) -> npt.NDArray[np.bool_]:
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    contrast = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    return np.asarray(contrast) >= _SHARP
 
 
 def _grown(mask: Mask) -> Mask:
@@ -117,6 +150,23 @@ class LeftOut:
     box: tuple[float, float, float, float]
 
 
+def thin_parts(ground: Ground) -> npt.NDArray[np.bool_]:
+    """Find thin things with sharp edges that are not the ground.
+
+    Args:
+        ground: Of the photo.
+
+    Returns:
+        bool [height, width] at the ground's size.
+    """
+    other = np.asarray(cv2.inRange(ground.different, _DIFFERENT, 255), np.uint8)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_THIN + 1, _THIN + 1))
+    thick = cv2.dilate(cv2.morphologyEx(other, cv2.MORPH_OPEN, disc), np.ones((3, 3), np.uint8))
+    sharp = _is_sharp(ground.pixels).astype(np.uint8)
+    edges = cv2.dilate(sharp, np.ones((_THIN // 2 + 1, _THIN // 2 + 1), np.uint8))
+    return np.asarray((other > 0) & (thick == 0) & (edges > 0), np.bool_)
+
+
 def left_out(ground: Ground, alpha: Mask) -> LeftOut:
     """Look for what was left out of a cut-out.
 
@@ -133,8 +183,7 @@ def left_out(ground: Ground, alpha: Mask) -> LeftOut:
     other = np.asarray(cv2.inRange(ground.different, _DIFFERENT, 255), np.uint8)
     other[kept > 0] = 0
     count, parts, facts, _ = cv2.connectedComponentsWithStats(other)
-    grey = cv2.cvtColor(ground.pixels, cv2.COLOR_RGB2GRAY)
-    sharp = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) >= _SHARP
+    sharp = _is_sharp(ground.pixels)
     depth = np.asarray(cv2.distanceTransform(other, cv2.DIST_L2, 3), np.float32)
     edges = np.bincount(parts[sharp], minlength=count)
     deepest = np.zeros(count, np.float32)

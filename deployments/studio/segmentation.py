@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from deployments.jobs import Mask, Photo, Pixels, Product
 from deployments.studio.doubts import (
@@ -31,7 +32,8 @@ from deployments.studio.matting import refine
 
 _LEAST_SHARE = 0.002
 _LEAST_SHARE_NEARER = 0.0002
-_MOST_SHARE = 0.95
+MOST_SHARE = 0.95
+"""Share of a photo over which a product leaves nothing to change."""
 _REACH_CELLS = 3
 """How far off a finder's outline may be, in cells of its grid."""
 
@@ -99,7 +101,7 @@ def find_product(photo: Photo, given: Mask | None, finder: Finder) -> Product:
     if alpha is not None:
         product = cut_out(photo, alpha)
         opaque = np.count_nonzero(alpha >= 250) / alpha.size
-        if opaque > _MOST_SHARE:
+        if opaque > MOST_SHARE:
             return replace(product, warnings=(ALL_OPAQUE.format(opaque),))
         return product
     return _searched(photo, finder)
@@ -115,24 +117,36 @@ def _searched(photo: Photo, finder: Finder) -> Product:
     nearer = False
     if np.count_nonzero(alpha >= 128) < _LEAST_SHARE * alpha.size and ground is not None:
         nearer = True
-        alpha = _looked_at_nearer(photo.pixels, ground, finder)
+        alpha, seen = _looked_at_nearer(photo.pixels, ground, finder)
     share = np.count_nonzero(alpha >= 128) / alpha.size
     if share < (_LEAST_SHARE_NEARER if nearer else _LEAST_SHARE):
         raise ProductNotFound("nothing in the photo stands out")
-    if share > _MOST_SHARE:
+    if share > MOST_SHARE:
         raise ProductNotFound(f"what stands out is {share:.0%} of the photo, all but its edges")
-    warnings = []
+    warnings, sure = [], certainty(seen)
     if nearer:
         warnings.append(SMALL.format(share))
-    elif certainty(seen) < UNSURE_BELOW:
+    elif sure < UNSURE_BELOW:
         warnings.append(UNSURE)
     if ground is not None:
-        warnings.extend(_doubts(ground, alpha))
-    return replace(cut_out(photo, alpha), found=True, warnings=tuple(warnings))
+        warnings.extend(doubts_about(ground, alpha))
+    return replace(cut_out(photo, alpha), found=True, warnings=tuple(warnings), certainty=sure)
 
 
-def _doubts(ground: Ground, alpha: Mask) -> list[str]:
-    rest = left_out(ground, alpha)
+def doubts_about(
+    ground: Ground, alpha: Mask, removed: npt.NDArray[np.bool_] | None = None
+) -> list[str]:
+    """Say what a cut-out before a plain ground may have wrong.
+
+    Args:
+        ground: Of the photo.
+        alpha: uint8 [height, width], of the cut-out, at the photo's size.
+        removed: bool [height, width]: True where a caller says that it is not the product.
+
+    Returns:
+        Sentences for the caller.
+    """
+    rest = left_out(ground, alpha if removed is None else np.where(removed, np.uint8(255), alpha))
     told = {
         THIN_LEFT_OUT: rest.thin >= LEAST_LEFT_OUT,
         PARTS_LEFT_OUT: rest.separate >= LEAST_LEFT_OUT,
@@ -141,22 +155,26 @@ def _doubts(ground: Ground, alpha: Mask) -> list[str]:
     return [warning for warning, true in told.items() if true]
 
 
-def _looked_at_nearer(pixels: Pixels, ground: Ground, finder: Finder) -> Mask:
-    """The alpha of what differs from a plain ground, and is too small to be seen in the whole."""
+def _looked_at_nearer(pixels: Pixels, ground: Ground, finder: Finder) -> tuple[Mask, Mask]:
+    """What differs from a plain ground, and is too small to be seen in the whole.
+
+    Its alpha, and what the finder marks in the part that is looked at.
+    """
     height, width = pixels.shape[:2]
     alpha = np.zeros((height, width), np.uint8)
     left, top, wide, high = left_out(ground, alpha).box
     if wide == 0:
-        return alpha
+        return alpha, alpha
     margin = 0.5 * max(wide * width, high * height)
     box = (
         slice(round(max(0, top * height - margin)), round((top + high) * height + margin)),
         slice(round(max(0, left * width - margin)), round((left + wide) * width + margin)),
     )
-    coarse = _without_specks(finder.coarse(pixels[box]))
+    seen = finder.coarse(pixels[box])
+    coarse = _without_specks(seen)
     reach = max(2, round(_REACH_CELLS * max(coarse.shape) / finder.grid))
     alpha[box] = refine(pixels[box], coarse, reach)
-    return alpha
+    return alpha, seen
 
 
 def _without_specks(marked: Mask) -> Mask:
