@@ -21,9 +21,11 @@ from PIL import Image
 
 from deployments.errors import InvalidRequest, ProductNotFound
 from deployments.jobs import (
+    EncodedCutOut,
     EncodedSources,
     FinishedImage,
     GeneratedImage,
+    Hints,
     Mask,
     OpenedPhoto,
     Photo,
@@ -35,13 +37,15 @@ from deployments.jobs import (
 from deployments.settings import StudioSettings
 from deployments.studio import marks, segmentation
 from deployments.studio.compositing import compose, limit
-from deployments.studio.encoding import encode_png
+from deployments.studio.encoding import encode_png, encode_product
 from deployments.studio.fidelity import measure
 from deployments.studio.finders import Finder, load_finder
 from deployments.studio.fitting import fit, shrink
 from deployments.studio.framing import frame
+from deployments.studio.hints import at_size, corrected
 from deployments.studio.observer import Observer
 from deployments.studio.safety import SafetyFilter
+from deployments.studio.strokes import HintRefused, strokes_of
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
@@ -189,19 +193,70 @@ class Studio:
             product = opened.product
             if product is None:
                 return EncodedSources(source, None)
-            # What is clear has no colour worth keeping, and black compresses best.
-            visible = cv2.bitwise_and(product.pixels, product.pixels, mask=product.alpha)
-            return EncodedSources(source, encode_png(np.dstack([visible, product.alpha]), {}))
+            return EncodedSources(source, encode_product(product))
 
         return await self._work("encode_sources", encode)
 
+    async def cut_out(
+        self, photo: Photo, mask: Mask | None, hints: Hints, earlier: bytes | None
+    ) -> EncodedCutOut:
+        """Cut the product out of a photo, to be shown, corrected and kept.
+
+        Args:
+            photo: Of any size from 1 x 1.
+            mask: As of `open_upload`.
+            hints: What the caller says; they correct what the mask, the photo's transparency, the
+                search or the earlier cut-out says.
+            earlier: The `image` of an earlier cut-out of the photo, to start from; None without.
+
+        Returns:
+            The product, at the photo's resolution, or less where that is over `max_output_side`.
+
+        Raises:
+            ProductNotFound: There is no product, and no hint says what belongs to it.
+            InvalidRequest: The mask cannot mark a product of this photo, or a hint cannot be
+                followed.
+        """
+
+        def cut() -> EncodedCutOut:
+            product = self._cut(photo, mask, hints, earlier)
+            height, width = product.alpha.shape
+            left, top, wide, high = cv2.boundingRect((product.alpha >= marks.SEEN).astype(np.uint8))
+            return EncodedCutOut(
+                image=encode_product(product),
+                mask=encode_png(product.alpha, {}),
+                width=width,
+                height=height,
+                box=(left, top, wide, high),
+                certainty=product.certainty,
+                warnings=product.warnings,
+            )
+
+        return await self._work("cut_out", cut)
+
+    def _cut(self, photo: Photo, mask: Mask | None, hints: Hints, earlier: bytes | None) -> Product:
+        smaller, marked = self._checked(photo, mask)
+        try:
+            strokes = strokes_of(hints, photo.file_size, smaller)
+            if earlier is not None:
+                start = at_size(self._restore(earlier), smaller)
+            else:
+                try:
+                    start = segmentation.find_product(smaller, marked, self._finder)
+                except segmentation.ProductNotFound as error:
+                    if not strokes.keep.any():
+                        raise ProductNotFound(
+                            f"no product was found: {error}; mark it with keep, point or "
+                            "product_mask"
+                        ) from None
+                    nothing = np.zeros(smaller.pixels.shape[:2], np.uint8)
+                    start = Product(smaller.pixels, nothing, found=True, certainty=0.0)
+            return corrected(smaller, start, strokes, self._finder) if hints.given else start
+        except HintRefused as error:
+            raise InvalidRequest(str(error)) from None
+
     def _find(self, photo: Photo, mask: Mask | None) -> Product:
-        if mask is not None:
-            try:
-                marks.check_given(mask, photo)
-            except marks.MaskRefused as error:
-                raise InvalidRequest(f"product_mask: {error}") from None
-        smaller, marked = shrink(photo, mask, self._settings.max_output_side)
+        smaller, marked = self._checked(photo, mask)
         try:
             return segmentation.find_product(smaller, marked, self._finder)
         except segmentation.ProductNotFound as error:
@@ -209,6 +264,15 @@ class Studio:
                 f"no product was found: {error}; mark it with product_mask in POST "
                 "/api/generate, or send preserve_product=false"
             ) from None
+
+    def _checked(self, photo: Photo, mask: Mask | None) -> tuple[Photo, Mask | None]:
+        """A photo and its mask at the size of results."""
+        if mask is not None:
+            try:
+                marks.check_given(mask, photo)
+            except marks.MaskRefused as error:
+                raise InvalidRequest(f"product_mask: {error}") from None
+        return shrink(photo, mask, self._settings.max_output_side)
 
     def _restore(self, png: bytes) -> Product:
         with Image.open(BytesIO(png), formats=("PNG",)) as image:

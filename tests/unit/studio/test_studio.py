@@ -20,6 +20,7 @@ from deployments.jobs import (
     Fidelity,
     GeneratedImage,
     GenerationSettings,
+    Hints,
     OpenedPhoto,
     Photo,
     PreparedPhoto,
@@ -202,12 +203,13 @@ async def test_encode_sources_writes_the_photo_and_nothing_else() -> None:
 @pytest.mark.parametrize(("call", "work"), [
     (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", 64), "shrink"),
     (lambda studio: studio.open_result(Photo(PIXELS), b"", 64), "limit"),
+    (lambda studio: studio.cut_out(Photo(PIXELS), None, Hints(), None), "shrink"),
     (lambda studio: studio.open_upload(Photo(PIXELS), None, "false", 64), "fit"),
     (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", 64), "frame"),
     (lambda studio: studio.finish(GENERATED, RECIPE, opened()), "encode_png"),
     (lambda studio: studio.finish(GENERATED, RECIPE, opened(KEPT)), "measure"),
     (lambda studio: studio.encode_sources(Photo(PIXELS), opened()), "encode_png"),
-], ids=["find", "restore", "fit", "frame", "encode", "compose", "source"])  # fmt: skip
+], ids=["find", "restore", "cut out", "fit", "frame", "encode", "compose", "source"])  # fmt: skip
 async def test_no_more_calls_than_threads_and_the_loop_stays_free(
     monkeypatch: pytest.MonkeyPatch, call, work: str
 ) -> None:
