@@ -86,6 +86,8 @@ class FinderSettings(BaseModel):
         deviation: What is divided by last; None as above.
         output: Name or place of the answer that counts; None as above, and 0 for `custom`.
         values: What the answer is; None as above.
+        matte: Its answer is the product's alpha, and is kept as it is. Else only its outline
+            counts, which is fitted to the photo's edges.
         device: Where the network runs. `cuda` takes ONNX Runtime's build for CUDA.
         runtime: What runs it. `auto` takes OpenVINO on a CPU where it is installed, and ONNX
             Runtime elsewhere.
@@ -111,6 +113,7 @@ class FinderSettings(BaseModel):
         None
     )
     values: Literal["probabilities", "logits"] | None = None
+    matte: bool = False
     device: Literal["cpu", "cuda"] = "cpu"
     runtime: Literal["auto", "onnxruntime", "openvino"] = "auto"
     threads: int = Field(2, ge=1, le=256)
@@ -126,7 +129,7 @@ class FinderSettings(BaseModel):
                 )
             given = [
                 name
-                for name in ("revision", "file", "sha256", *_DECLARED)
+                for name in ("revision", "file", "sha256", *_DECLARED, "matte")
                 if getattr(self, name) != type(self).model_fields[name].default
             ]
             if given:

@@ -46,6 +46,10 @@ class Finder(Protocol):
     def grid(self) -> int:
         """Cells along the longer side of what it sees: its marks are about as sharp as that."""
 
+    @property
+    def matte(self) -> bool:
+        """Whether its marks are the product's alpha, and not only its rough outline."""
+
     def coarse(self, pixels: Pixels) -> Mask:
         """Mark what stands out.
 
@@ -64,9 +68,13 @@ class NetworkFinder:
     Args:
         network: Takes and gives float32.
         preparation: What it wants to see, and how it answers.
+        matte: Whether its answer is the product's alpha.
     """
 
-    def __init__(self, network: Network, preparation: Preparation) -> None:
+    matte = False
+
+    def __init__(self, network: Network, preparation: Preparation, *, matte: bool = False) -> None:
+        self.matte = matte
         self._network = network
         self._preparation = preparation
 
@@ -219,7 +227,8 @@ def load_finder(settings: FinderSettings) -> NetworkFinder:
         return ProductFinder(threads=settings.threads, settings=settings)
     file = find_file(settings)
     model = read_file(file, settings.sha256)
-    finder = NetworkFinder(load_network(model, file.name, settings), settings.preparation)
+    network = load_network(model, file.name, settings)
+    finder = NetworkFinder(network, settings.preparation, matte=settings.matte)
     finder.prove(file.name)
     logger.info("products are found by %s, %s, on %s", settings.weights, file.name, settings.device)
     return finder

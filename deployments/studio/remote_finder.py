@@ -65,12 +65,17 @@ class RemoteFinder:
 
     def __init__(self, handle: DeploymentHandle[Any], settings: FinderSettings) -> None:
         self._handle = handle
-        self._grid = max(settings.preparation.size)
+        self._settings = settings
 
     @property
     def grid(self) -> int:
         """See `Finder.grid`."""
-        return self._grid
+        return max(self._settings.preparation.size)
+
+    @property
+    def matte(self) -> bool:
+        """See `Finder.matte`."""
+        return self._settings.matte
 
     def coarse(self, pixels: Pixels) -> Mask:
         """See `Finder.coarse`.

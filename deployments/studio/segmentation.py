@@ -111,8 +111,7 @@ def _searched(photo: Photo, finder: Finder) -> Product:
     """What stands out in a photo, with what there is to doubt about it."""
     seen = finder.coarse(photo.pixels)
     coarse = _without_specks(seen)
-    reach = max(2, round(_REACH_CELLS * max(coarse.shape) / finder.grid))
-    alpha = refine(photo.pixels, coarse, reach)
+    alpha = _fitted(photo.pixels, coarse, finder)
     ground = ground_of(photo.pixels, coarse)
     nearer = False
     if np.count_nonzero(alpha >= 128) < _LEAST_SHARE * alpha.size and ground is not None:
@@ -172,9 +171,16 @@ def _looked_at_nearer(pixels: Pixels, ground: Ground, finder: Finder) -> tuple[M
     )
     seen = finder.coarse(pixels[box])
     coarse = _without_specks(seen)
-    reach = max(2, round(_REACH_CELLS * max(coarse.shape) / finder.grid))
-    alpha[box] = refine(pixels[box], coarse, reach)
+    alpha[box] = _fitted(pixels[box], coarse, finder)
     return alpha, seen
+
+
+def _fitted(pixels: Pixels, coarse: Mask, finder: Finder) -> Mask:
+    """Alpha of what a finder marks: a matte as it is, else its outline at the picture's edges."""
+    if finder.matte:
+        return coarse
+    reach = max(2, round(_REACH_CELLS * max(coarse.shape) / finder.grid))
+    return refine(pixels, coarse, reach)
 
 
 def _without_specks(marked: Mask) -> Mask:

@@ -84,6 +84,7 @@ def test_what_contradicts_itself(given: dict[str, Any], sentence: str) -> None:
         ("threads", [1, 256], [0, 257]),
         ("device", ["cpu", "cuda"], ["auto", "gpu"]),
         ("runtime", ["auto", "onnxruntime"], ["torch"]),
+        ("matte", [True, False], ["soft"]),
         ("separate", [True, False, None], ["maybe"]),
     ],
 )

@@ -204,6 +204,7 @@ class CornerFinder:
     """
 
     grid = 320
+    matte = False
 
     def __init__(self) -> None:
         self.searched: list[Pixels] = []

@@ -20,6 +20,7 @@ from deployments.studio import finder_networks
 from deployments.studio.deployment import Studio
 from deployments.studio.finder_weights import FinderError
 from deployments.studio.finders import ProductFinder, load_finder
+from deployments.studio.segmentation import find_product
 from tests.onnx_files import FLOAT16, Node, Value, onnx_file
 
 RUNTIMES = ["onnxruntime"]
@@ -154,6 +155,22 @@ def test_openvino_is_asked_for_float32_on_every_processor(
     monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
     load_finder(settings(known_file(tmp_path, "u2net"), network="u2net", runtime="openvino"))
     assert told == ["f32"]
+
+
+@pytest.mark.parametrize("matte", [True, False])
+def test_a_matte_is_kept_as_it_is(tmp_path: Path, matte: bool) -> None:
+    """Without it greys inside are no alpha: only the outline counts."""
+    file = tmp_path / "own.onnx"
+    chosen = settings(file, matte=matte)
+    file.write_bytes(dark_network(chosen.preparation))
+    pixels = np.full((240, 320, 3), 255, np.uint8)
+    pixels[60:180, 60:260] = (0, 30, 160)
+    pixels[90:150, 120:200] = (90, 30, 160)
+    finder = load_finder(chosen)
+    assert finder.matte is matte
+    alpha = find_product(Photo(pixels), None, finder).alpha
+    assert (alpha[75:80, 80:240] == 255).all()
+    assert apart(alpha[105:135, 140:180], np.full((30, 40), 165 if matte else 255, np.uint8)) <= 1
 
 
 class Silent:

@@ -17,6 +17,7 @@ class Blind:
     """A finder that marks nothing, or one fixed thing whatever it is shown."""
 
     grid = 320
+    matte = False
 
     def __init__(self, level: int = 0) -> None:
         self.asked = 0

@@ -18,6 +18,7 @@ class Nothing:
     """Finds no product."""
 
     grid = 320
+    matte = False
 
     def coarse(self, pixels: np.ndarray) -> np.ndarray:
         return np.zeros(pixels.shape[:2], np.uint8)
