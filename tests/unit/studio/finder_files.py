@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import numpy as np
 from deployments.finder_settings import KNOWN, FinderSettings, Preparation
 from deployments.jobs import Pixels
 from tests.onnx_files import FLOAT, FLOAT16, Node, Sides, Value, onnx_file
+
+RUNTIMES = ["onnxruntime"]
+if importlib.util.find_spec("openvino") is not None:
+    RUNTIMES.append("openvino")
+"""What may run a network here."""
 
 STEEP = 8.0
 """What a network of logits multiplies with: its answer is -4 at white, 4 at black."""
