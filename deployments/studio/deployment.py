@@ -177,12 +177,14 @@ class Studio:
 
         return await self._work("finish", finish)
 
-    async def encode_sources(self, photo: Photo | None, opened: OpenedPhoto) -> EncodedSources:
+    async def encode_sources(
+        self, photo: Photo | None, opened: OpenedPhoto | None
+    ) -> EncodedSources:
         """Encode what images are made from, to be stored beside them.
 
         Args:
             photo: An upload; None where it is stored already.
-            opened: Its product is encoded, if it has one.
+            opened: Its product is encoded, if it has one; None encodes the photo alone.
 
         Returns:
             PNG files without metadata: RGB of a photo, RGBA of a product.
@@ -190,7 +192,7 @@ class Studio:
 
         def encode() -> EncodedSources:
             source = None if photo is None else encode_png(photo.pixels, {})
-            product = opened.product
+            product = None if opened is None else opened.product
             if product is None:
                 return EncodedSources(source, None)
             return EncodedSources(source, encode_product(product))
