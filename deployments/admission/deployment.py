@@ -78,6 +78,21 @@ class Admission:
         self._places[lease.model].saw(self._ledger.leases(lease.model, now), now)
         return None
 
+    async def count(self, api_key_name: str) -> RateLimited | None:
+        """Count a request that makes no images.
+
+        Args:
+            api_key_name: Empty without a key.
+
+        Returns:
+            None when it is counted, else the refusal, which does not count against the rate.
+        """
+        try:
+            self._rates.take(api_key_name, 0)
+        except RateLimited as refusal:
+            return refusal.with_traceback(None)
+        return None
+
     async def claim(self, replica: str, claim: Claim) -> bool | IdempotencyConflict:
         """Claim an idempotency key; repeating it is harmless.
 

@@ -32,7 +32,7 @@ class Rates:
 
         Args:
             key: The key's name; callers without one share the empty name.
-            images: How many the request asks for, at least 1.
+            images: How many the request asks for; 0 counts the request alone.
 
         Raises:
             RateLimited: A limit would be exceeded. The message names it and its value. The wait is
@@ -44,7 +44,7 @@ class Rates:
                 (self._requests, "requests_per_minute", 1),
                 (self._images, "images_per_minute", images),
             )
-            if limit is not None
+            if limit is not None and cost > 0
         ]
         for limit, name, cost in asked:
             if not self._windows.test(limit, key, cost=cost):

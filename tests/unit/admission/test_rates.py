@@ -117,3 +117,14 @@ def test_a_rate_that_no_large_request_could_meet_is_no_setting():
     with pytest.raises(ValueError, match="images_per_minute 4 is under max_images 8"):
         IngressSettings(rates=RateSettings(images_per_minute=4))
     IngressSettings(rates=RateSettings(images_per_minute=8))
+
+
+def test_a_request_without_images_is_a_request() -> None:
+    rates = Rates(RateSettings(requests_per_minute=2, images_per_minute=1))
+    for _ in range(2):
+        rates.take("shop", 0)
+    with pytest.raises(RateLimited, match="requests_per_minute"):
+        rates.take("shop", 0)
+    rates = Rates(RateSettings(images_per_minute=1))
+    rates.take("shop", 1)
+    rates.take("shop", 0)
