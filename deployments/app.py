@@ -109,4 +109,5 @@ if TYPE_CHECKING:
     _model: type[callees.ModelCalls] = ModelReplica
     _results: type[callees.ResultCalls] = Storage
     _sources: type[callees.SourceCalls] = Storage
+    _cutouts: type[callees.CutOutCalls] = Storage
     _answers: type[callees.AnswerCalls] = Storage

@@ -18,6 +18,7 @@ from deployments.ingress.remote.readiness import announce_readiness
 from deployments.ingress.remote.remote_backends import (
     AdmissionHandle,
     AnswersHandle,
+    CutOutsHandle,
     ModelHandles,
     ResultsHandle,
     SourcesHandle,
@@ -53,14 +54,17 @@ class Ingress:
         self._args = args
         self._version = version("backdrop")
         retries, images, outage_s = RetryCounter(), ImageMetrics(), args.ingress.outage_s
+        pixels = StudioHandle(studio, retries, outage_s)
         self._service = Service(
             catalog=args.models,
             settings=args.ingress,
             backends=Backends(
-                studio=StudioHandle(studio, retries, outage_s),
+                studio=pixels,
+                cutter=pixels,
                 models=ModelHandles(models, retries, outage_s, images),
                 results=ResultsHandle(storage, retries, outage_s, images),
                 sources=SourcesHandle(storage, retries, outage_s),
+                cutouts=CutOutsHandle(storage, retries, outage_s),
                 answers=AnswersHandle(storage, retries, outage_s),
                 admission=AdmissionHandle(admission, retries, outage_s),
             ),

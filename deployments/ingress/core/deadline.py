@@ -36,7 +36,7 @@ class Deadline:
 
     def exceeded(self) -> DeadlineExceeded:
         """The error of a request that is not done by then."""
-        return DeadlineExceeded(f"the images were not done within {self.seconds:g} s")
+        return DeadlineExceeded(f"the request was not done within {self.seconds:g} s")
 
     @asynccontextmanager
     async def bounds(self) -> AsyncIterator[None]:

@@ -99,6 +99,19 @@ class Decoder:
         """
         return await self._decode(partial(decode_mask, photo=photo), data)
 
+    async def strokes(self, data: bytes, field: str) -> Mask:
+        """Decode strokes over a photo to uint8 [height, width], of the size they have.
+
+        Args:
+            data: As they were sent.
+            field: What they were sent as, for the sentence of a refusal.
+
+        Raises:
+            InvalidImage: They are not a mask that this service accepts.
+            Overloaded: This replica holds as many decoded pixels as it may.
+        """
+        return await self._decode(partial(decode_mask, field=field), data)
+
     async def _decode(
         self, decode: Callable[[bytes, UploadRules], Decoded], data: bytes
     ) -> Decoded:

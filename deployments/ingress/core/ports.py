@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from deployments.admission_messages import Claim, Lease, Report
 from deployments.jobs import (
+    EncodedCutOut,
     EncodedSources,
     FinishedImage,
     GeneratedImage,
+    Hints,
     ImageJob,
     Mask,
     OpenedPhoto,
@@ -56,9 +58,26 @@ class Studio(Protocol):
         ...
 
     def encode_sources(
-        self, photo: Awaitable[Photo] | None, opened: Awaitable[OpenedPhoto]
+        self, photo: Awaitable[Photo] | None, opened: Awaitable[OpenedPhoto] | None
     ) -> Awaitable[EncodedSources]:
-        """Encode an upload, if it is to be stored, and the product, without metadata."""
+        """Encode an upload and a product, as far as they are to be stored, without metadata."""
+        ...
+
+
+class Cutter(Protocol):
+    """Pixel work that is not for one model: the studio does it too."""
+
+    def cut_out(
+        self,
+        photo: Awaitable[Photo],
+        mask: Mask | None,
+        hints: Hints,
+        earlier: Awaitable[bytes] | None,
+    ) -> Awaitable[EncodedCutOut]:
+        """Cut the product out of a photo; hints correct it, or an earlier one where there is one.
+
+        Awaited it may raise ProductNotFound or InvalidRequest.
+        """
         ...
 
 
@@ -112,6 +131,39 @@ class Sources(Protocol):
         """Read the product of a photo, or raise ImageNotFound."""
         ...
 
+    async def load_photo(self, key: str) -> bytes:
+        """Read a photo, or raise ImageNotFound."""
+        ...
+
+
+class StoredCutOuts(Protocol):
+    """Stored cut-outs: their pictures and their records."""
+
+    async def save(
+        self, key: str, encoded: Awaitable[EncodedCutOut], record: Mapping[str, object]
+    ) -> None:
+        """Store a cut-out, whose photo is stored and marked already."""
+        ...
+
+    async def load(self, key: str, part: Literal["image", "mask"]) -> StoredImage:
+        """Read a cut-out's picture or mask, or raise ImageNotFound."""
+        ...
+
+    async def load_record(self, key: str) -> Mapping[str, object]:
+        """Read a cut-out's record, or raise ImageNotFound."""
+        ...
+
+    async def borrow(self, key: str, sources: Sequence[str], results: Sequence[str]) -> None:
+        """Mark that results, or another cut-out, need sources of one; then see that it is there.
+
+        Raises ImageNotFound.
+        """
+        ...
+
+    async def delete(self, key: str, sources: Sequence[str]) -> None:
+        """Remove a cut-out, and those of its sources that nothing else needs."""
+        ...
+
 
 class KeptAnswers(Protocol):
     """Stored answers of idempotency keys."""
@@ -132,6 +184,10 @@ class Admission(Protocol):
         """Take places, or raise Overloaded or RateLimited."""
         ...
 
+    async def count(self, api_key_name: str) -> None:
+        """Count a request without images, or raise RateLimited."""
+        ...
+
     async def claim(self, replica: str, claim: Claim) -> bool:
         """Claim an idempotency key; false while another request for the same has it.
 
@@ -150,16 +206,20 @@ class Backends:
 
     Attributes:
         studio: Pixel work.
+        cutter: More of it.
         models: The model deployments.
         results: Stored results.
         sources: What they were made from.
+        cutouts: Stored cut-outs.
         answers: Stored answers of idempotency keys.
         admission: What all ingress replicas share.
     """
 
     studio: Studio
+    cutter: Cutter
     models: Models
     results: Results
     sources: Sources
+    cutouts: StoredCutOuts
     answers: KeptAnswers
     admission: Admission

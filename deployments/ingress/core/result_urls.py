@@ -46,6 +46,16 @@ class ResultUrls:
         """
         return f"{self._public or request_base}/generated/{key}.png"
 
+    def cutout_urls(self, key: str, request_base: str) -> tuple[str, str]:
+        """The URLs of a cut-out's picture and of its mask.
+
+        Args:
+            key: A cut-out's key.
+            request_base: Scheme and host the caller used, without a slash at its end.
+        """
+        start = f"{self._public or request_base}/cutouts/{key}"
+        return f"{start}.png", f"{start}-mask.png"
+
     def key_of(self, image_url: str, request_base: str) -> str:
         """The key in one of our URLs, or in its path alone.
 

@@ -1,5 +1,7 @@
 """The use cases: generate from a photo, vary a result, read and delete a result.
 
+Those around cut-outs are in `cutouts`.
+
 An order is planned once, against the catalog. Then the service looks its idempotency key up, takes
 room for its images, and starts the generation that makes them.
 """
@@ -11,7 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from deployments.errors import InvalidRequest, UnknownModel
-from deployments.ingress.core.deadline import Deadline
+from deployments.ingress.core.cutout_source import CutOutSource, check_cutout
+from deployments.ingress.core.cutouts import CutOuts
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.generation import SEEDS, Generation
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
@@ -25,7 +28,8 @@ from deployments.ingress.core.job_source import (
 from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import new_key
-from deployments.jobs import GenerationSettings, ImageJob, Preserve, StoredImage
+from deployments.ingress.core.terms import Terms
+from deployments.jobs import GenerationSettings, ImageJob, Photo, Preserve, StoredImage
 from deployments.settings import IngressSettings, ModelSettings
 
 
@@ -57,23 +61,6 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """On which terms a caller is served.
-
-    Attributes:
-        api_key_name: Name of the API key, empty without one.
-        deadline: When the request is given up.
-        progress: Whether the generation reports denoising steps.
-        idempotency_key: As the caller sent it; None without one.
-    """
-
-    api_key_name: str
-    deadline: Deadline
-    progress: bool
-    idempotency_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Plan:
     """An order that can be served.
 
@@ -99,6 +86,7 @@ class Service:
 
     Attributes:
         catalog: The models, in listing order.
+        cutouts: The use cases around cut-outs.
 
     Args:
         catalog: The models, in listing order.
@@ -127,9 +115,21 @@ class Service:
         self._decoder = Decoder(settings.limits, max_output_side)
         self._places = PlacesClient(backends.admission)
         self._idempotency = Idempotency(self._places, backends.answers)
+        self.cutouts = CutOuts(
+            backends,
+            self._decoder,
+            self._idempotency,
+            counts_requests=settings.rates.requests_per_minute is not None,
+            version=version,
+        )
 
     async def generate(
-        self, order: Order, upload: bytes, mask: bytes | None, terms: Terms
+        self,
+        order: Order,
+        upload: bytes | None,
+        mask: bytes | None,
+        terms: Terms,
+        cutout: str | None = None,
     ) -> Generation | KeptAnswer:
         """Start making images from a photo.
 
@@ -137,9 +137,10 @@ class Service:
 
         Args:
             order: What to make.
-            upload: The photo as it was sent.
+            upload: The photo as it was sent; None, with a cut-out, takes the one it is of.
             mask: Marks the product, as it was sent; None when the caller sent none.
             terms: See there.
+            cutout: The key of the cut-out that is kept; None without one.
 
         Returns:
             The generation, whose model may start now; or the answer that the same request got.
@@ -151,6 +152,7 @@ class Service:
             IdempotencyConflict: The idempotency key belongs to a request for something else.
             Overloaded: There is no room for all the images.
             RateLimited: The key would pass its rate.
+            ImageNotFound: The cut-out does not exist, or no longer, or is another API key's.
             DeadlineExceeded: It passed meanwhile.
         """
         if mask is not None and order.preserve == "false":
@@ -158,25 +160,33 @@ class Service:
                 "product_mask marks what is kept, and preserve_product=false keeps nothing: "
                 "send one of them"
             )
+        check_cutout(cutout, order.preserve, marked=mask is not None)
         plan = self._plan(order)
 
         async def open_source() -> Source:
-            photo = await self._decoder.photo(upload)
+            if cutout is not None:
+                sent = None if upload is None else await self._decoder.photo(upload)
+                return self._with_cutout(plan, cutout, terms, photo=sent)
+            photo = await self._decoder.photo(upload or b"")
             marked = None if mask is None else await self._decoder.mask(mask, photo)
             return UploadSource(
                 self._backends, photo, marked, order.preserve, plan.model.size, plan.image_keys
             )
 
         files = {"image": upload, "product_mask": mask}
-        return await self._start("generate", plan, order, terms, {}, files, open_source)
+        fields = {} if cutout is None else {"cutout": cutout}
+        return await self._start("generate", plan, order, terms, fields, files, open_source)
 
-    async def vary(self, order: Order, image_key: str, terms: Terms) -> Generation | KeptAnswer:
+    async def vary(
+        self, order: Order, image_key: str, terms: Terms, cutout: str | None = None
+    ) -> Generation | KeptAnswer:
         """Start making images from a stored result.
 
         Args:
             order: What to make.
             image_key: The result's.
             terms: See there.
+            cutout: The key of the cut-out that is kept; None keeps the result's own product.
 
         Returns:
             As in `generate`.
@@ -185,9 +195,12 @@ class Service:
             ImageNotFound: The result or its product does not exist, or no longer.
             ServiceError: As in `generate`.
         """
+        check_cutout(cutout, order.preserve)
         plan = self._plan(order)
 
         async def open_source() -> Source:
+            if cutout is not None:
+                return self._with_cutout(plan, cutout, terms, image_key=image_key)
             return ResultSource(
                 self._backends,
                 self._decoder,
@@ -197,7 +210,7 @@ class Service:
                 plan.image_keys,
             )
 
-        fields = {"image_key": image_key}
+        fields = {"image_key": image_key, **({} if cutout is None else {"cutout": cutout})}
         return await self._start("vary", plan, order, terms, fields, {}, open_source)
 
     async def load_image(self, image_key: str) -> StoredImage:
@@ -216,6 +229,26 @@ class Service:
         """
         recipe = await self._backends.results.load_recipe(image_key)
         await self._backends.results.delete(image_key, distinct(*lineage(recipe)))
+
+    def _with_cutout(
+        self,
+        plan: _Plan,
+        cutout: str,
+        terms: Terms,
+        *,
+        photo: Photo | None = None,
+        image_key: str | None = None,
+    ) -> CutOutSource:
+        return CutOutSource(
+            self._backends,
+            self._decoder,
+            cutout,
+            terms.api_key_name,
+            photo=photo,
+            image_key=image_key,
+            size=plan.model.size,
+            results=plan.image_keys,
+        )
 
     async def _start(
         self,

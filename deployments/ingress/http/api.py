@@ -21,7 +21,8 @@ from deployments.errors import ImageNotFound, InvalidRequest, ServiceError
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.idempotency import KeptAnswer
 from deployments.ingress.core.result_urls import KEY_PATTERN, ResultUrls, is_key
-from deployments.ingress.core.service import Order, Service, Terms
+from deployments.ingress.core.service import Order, Service
+from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi, problems
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.chat_page import add_playground

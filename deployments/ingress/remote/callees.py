@@ -7,14 +7,16 @@ them. So a call that is misspelled, or that a deployment no longer has, fails th
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from deployments.admission_messages import Claim, Lease, Report
 from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
 from deployments.jobs import (
+    EncodedCutOut,
     EncodedSources,
     FinishedImage,
     GeneratedImage,
+    Hints,
     ImageJob,
     Mask,
     OpenedPhoto,
@@ -31,6 +33,10 @@ class AdmissionCalls(Protocol):
 
     async def take(self, replica: str, lease: Lease) -> Overloaded | RateLimited | None:
         """See `Admission.take`."""
+        ...
+
+    async def count(self, api_key_name: str) -> RateLimited | None:
+        """See `Admission.count`."""
         ...
 
     async def claim(self, replica: str, claim: Claim) -> bool | IdempotencyConflict:
@@ -63,8 +69,16 @@ class StudioCalls(Protocol):
         """See `Studio.finish`."""
         ...
 
-    async def encode_sources(self, photo: Photo | None, opened: OpenedPhoto) -> EncodedSources:
+    async def encode_sources(
+        self, photo: Photo | None, opened: OpenedPhoto | None
+    ) -> EncodedSources:
         """See `Studio.encode_sources`."""
+        ...
+
+    async def cut_out(
+        self, photo: Photo, mask: Mask | None, hints: Hints, earlier: bytes | None
+    ) -> EncodedCutOut:
+        """See `Studio.cut_out`."""
         ...
 
 
@@ -111,8 +125,40 @@ class SourceCalls(Protocol):
         """See `Storage.keep_sources`."""
         ...
 
+    async def load_source(self, key: str) -> StoredObject | None:
+        """See `Storage.load_source`."""
+        ...
+
     async def load_mask(self, key: str) -> bytes | None:
         """See `Storage.load_mask`."""
+        ...
+
+
+class CutOutCalls(Protocol):
+    """The storage's cut-outs."""
+
+    async def save_cutout(
+        self, key: str, encoded: EncodedCutOut, record: Mapping[str, object]
+    ) -> None:
+        """See `Storage.save_cutout`."""
+        ...
+
+    async def load_cutout(self, key: str, part: Literal["image", "mask"]) -> StoredObject | None:
+        """See `Storage.load_cutout`."""
+        ...
+
+    async def load_cutout_record(self, key: str) -> dict[str, object] | None:
+        """See `Storage.load_cutout_record`."""
+        ...
+
+    async def borrow_cutout(
+        self, key: str, sources: Sequence[str], results: Sequence[str]
+    ) -> StoredObject | None:
+        """See `Storage.borrow_cutout`."""
+        ...
+
+    async def delete_cutout(self, key: str, sources: Sequence[str]) -> None:
+        """See `Storage.delete_cutout`."""
         ...
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
+from typing import Literal
 
 from ray.serve.metrics import Counter, Histogram
 
 from deployments.admission_messages import Claim, Lease, Report
 from deployments.errors import IdempotencyConflict, ReplicaLost
+from deployments.ingress.core.cutout_records import GONE
 from deployments.ingress.remote.callees import (
     AdmissionCalls,
     AnswerCalls,
+    CutOutCalls,
     ModelCalls,
     ResultCalls,
     SourceCalls,
@@ -21,9 +24,11 @@ from deployments.ingress.remote.metrics import ImageMetrics
 from deployments.ingress.remote.retries import Patience, RetryObserver
 from deployments.ingress.remote.serve_calls import RETRY_AFTER_S, Callee, Handle, Lent
 from deployments.jobs import (
+    EncodedCutOut,
     EncodedSources,
     FinishedImage,
     GeneratedImage,
+    Hints,
     ImageJob,
     Mask,
     OpenedPhoto,
@@ -48,6 +53,8 @@ def stored(outage_s: float) -> Patience:
 
 NO_IMAGE = "the image does not exist, or no longer"
 
+NO_PHOTO = "the photo that the image began with is no longer stored"
+
 NO_PRODUCT = (
     "the product that the image was made with is no longer stored; "
     "preserve_product=false varies the image without it"
@@ -62,6 +69,11 @@ class AdmissionHandle:
 
     async def take(self, replica: str, lease: Lease) -> None:
         refusal = await self._admission.call(AdmissionCalls.take, replica, lease, patience=REPEATED)
+        if refusal is not None:
+            raise refusal
+
+    async def count(self, api_key_name: str) -> None:
+        refusal = await self._admission.call(AdmissionCalls.count, api_key_name, patience=REPEATED)
         if refusal is not None:
             raise refusal
 
@@ -92,7 +104,7 @@ class AnswersHandle:
 
 
 class StudioHandle:
-    """`ports.Studio` by its deployment."""
+    """`ports.Studio` and `ports.Cutter` by their deployment."""
 
     def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
         self._studio = Callee(handle, "the studio", observer, outage_s)
@@ -141,9 +153,20 @@ class StudioHandle:
         return finished
 
     def encode_sources(
-        self, photo: Awaitable[Photo] | None, opened: Awaitable[OpenedPhoto]
+        self, photo: Awaitable[Photo] | None, opened: Awaitable[OpenedPhoto] | None
     ) -> Awaitable[EncodedSources]:
         return self._studio.call(StudioCalls.encode_sources, photo, opened, patience=REPEATED)
+
+    def cut_out(
+        self,
+        photo: Awaitable[Photo],
+        mask: Mask | None,
+        hints: Hints,
+        earlier: Awaitable[bytes] | None,
+    ) -> Awaitable[EncodedCutOut]:
+        return self._studio.call(
+            StudioCalls.cut_out, photo, mask, hints, earlier, patience=REPEATED
+        )
 
 
 class ModelHandles:
@@ -240,3 +263,50 @@ class SourcesHandle:
 
     def load_product(self, key: str) -> Awaitable[bytes]:
         return self._storage.find(SourceCalls.load_mask, key, patience=REPEATED, missing=NO_PRODUCT)
+
+    async def load_photo(self, key: str) -> bytes:
+        stored = await self._storage.find(
+            SourceCalls.load_source, key, patience=REPEATED, missing=NO_PHOTO
+        )
+        return stored.data
+
+
+class CutOutsHandle:
+    """`ports.StoredCutOuts` by the storage deployment."""
+
+    def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
+        self._storage = Callee(handle, "the storage", observer, outage_s)
+        self._stored = stored(outage_s)
+
+    async def save(
+        self, key: str, encoded: Awaitable[EncodedCutOut], record: Mapping[str, object]
+    ) -> None:
+        await self._storage.call(
+            CutOutCalls.save_cutout, key, encoded, dict(record), patience=self._stored
+        )
+
+    async def load(self, key: str, part: Literal["image", "mask"]) -> StoredImage:
+        stored = await self._storage.find(
+            CutOutCalls.load_cutout, key, part, patience=REPEATED, missing=GONE
+        )
+        return StoredImage(png=stored.data, etag=stored.etag, modified=stored.modified)
+
+    async def load_record(self, key: str) -> Mapping[str, object]:
+        return await self._storage.find(
+            CutOutCalls.load_cutout_record, key, patience=REPEATED, missing=GONE
+        )
+
+    async def borrow(self, key: str, sources: Sequence[str], results: Sequence[str]) -> None:
+        await self._storage.find(
+            CutOutCalls.borrow_cutout,
+            key,
+            list(sources),
+            list(results),
+            patience=self._stored,
+            missing=GONE,
+        )
+
+    async def delete(self, key: str, sources: Sequence[str]) -> None:
+        await self._storage.call(
+            CutOutCalls.delete_cutout, key, list(sources), patience=self._stored
+        )

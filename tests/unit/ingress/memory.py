@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -14,31 +14,32 @@ from PIL import Image, ImageDraw
 
 from deployments.admission.deployment import Admission
 from deployments.admission_messages import Claim, Lease, Report
-from deployments.errors import IdempotencyConflict, ImageNotFound
+from deployments.errors import IdempotencyConflict
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.service import Service
 from deployments.ingress.http.api import create_api
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.jobs import (
     ControlSettings,
-    EncodedSources,
     GeneratedImage,
+    Hints,
     ImageJob,
     Mask,
     OpenedPhoto,
     Pixels,
     PreparedPhoto,
     Progress,
-    StoredImage,
 )
 from deployments.settings import IngressSettings, ModelSettings, StudioSettings
 from deployments.studio.deployment import Studio
-from storage.answers import Answers
-from storage.errors import ObjectNotFound
 from storage.filesystem import FilesystemStore
-from storage.lineage import Lineage
-from storage.records import Records
-from storage.store import ImageStore
+from tests.unit.ingress.stored import (
+    Shared,
+    StoredAnswers,
+    StoredCutOuts,
+    StoredResults,
+    StoredSources,
+)
 
 CATALOG = (
     ModelSettings(id="stable-diffusion", name="Stable Diffusion", size=64, steps=4, max_steps=50),
@@ -90,68 +91,6 @@ class ScriptedModels:
         )
 
 
-class StoredResults:
-    """The real records over a real store."""
-
-    def __init__(self, store: ImageStore) -> None:
-        self.store = store
-        self.records = Records(store)
-
-    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
-        self.records.save(key, png, recipe)
-
-    async def load_image(self, key: str) -> StoredImage:
-        stored = found(self.records.load_image, key)
-        return StoredImage(stored.data, stored.etag, stored.modified)
-
-    async def borrow(self, key: str, sources: Sequence[str], results: Sequence[str]) -> StoredImage:
-        for source in sources:
-            Lineage(self.store).refer(source, results)
-        return await self.load_image(key)
-
-    async def load_recipe(self, key: str) -> Mapping[str, object]:
-        return found(self.records.load_recipe, key)
-
-    async def delete(self, key: str, sources: Sequence[str]) -> None:
-        self.records.delete(key, sources)
-
-
-class StoredSources:
-    """The real lineage over a real store."""
-
-    def __init__(self, store: ImageStore) -> None:
-        self.lineage = Lineage(store)
-
-    async def keep(
-        self, key: str, results: Sequence[str], encoded: Awaitable[EncodedSources]
-    ) -> None:
-        files = await encoded
-        self.lineage.refer(key, results)
-        if files.photo is not None:
-            self.lineage.save_source(key, files.photo)
-        if files.product is not None:
-            self.lineage.save_mask(key, files.product)
-
-    def load_product(self, key: str) -> Awaitable[bytes]:
-        async def load() -> bytes:
-            return found(self.lineage.load_mask, key)
-
-        return Shared(load())
-
-
-class StoredAnswers:
-    """The real answers over a real store."""
-
-    def __init__(self, store: ImageStore) -> None:
-        self.answers = Answers(store)
-
-    async def save(self, name: str, answer: Mapping[str, object]) -> None:
-        self.answers.save(name, answer)
-
-    async def load(self, name: str) -> Mapping[str, object] | None:
-        return self.answers.load(name)
-
-
 class Admitting:
     """The real admission, whose refusals are raised as behind its handle."""
 
@@ -161,6 +100,11 @@ class Admitting:
 
     async def take(self, replica: str, lease: Lease) -> None:
         refusal = await self.replica.take(replica, lease)
+        if refusal is not None:
+            raise refusal
+
+    async def count(self, api_key_name: str) -> None:
+        refusal = await self.replica.count(api_key_name)
         if refusal is not None:
             raise refusal
 
@@ -177,23 +121,6 @@ class Admitting:
         """Places in use."""
         replica = self.replica
         return sum(lease.images for lease in replica._ledger.leases(model, replica._clock()))
-
-
-def found(load, key: str):
-    try:
-        return load(key)
-    except ObjectNotFound as error:
-        raise ImageNotFound(f"there is no {error.name}") from None
-
-
-class Shared:
-    """An awaitable that several may await, as replies of handles are."""
-
-    def __init__(self, coroutine: Awaitable[object]) -> None:
-        self._task = asyncio.ensure_future(coroutine)
-
-    def __await__(self):
-        return self._task.__await__()
 
 
 class CornerFinder:
@@ -215,12 +142,22 @@ class CornerFinder:
         return np.where(far, 255, 0).astype(np.uint8)
 
 
+@dataclass
+class Cut:
+    """What a cut-out was asked for with."""
+
+    mask: Mask | None
+    hints: Hints
+    corrects: bool
+
+
 class SharedStudio:
     """The real studio, but for the network."""
 
     def __init__(self, settings: StudioSettings) -> None:
         self.finder = CornerFinder()
         self.sought = 0
+        self.cuts: list[Cut] = []
         self._studio = Studio(settings, finder=self.finder)
 
     def lend(self, photo):
@@ -242,6 +179,10 @@ class SharedStudio:
     def encode_sources(self, photo, opened):
         return Shared(self._with(self._studio.encode_sources, photo, opened))
 
+    def cut_out(self, photo, mask, hints, earlier):
+        self.cuts.append(Cut(mask, hints, earlier is not None))
+        return Shared(self._with(self._studio.cut_out, photo, mask, hints, earlier))
+
     async def _with(self, method, *args):
         """Awaitables among the arguments arrive as their values, as behind a handle."""
         return await method(*[await arg if isinstance(arg, Shared) else arg for arg in args])
@@ -257,6 +198,7 @@ class Surface:
     studio: SharedStudio
     results: StoredResults
     sources: StoredSources
+    cutouts: StoredCutOuts
     store: FilesystemStore
     service: Service
     admission: Admitting
@@ -294,21 +236,20 @@ def surface(
     models.gate.set()
     store = FilesystemStore(folder)
     studio_settings = studio or StudioSettings()
-    shared, results, sources = (
-        SharedStudio(studio_settings),
-        StoredResults(store),
-        StoredSources(store),
-    )
+    shared = SharedStudio(studio_settings)
+    results, sources, cutouts = StoredResults(store), StoredSources(store), StoredCutOuts(store)
     service = Service(
         catalog=CATALOG,
         settings=settings,
         backends=Backends(
-            shared,
-            models,
-            results,
-            sources,
-            StoredAnswers(store),
-            admission,
+            studio=shared,
+            cutter=shared,
+            models=models,
+            results=results,
+            sources=sources,
+            cutouts=cutouts,
+            answers=StoredAnswers(store),
+            admission=admission,
         ),
         shape_floor=studio_settings.shape_floor,
         max_output_side=studio_settings.max_output_side,
@@ -317,7 +258,9 @@ def surface(
     app = create_api(service, settings, version="0", retention_s=retention_s, keys=keys)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://shop.test")
-    return Surface(app, client, models, shared, results, sources, store, service, admission)
+    return Surface(
+        app, client, models, shared, results, sources, cutouts, store, service, admission
+    )
 
 
 def png(

@@ -27,7 +27,10 @@ from tests.unit.ingress.memory import (
     Admitting,
     ScriptedModels,
     SharedStudio,
+)
+from tests.unit.ingress.stored import (
     StoredAnswers,
+    StoredCutOuts,
     StoredResults,
     StoredSources,
 )
@@ -151,12 +154,14 @@ class World:
     ) -> Generation:
         places = at_once(self.admission.take(MODEL.id, "", images, 4))
         backends = Backends(
-            self.studio,
-            self.models,
-            self.results,
-            self.sources,
-            StoredAnswers(self.store),
-            Admitting(self.settings),
+            studio=self.studio,
+            cutter=self.studio,
+            models=self.models,
+            results=self.results,
+            sources=self.sources,
+            cutouts=StoredCutOuts(self.store),
+            answers=StoredAnswers(self.store),
+            admission=Admitting(self.settings),
         )
         jobs = [
             ImageJob(new_key(), GenerationSettings("p", "", seed, 4, 3.0, 1.0))

@@ -13,7 +13,8 @@ from deployments.ingress.core import idempotency
 from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.settings import IngressSettings
-from tests.unit.ingress.memory import StoredAnswers, Surface, key_of, png, surface
+from tests.unit.ingress.memory import Surface, key_of, png, surface
+from tests.unit.ingress.stored import StoredAnswers
 
 EVENTS = {"Accept": "text/event-stream"}
 

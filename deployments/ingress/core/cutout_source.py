@@ -1,0 +1,129 @@
+"""A request's images made with a cut-out: its product is kept as it is, and nothing is searched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deployments.errors import InternalError, InvalidImage, InvalidRequest
+from deployments.ingress.core.cutout_records import CutOutRecord, digest_of, usable
+from deployments.ingress.core.cutouts import stored_photo
+from deployments.ingress.core.decoder import Decoder
+from deployments.ingress.core.job_source import Origin, lineage
+from deployments.ingress.core.ports import Backends
+from deployments.jobs import Photo, Preserve
+
+
+def check_cutout(cutout: str | None, preserve: Preserve, *, marked: bool = False) -> None:
+    """Refuse what contradicts a cut-out.
+
+    Args:
+        cutout: A cut-out's key; None without one.
+        preserve: Whether the product is kept.
+        marked: Whether a product_mask was sent.
+
+    Raises:
+        InvalidRequest: Something does.
+    """
+    if cutout is not None and marked:
+        raise InvalidRequest("cutout and product_mask both say what is kept: send one of them")
+    if cutout is not None and preserve == "false":
+        raise InvalidRequest(
+            "cutout is what is kept, and preserve_product=false keeps nothing: send one of them"
+        )
+
+
+class CutOutSource:
+    """A stored cut-out, with its photo or with a result of the same conversation.
+
+    Args:
+        backends: The other deployments.
+        decoder: Turns files into pixels.
+        cutout: The cut-out's key.
+        api_key_name: The caller's.
+        photo: The photo where it was sent again; None without.
+        image_key: The key of the result that is varied; None starts from the photo.
+        size: The model's nominal side in pixels.
+        results: The image keys of the request.
+    """
+
+    def __init__(
+        self,
+        backends: Backends,
+        decoder: Decoder,
+        cutout: str,
+        api_key_name: str,
+        *,
+        photo: Photo | None = None,
+        image_key: str | None = None,
+        size: int,
+        results: Sequence[str],
+    ) -> None:
+        self._backends = backends
+        self._decoder = decoder
+        self._cutout = cutout
+        self._api_key_name = api_key_name
+        self._photo = photo
+        self._image_key = image_key
+        self._size = size
+        self._results = results
+        self.referred: list[str] = []
+
+    async def open(self) -> Origin:
+        """Get the photo or the result, and the cut-out.
+
+        Raises:
+            ImageNotFound: The cut-out or the result does not exist, or no longer, or the cut-out is
+                another API key's.
+            InvalidRequest: The cut-out is of another photo.
+            InternalError: What is stored is damaged.
+        """
+        backends, image_key = self._backends, self._image_key
+        record = await usable(backends, self._cutout, self._api_key_name)
+        await self._check_photo(record)
+        self.referred += record.sources
+        # Marks first; then it is seen whether the cut-out, and the result, are still there.
+        await backends.cutouts.borrow(self._cutout, record.sources, self._results)
+        photo = backends.studio.lend(await self._start(record))
+        png = backends.sources.load_product(record.mask_key)
+        opened = backends.studio.open_result(photo, png, self._size)
+        await opened
+        return Origin(
+            photo=photo,
+            opened=opened,
+            kind="upload" if image_key is None else "result",
+            key=record.photo_key if image_key is None else image_key,
+            photo_key=record.photo_key,
+            mask_key=record.mask_key,
+            found=False,
+            warnings=(),
+        )
+
+    async def keep(self, origin: Origin) -> None:
+        """Do nothing: all is stored."""
+
+    async def _check_photo(self, record: CutOutRecord) -> None:
+        """See that the cut-out is of the photo that the request is about."""
+        if self._photo is not None and await digest_of(self._photo) != record.photo_digest:
+            raise InvalidRequest(
+                "image: it is not the picture that the cutout was cut out of; send that one, or "
+                "leave image out"
+            )
+        if self._image_key is not None:
+            recipe = await self._backends.results.load_recipe(self._image_key)
+            if lineage(recipe)[0] != record.photo_key:
+                raise InvalidRequest(
+                    "cutout: it was cut out of another photo than the one that the conversation of "
+                    "image_url began with"
+                )
+
+    async def _start(self, record: CutOutRecord) -> Photo:
+        """The picture that the model starts from."""
+        if self._photo is not None:
+            return self._photo
+        if self._image_key is None:
+            return await stored_photo(self._backends, self._decoder, record.photo_key)
+        stored = await self._backends.results.load_image(self._image_key)
+        try:
+            return await self._decoder.photo(stored.png)
+        except InvalidImage:
+            raise InternalError("the stored image is damaged") from None

@@ -1,0 +1,319 @@
+"""The use cases around cut-outs: cut a product out of a photo, show it, remove it.
+
+A cut-out takes no model's place, and it is one answer: nothing of it is delivered before all of it
+is stored. It is stored as what results are made from is, by the rules of `storage.lineage`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from deployments.errors import (
+    ImageNotFound,
+    InternalError,
+    InvalidImage,
+    InvalidRequest,
+    Overloaded,
+    ServiceError,
+)
+from deployments.ingress.core.cutout_records import GONE, CutOutRecord, digest_of, usable
+from deployments.ingress.core.decoder import Decoder
+from deployments.ingress.core.generation import FORGET_S
+from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, fingerprint
+from deployments.ingress.core.job_source import lineage
+from deployments.ingress.core.ports import Backends
+from deployments.ingress.core.result_urls import new_key
+from deployments.ingress.core.terms import Terms
+from deployments.jobs import Hints, Photo, StoredImage
+
+logger = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 16
+"""Cut-outs that one ingress replica makes at once: some seconds of work for a studio."""
+
+RETRY_AFTER_S = 3.0
+
+NOT_KEPT = (
+    "the answer could not be kept for its Idempotency-Key: the same request would make a new "
+    "cut-out"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CutOutOrder:
+    """What a caller wants to be cut out: of exactly one of the first three.
+
+    Attributes:
+        image: A photo as it was sent.
+        image_key: A result's; the first upload of its conversation is meant.
+        cutout: An earlier cut-out's; its photo is meant.
+        product_mask: Marks the product, as it was sent.
+        keep: Strokes over what belongs to the product, as they were sent.
+        remove: Strokes over what does not.
+        points: Places that belong to the product: shares of width and height, 0 to 1.
+    """
+
+    image: bytes | None = None
+    image_key: str | None = None
+    cutout: str | None = None
+    product_mask: bytes | None = None
+    keep: bytes | None = None
+    remove: bytes | None = None
+    points: tuple[tuple[float, float], ...] = ()
+
+    def check(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            InvalidRequest: It names too many sources or none, or marks the product twice.
+        """
+        sources = [self.image, self.image_key, self.cutout]
+        if sum(source is not None for source in sources) != 1:
+            raise InvalidRequest("image, image_url or cutout is required: send one of them")
+        hinted = self.keep is not None or self.remove is not None or bool(self.points)
+        if self.product_mask is not None and (self.cutout is not None or hinted):
+            raise InvalidRequest(
+                "product_mask marks the whole product, and cutout, keep, remove and point correct "
+                "what was found: send one or the others"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """What is cut out of.
+
+    Attributes:
+        photo: Its pixels.
+        photo_key: The object key it has, or will have.
+        stored: Whether it is stored already.
+        earlier: The product that hints correct; None without one.
+    """
+
+    photo: Photo
+    photo_key: str
+    stored: bool
+    earlier: Awaitable[bytes] | None = None
+
+
+class CutOuts:
+    """Cut-outs over the other deployments.
+
+    Args:
+        backends: The other deployments.
+        decoder: Turns files into pixels.
+        idempotency: Repeats answers.
+        counts_requests: Whether the API keys' requests are counted, for their rate.
+        version: Version of this package, for the records.
+    """
+
+    def __init__(
+        self,
+        backends: Backends,
+        decoder: Decoder,
+        idempotency: Idempotency,
+        *,
+        counts_requests: bool,
+        version: str,
+    ) -> None:
+        self._backends = backends
+        self._decoder = decoder
+        self._idempotency = idempotency
+        self._counts_requests = counts_requests
+        self._version = version
+        self._running = 0
+
+    async def cut_out(
+        self,
+        order: CutOutOrder,
+        terms: Terms,
+        render: Callable[[CutOutRecord], dict[str, object]],
+    ) -> tuple[Mapping[str, object], bool]:
+        """Cut out a product and store it.
+
+        Args:
+            order: What to cut out.
+            terms: See there.
+            render: Makes the answer, which has a list of `warnings`.
+
+        Returns:
+            The answer, and whether it was given before, for the same idempotency key.
+
+        Raises:
+            InvalidRequest: The order contradicts itself or cannot be followed; the sentence names
+                the field.
+            InvalidImage: A file is not an image this service accepts.
+            ProductNotFound: There is no product.
+            ImageNotFound: The result, the cut-out or its photo does not exist, or no longer.
+            IdempotencyConflict: The idempotency key belongs to a request for something else.
+            Overloaded: There is no room for another cut-out now.
+            RateLimited: The key would pass its rate.
+            DeadlineExceeded: It passed meanwhile.
+        """
+        order.check()
+        if terms.idempotency_key is None:
+            async with terms.deadline.bounds():
+                return render(await self._admitted(order, terms.api_key_name)), False
+        turn = await self._idempotency.turn(
+            terms.api_key_name, terms.idempotency_key, await _asked(order), terms.deadline
+        )
+        if isinstance(turn, KeptAnswer):
+            return turn.answer, True
+        try:
+            async with terms.deadline.bounds():
+                answer = render(await self._admitted(order, terms.api_key_name))
+            if await turn.keep(answer, ()):
+                return answer, False
+            told = answer["warnings"]
+            return {**answer, "warnings": [*told, NOT_KEPT]}, False  # type: ignore[misc]  # a list
+        finally:
+            turn.close()
+
+    async def load(self, cutout: str, part: Literal["image", "mask"]) -> StoredImage:
+        """Read a cut-out's picture or its mask.
+
+        Raises:
+            ImageNotFound: It does not exist, or no longer.
+        """
+        return await self._backends.cutouts.load(cutout, part)
+
+    async def delete(self, cutout: str, api_key_name: str) -> None:
+        """Remove a cut-out, and what it was made from where nothing else needs that.
+
+        Raises:
+            ImageNotFound: It does not exist, or no longer, or it is another API key's.
+        """
+        record = await usable(self._backends, cutout, api_key_name)
+        await self._backends.cutouts.delete(cutout, record.sources)
+
+    async def _admitted(self, order: CutOutOrder, api_key_name: str) -> CutOutRecord:
+        with self._room():
+            if self._counts_requests:
+                await self._backends.admission.count(api_key_name)
+            key, referred = new_key(), list[str]()
+            try:
+                return await self._make(key, order, api_key_name, referred)
+            except BaseException:
+                await self._forget(key, referred)
+                raise
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        if self._running >= MOST_AT_ONCE:
+            raise Overloaded("there is no room for another cut-out now", RETRY_AFTER_S)
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+    async def _make(
+        self, key: str, order: CutOutOrder, api_key_name: str, referred: list[str]
+    ) -> CutOutRecord:
+        """Cut out and store; notes the sources that it has marked."""
+        studio, backends = self._backends.studio, self._backends
+        opened = await self._open(key, order, api_key_name, referred)
+        mask = None
+        if order.product_mask is not None:
+            mask = await self._decoder.mask(order.product_mask, opened.photo)
+        hints = Hints(
+            keep=None if order.keep is None else await self._decoder.strokes(order.keep, "keep"),
+            remove=None
+            if order.remove is None
+            else await self._decoder.strokes(order.remove, "remove"),
+            points=order.points,
+        )
+        photo = studio.lend(opened.photo)
+        # Without hints there is nothing to correct: the photo is searched anew.
+        earlier = opened.earlier if hints.given else None
+        encoded = backends.cutter.cut_out(photo, mask, hints, earlier)
+        source = None if opened.stored else studio.encode_sources(photo, None)
+        digest = await digest_of(opened.photo)
+        made = await encoded
+        if source is not None:
+            referred.append(opened.photo_key)
+            await backends.sources.keep(opened.photo_key, [key], source)
+        record = CutOutRecord(
+            photo_key=opened.photo_key,
+            mask_key=key,
+            photo_digest=digest,
+            api_key_name=api_key_name,
+            width=made.width,
+            height=made.height,
+            box=made.box,
+            certainty=made.certainty,
+            warnings=made.warnings,
+            version=self._version,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        referred.append(key)
+        await backends.cutouts.save(key, encoded, record.model_dump(mode="json"))
+        return record
+
+    async def _open(
+        self, key: str, order: CutOutOrder, api_key_name: str, referred: list[str]
+    ) -> _Opened:
+        backends, earlier = self._backends, None
+        if order.image is not None:
+            return _Opened(await self._decoder.photo(order.image), new_key(), stored=False)
+        # What is stored is marked first, and then it is seen whether it is still there.
+        if order.image_key is not None:
+            photo_key, _ = lineage(await backends.results.load_recipe(order.image_key))
+            referred.append(photo_key)
+            await backends.results.borrow(order.image_key, [photo_key], [key])
+        else:
+            cutout = order.cutout or ""  # one of the three is there
+            photo_key = (await usable(backends, cutout, api_key_name)).photo_key
+            referred.append(photo_key)
+            await backends.cutouts.borrow(cutout, [photo_key], [key])
+            earlier = backends.sources.load_product(cutout)
+            try:
+                await earlier  # it goes to the studio by reference, and must be there
+            except ImageNotFound:
+                raise ImageNotFound(GONE) from None
+        photo = await stored_photo(backends, self._decoder, photo_key)
+        return _Opened(photo, photo_key, stored=True, earlier=earlier)
+
+    async def _forget(self, key: str, referred: list[str]) -> None:
+        """Remove a cut-out that nobody will get, and the sources that only it needs."""
+        if not referred:
+            return  # nothing is stored before that
+        try:
+            async with asyncio.timeout(FORGET_S):
+                await self._backends.cutouts.delete(key, referred)
+        except (ServiceError, TimeoutError) as error:
+            logger.warning("a failed request's cut-out could not be removed: %s", error)
+
+
+async def stored_photo(backends: Backends, decoder: Decoder, photo_key: str) -> Photo:
+    """Read an upload that was stored.
+
+    Raises:
+        ImageNotFound: It is not there any more.
+        InternalError: It is damaged.
+    """
+    try:
+        return await decoder.photo(await backends.sources.load_photo(photo_key))
+    except InvalidImage:
+        # Not the caller's fault: we wrote it.
+        raise InternalError("the stored image is damaged") from None
+
+
+async def _asked(order: CutOutOrder) -> str:
+    fields = {
+        "image_key": order.image_key,
+        "cutout": order.cutout,
+        "points": [list(point) for point in order.points],
+    }
+    files = {
+        "image": order.image,
+        "product_mask": order.product_mask,
+        "keep": order.keep,
+        "remove": order.remove,
+    }
+    return await fingerprint("cut_out", fields, files)

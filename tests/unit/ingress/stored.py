@@ -1,0 +1,128 @@
+"""The storage behind the surface in memory: the real classes over a real store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Literal
+
+from deployments.errors import ImageNotFound
+from deployments.ingress.core.cutout_records import GONE
+from deployments.jobs import EncodedCutOut, EncodedSources, StoredImage
+from storage.answers import Answers
+from storage.cutouts import CutOuts
+from storage.errors import ObjectNotFound
+from storage.lineage import Lineage
+from storage.records import Records
+from storage.store import ImageStore
+
+
+class StoredResults:
+    """The real records over a real store."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self.store = store
+        self.records = Records(store)
+
+    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
+        self.records.save(key, png, recipe)
+
+    async def load_image(self, key: str) -> StoredImage:
+        stored = found(self.records.load_image, key)
+        return StoredImage(stored.data, stored.etag, stored.modified)
+
+    async def borrow(self, key: str, sources: Sequence[str], results: Sequence[str]) -> StoredImage:
+        for source in sources:
+            Lineage(self.store).refer(source, results)
+        return await self.load_image(key)
+
+    async def load_recipe(self, key: str) -> Mapping[str, object]:
+        return found(self.records.load_recipe, key)
+
+    async def delete(self, key: str, sources: Sequence[str]) -> None:
+        self.records.delete(key, sources)
+
+
+class StoredSources:
+    """The real lineage over a real store."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self.lineage = Lineage(store)
+
+    async def keep(
+        self, key: str, results: Sequence[str], encoded: Awaitable[EncodedSources]
+    ) -> None:
+        files = await encoded
+        self.lineage.refer(key, results)
+        if files.photo is not None:
+            self.lineage.save_source(key, files.photo)
+        if files.product is not None:
+            self.lineage.save_mask(key, files.product)
+
+    def load_product(self, key: str) -> Awaitable[bytes]:
+        async def load() -> bytes:
+            return found(self.lineage.load_mask, key)
+
+        return Shared(load())
+
+    async def load_photo(self, key: str) -> bytes:
+        return found(self.lineage.load_source, key).data
+
+
+class StoredCutOuts:
+    """The real cut-outs over a real store."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self.store = store
+        self.cutouts = CutOuts(store)
+
+    async def save(
+        self, key: str, encoded: Awaitable[EncodedCutOut], record: Mapping[str, object]
+    ) -> None:
+        self.cutouts.save(key, await encoded, record)
+
+    async def load(self, key: str, part: Literal["image", "mask"]) -> StoredImage:
+        load = self.cutouts.load_image if part == "image" else self.cutouts.load_mask
+        stored = found(load, key, GONE)
+        return StoredImage(stored.data, stored.etag, stored.modified)
+
+    async def load_record(self, key: str) -> Mapping[str, object]:
+        return found(self.cutouts.load_record, key, GONE)
+
+    async def borrow(self, key: str, sources: Sequence[str], results: Sequence[str]) -> None:
+        for source in sources:
+            Lineage(self.store).refer(source, results)
+        await self.load(key, "mask")
+
+    async def delete(self, key: str, sources: Sequence[str]) -> None:
+        self.cutouts.delete(key, sources)
+
+
+class StoredAnswers:
+    """The real answers over a real store."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self.answers = Answers(store)
+
+    async def save(self, name: str, answer: Mapping[str, object]) -> None:
+        self.answers.save(name, answer)
+
+    async def load(self, name: str) -> Mapping[str, object] | None:
+        return self.answers.load(name)
+
+
+def found(load, key: str, missing: str | None = None):
+    try:
+        return load(key)
+    except ObjectNotFound as error:
+        raise ImageNotFound(missing or f"there is no {error.name}") from None
+
+
+class Shared:
+    """An awaitable that several may await, as replies of handles are."""
+
+    def __init__(self, coroutine: Awaitable[object]) -> None:
+        self._task = asyncio.ensure_future(coroutine)
+
+    def __await__(self):
+        return self._task.__await__()
