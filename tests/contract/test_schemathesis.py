@@ -19,6 +19,7 @@ from schemathesis.transport.serialization import Binary
 
 from deployments.ingress.http.api_keys import KeyRing
 from tests.unit.ingress.memory import CATALOG, Surface, png, surface
+from tests.unit.ingress.test_cutouts import cut, strokes
 
 KEY = "contract-key-51c2"
 CONFIG = {
@@ -37,14 +38,20 @@ CONFIG = {
 PHOTO = Binary(png())
 MASK = Binary(png(colour=(0, 0, 0), product=(255, 255, 255)))
 FREE_TEXT = ("prompt", "negative_prompt")
+STROKES = {
+    "keep": Binary(png(colour=(0, 0, 0), product=(255, 255, 255))),
+    "remove": Binary(strokes((0, 0, 48, 2))),
+}
 RESULT: list[str] = []
+CUTOUTS: dict[int, str] = {}
+"""One of each surface, by its `id`: a cut-out is its API key's own."""
 FOLDER = Path(tempfile.mkdtemp(prefix="backdrop-contract-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 OPEN = surface(FOLDER)
 KEYED = surface(FOLDER, keys=KeyRing({"test": KEY}))
 
 
-def make_possible(case: schemathesis.Case) -> None:
+def make_possible(case: schemathesis.Case, made: Surface) -> None:
     """Give a request what no schema can describe: a photo that decodes, a result that exists.
 
     The invalid requests get it too, so that what they are refused for is what is wrong with them.
@@ -53,8 +60,11 @@ def make_possible(case: schemathesis.Case) -> None:
     valid = case.meta.generation.mode.is_positive
     if "key" in case.path_parameters and valid:
         # What is deleted is gone for the next request.
-        deletes = case.method == "DELETE"
-        case.path_parameters["key"] = asyncio.run(stored_key(OPEN)) if deletes else RESULT[0]
+        cuts = case.path.startswith("/cutouts/")
+        stored = CUTOUTS[id(made)] if cuts else RESULT[0]
+        if case.method == "DELETE":
+            stored = asyncio.run(stored_cutout(made) if cuts else stored_key(OPEN))
+        case.path_parameters["key"] = stored
     if valid and case.headers is not None:
         # A shorter deadline may pass, and one key with another body is a conflict: both rightly.
         for name in ("X-Deadline-Seconds", "Idempotency-Key"):
@@ -66,6 +76,9 @@ def make_possible(case: schemathesis.Case) -> None:
         body["image"] = PHOTO
     if isinstance(body.get("product_mask"), str | bytes):
         body["product_mask"] = MASK
+    for name, file in STROKES.items():
+        if isinstance(body.get(name), str | bytes):
+            body[name] = file
     if not valid and case.media_type == "multipart/form-data":
         # All of a form is text: one which happens to be a number is one, and an empty one is a
         # field left open. What the schema calls a wrong type has to be a wrong text.
@@ -74,7 +87,11 @@ def make_possible(case: schemathesis.Case) -> None:
                 body[name] = f"{value}?"
     if isinstance(body.get("image_url"), str):
         body["image_url"] = f"/generated/{RESULT[0]}.png"
-    if valid:
+    if valid and isinstance(body.get("cutout"), str):
+        body["cutout"] = CUTOUTS[id(made)]
+    if valid and case.path == "/api/cutout":
+        of_one_source(body, form=case.media_type == "multipart/form-data")
+    elif valid:
         # What is white space differs between the pattern's dialect and ours.
         if not body["prompt"].strip():
             body["prompt"] = "forest"
@@ -83,14 +100,38 @@ def make_possible(case: schemathesis.Case) -> None:
         steps = body.get("steps") or model.steps
         body["steps"] = min(steps, model.max_steps)
         body["strength"] = max(body.get("strength") or model.strength, 1 / body["steps"])
-        if "product_mask" in body and body.get("preserve_product") == "false":
+        if case.path == "/api/generate" and "cutout" not in body:
+            body["image"] = PHOTO
+        if body.get("cutout"):
+            body.pop("product_mask", None)
+        given = body.get("cutout") or "product_mask" in body
+        if given and body.get("preserve_product") in ("false", False):
             body["preserve_product"] = "true"
+
+
+def of_one_source(body: dict[str, Any], form: bool) -> None:
+    """Leave one of the sources of a cut-out, and what may be sent with it."""
+    sources = [name for name in ("cutout", "image_url", "image") if body.get(name) is not None]
+    for name in sources[1:]:
+        del body[name]
+    if not sources:
+        body.update({"image": PHOTO} if form else {"image_url": f"/generated/{RESULT[0]}.png"})
+    if body.get("point") is not None:
+        body["point"] = "0.5,0.5"
+    if {"cutout", "keep", "remove", "point"} & body.keys():
+        body.pop("product_mask", None)
 
 
 async def stored_key(made: Surface) -> str:
     """Make a result, and give its key."""
     url = (await made.generate(num_images=1)).json()["images"][0]
     return url.rsplit("/", 1)[1].removesuffix(".png")
+
+
+async def stored_cutout(made: Surface) -> str:
+    """Make a cut-out of the result's photo, and give its key."""
+    url, headers = f"/generated/{RESULT[0]}.png", {"X-API-Key": KEY}
+    return (await cut(made, image_url=url, headers=headers)).json()["cutout"]
 
 
 def contract(made: Surface) -> Any:
@@ -104,15 +145,17 @@ open_contract, keyed_contract = contract(OPEN), contract(KEYED)
 @pytest.fixture(scope="module", autouse=True)
 def _result() -> None:
     RESULT.append(asyncio.run(stored_key(OPEN)))
+    for made in (OPEN, KEYED):
+        CUTOUTS[id(made)] = asyncio.run(stored_cutout(made))
 
 
 @open_contract.parametrize()
 def test_the_open_surface_is_as_documented(case: schemathesis.Case) -> None:
-    make_possible(case)
+    make_possible(case, OPEN)
     case.call_and_validate()
 
 
 @keyed_contract.parametrize()
 def test_the_surface_with_keys_is_as_documented(case: schemathesis.Case) -> None:
-    make_possible(case)
+    make_possible(case, KEYED)
     case.call_and_validate(headers={"X-API-Key": KEY})

@@ -17,7 +17,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from deployments.errors import ImageNotFound, InvalidRequest, ServiceError
+from deployments.errors import ImageNotFound, ServiceError
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.idempotency import KeptAnswer
 from deployments.ingress.core.result_urls import KEY_PATTERN, ResultUrls, is_key
@@ -26,7 +26,9 @@ from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi, problems
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.chat_page import add_playground
+from deployments.ingress.http.cutouts import add_cutouts
 from deployments.ingress.http.delivery import Delivery, replayed, server_timing
+from deployments.ingress.http.forms import FORM, JSON, MAX_FIELDS, MAX_FILES, refuse_repeated_fields
 from deployments.ingress.http.idempotency_header import HEADER, REPLAYED, idempotency_key_of
 from deployments.ingress.http.middleware.deadline_header import RequestDeadline
 from deployments.ingress.http.middleware.frame import RequestFrame
@@ -38,12 +40,8 @@ from deployments.ingress.http.result_responses import image_response
 from deployments.ingress.http.schemas import ModelEntry, ModelsAnswer, request_models
 from deployments.settings import CorsSettings, IngressSettings
 
-FORM = "multipart/form-data"
-JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 NO_STORE = {"Cache-Control": "no-store"}
-MAX_FILES, MAX_FIELDS = 8, 32
-"""Parts of a form: more than it has fields, so that one too many is named and not only counted."""
 
 PING_S = 15
 """Seconds between comments that keep an idle event stream open through proxies."""
@@ -85,10 +83,12 @@ def create_api(
     )
     urls = ResultUrls(settings.public_base_url)
     delivery = Delivery(urls)
+    public = keys is None or settings.public_results
     bodies = request_models(service.catalog, settings)
     body_limits = {
         "/api/generate": settings.limits.max_body_bytes,
         "/api/variation": min(settings.limits.max_json_bytes, settings.limits.max_body_bytes),
+        "/api/cutout": settings.limits.max_body_bytes,
     }
 
     @app.post(
@@ -102,11 +102,11 @@ def create_api(
         form: Annotated[bodies.generate, Form(media_type=FORM)],  # type: ignore[name-defined]  # its bounds are configured
     ) -> Any:  # noqa: ANN401 - one of two response classes
         """Generate product-image variations from a photo and a prompt."""
-        await _refuse_repeated_fields(request)
+        await refuse_repeated_fields(request)
         order = request.state.order = form.order()
-        upload = await form.image.read()
+        upload = None if form.image is None else await form.image.read()
         mask = None if form.product_mask is None else await form.product_mask.read()
-        started = service.generate(order, upload, mask, terms(request))
+        started = service.generate(order, upload, mask, terms(request), form.cutout)
         return await answer(request, response, order, started)
 
     @app.post(
@@ -116,7 +116,7 @@ def create_api(
         """Generate variations of an image made here."""
         order = request.state.order = body.order()
         image_key = urls.key_of(body.image_url, _base(request))
-        started = service.vary(order, image_key, terms(request))
+        started = service.vary(order, image_key, terms(request), body.cutout)
         return await answer(request, response, order, started)
 
     @app.get("/api/models", **openapi.models_route())
@@ -136,7 +136,6 @@ def create_api(
         if not is_key(key):
             raise ImageNotFound("the image does not exist")
         stored = await service.load_image(key)
-        public = keys is None or settings.public_results
         return image_response(stored, request.headers, retention_s, public=public)
 
     @app.delete("/generated/{key}.png", **openapi.removal_route())
@@ -181,6 +180,8 @@ def create_api(
         finally:
             generation.close()
 
+    json_limit = body_limits["/api/variation"]
+    add_cutouts(app, service.cutouts, urls, terms, json_limit, retention_s, public=public)
     if settings.playground:
         add_playground(app, settings.public_base_url)
     else:
@@ -193,7 +194,11 @@ def create_api(
     app.add_middleware(
         Gate,
         body_limits=body_limits,
-        body_types={"/api/generate": FORM, "/api/variation": JSON},
+        body_types={
+            "/api/generate": [FORM],
+            "/api/variation": [JSON],
+            "/api/cutout": [FORM, JSON],
+        },
         keys=keys,
         public_results=settings.public_results,
     )
@@ -220,14 +225,6 @@ def _replay(kept: KeptAnswer, events: bool) -> Response:
 
 async def _to_the_docs() -> RedirectResponse:
     return RedirectResponse("docs")
-
-
-async def _refuse_repeated_fields(request: Request) -> None:
-    """A field sent twice has no single meaning, and the form model keeps only the last."""
-    names = [name for name, _ in (await request.form()).multi_items()]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InvalidRequest(f"field given more than once: {', '.join(twice)}")
 
 
 def _wants_events(request: Request) -> bool:

@@ -10,6 +10,8 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse, Response
 
 from deployments.ingress.http import idempotency_header
+from deployments.ingress.http.cutout_schemas import CutOutAnswer, CutOutBody, CutOutForm
+from deployments.ingress.http.forms import FORM, JSON
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.middleware import deadline_header
 from deployments.ingress.http.schemas import ErrorAnswer, ImagesAnswer, ModelsAnswer
@@ -32,6 +34,12 @@ _EVENTS = (
     "reason) where it will not come, then `done` with the "
     "same body as the JSON answer, or `error` with the body of a failure."
 )
+_REPLAYED = {
+    REPLAYED: {
+        "description": "The answer was given before, to the same Idempotency-Key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
 _HEADERS = [
     {
         "name": idempotency_header.HEADER,
@@ -61,14 +69,28 @@ def images_route() -> dict[str, Any]:
         "responses": {
             200: {
                 "description": "The images. " + _EVENTS,
-                "headers": {
-                    REPLAYED: {
-                        "description": "The answer was given before, to the same Idempotency-Key.",
-                        "schema": {"type": "string", "enum": ["true"]},
-                    }
-                },
+                "headers": _REPLAYED,
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
+            **_failures(400, 401, 404, 409, 413, 429, 500, 503, 504),
+        },
+    }
+
+
+def cutout_route() -> dict[str, Any]:
+    """Arguments of the route that cuts products out; it reads its two kinds of body itself."""
+    form = CutOutForm.model_json_schema()
+    _drop_nulls(form)
+    content = {FORM: {"schema": form}, JSON: {"schema": CutOutBody.model_json_schema()}}
+    return {
+        "response_model": CutOutAnswer,
+        "tags": ["cut-outs"],
+        "openapi_extra": {
+            "parameters": _HEADERS,
+            "requestBody": {"required": True, "content": content},
+        },
+        "responses": {
+            200: {"description": "The cut-out.", "headers": _REPLAYED},
             **_failures(400, 401, 404, 409, 413, 429, 500, 503, 504),
         },
     }
@@ -79,13 +101,13 @@ def models_route() -> dict[str, Any]:
     return {"response_model": ModelsAnswer, "tags": ["models"], "responses": _failures(401, 500)}
 
 
-def result_route() -> dict[str, Any]:
-    """Arguments of the route that serves results."""
+def result_route(tag: str = "images") -> dict[str, Any]:
+    """Arguments of a route that serves stored pictures."""
     png = {"schema": {"type": "string", "contentMediaType": "image/png"}}
     return {
         # With a class that has a media type, FastAPI would give it to the failures too.
         "response_class": Response,
-        "tags": ["images"],
+        "tags": [tag],
         "responses": {
             200: {"description": "The image.", "content": {"image/png": png}},
             304: {"description": "The caller has it already."},
@@ -94,12 +116,12 @@ def result_route() -> dict[str, Any]:
     }
 
 
-def removal_route() -> dict[str, Any]:
-    """Arguments of the route that deletes results."""
+def removal_route(tag: str = "images") -> dict[str, Any]:
+    """Arguments of a route that deletes stored pictures."""
     return {
         "status_code": 204,
         "response_class": Response,
-        "tags": ["images"],
+        "tags": [tag],
         "responses": {204: {"description": "It is gone."}, **_failures(401, 404, 500, 503)},
     }
 

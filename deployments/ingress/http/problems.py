@@ -171,9 +171,11 @@ def sentence(details: Sequence[Mapping[str, Any]]) -> str:
 
 def _wrong(detail: Mapping[str, Any]) -> str:
     field, kind = _field(detail) or "the body", detail["type"]
+    if kind == "string_pattern_mismatch" and field in _FORMS:
+        return f"{field} must be {_FORMS[field]}"
     if kind in _SENTENCES:
         return _SENTENCES[kind].format(field=field)
-    if field in ("image", "product_mask"):
+    if field in ("image", "product_mask", "keep", "remove"):
         return f"{field} must be a file"
     message = str(detail["msg"])
     if message.startswith("String should have "):
@@ -187,6 +189,13 @@ _SENTENCES = {
     "string_pattern_mismatch": "{field} must not be blank",
     "string_unicode": "{field} must be valid Unicode text",
 }
+
+
+_FORMS = {
+    "cutout": "the id of a cut-out, 32 hexadecimal digits in lower case",
+    "point": "x,y with shares of width and height from 0 to 1, or several joined by ;",
+}
+"""What fields are that have a form of their own."""
 
 
 def _field(detail: Mapping[str, Any]) -> str:

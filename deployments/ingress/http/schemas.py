@@ -10,9 +10,19 @@ from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import File, UploadFile
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from deployments.ingress.core.generation import SEEDS
+from deployments.ingress.core.result_urls import KEY_PATTERN
 from deployments.ingress.core.service import Order
 from deployments.jobs import Preserve
 from deployments.settings import IngressSettings, ModelSettings
@@ -23,6 +33,13 @@ IMAGE_FORMATS = "PNG, JPEG or WebP"
 
 Prompt = Annotated[str, StringConstraints(pattern=r"\S")]
 """At least one character that is not white space."""
+
+
+CutOutId = Annotated[str, StringConstraints(pattern=f"^{KEY_PATTERN}$")]
+"""What `cutout` names in answers and requests."""
+
+EXAMPLE_ID = "0123456789abcdef0123456789abcdef"
+KEPT_CUTOUT = "The id of a cut-out by POST /api/cutout: what is kept, without a search"
 
 
 class ImageOptions(BaseModel):
@@ -83,7 +100,17 @@ class ImageOptions(BaseModel):
 class GenerateForm(ImageOptions):
     """Body of POST /api/generate."""
 
-    image: Annotated[UploadFile, File(description=f"The product photo: {IMAGE_FORMATS}.")]
+    # Of the photo, which is required without a cut-out.
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+    cutout: CutOutId | None = Field(None, description=f"{KEPT_CUTOUT}, of `image`.")
+    image: Annotated[
+        UploadFile | None,
+        File(
+            description=f"The product photo: {IMAGE_FORMATS}. With a `cutout` it may be left out; "
+            "else it is required."
+        ),
+    ] = None
     product_mask: Annotated[
         UploadFile | None,
         File(
@@ -91,6 +118,13 @@ class GenerateForm(ImageOptions):
             "photo's size after its EXIF orientation. Found by the service if absent."
         ),
     ] = None
+
+    @field_validator("image")
+    @classmethod
+    def _there_is_a_photo(cls, image: UploadFile | None, info: ValidationInfo) -> UploadFile | None:
+        if image is None and info.data.get("cutout", "") is None:
+            raise PydanticCustomError("missing", "required")
+        return image
 
 
 def _or_boolean(schema: dict[str, Any]) -> None:
@@ -107,6 +141,10 @@ class VariationBody(ImageOptions):
     image_url: str = Field(
         description="The URL of an image made here, from the images of an answer.",
         examples=[EXAMPLE_URL],
+    )
+    cutout: CutOutId | None = Field(
+        None,
+        description=f"{KEPT_CUTOUT}; cut out of the photo that the conversation began with.",
     )
 
     preserve_product: Preserve = Field(

@@ -258,9 +258,12 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
         "/api/variation",
         "/api/models",
         "/generated/{key}.png",
+        "/api/cutout",
+        "/cutouts/{key}.png",
+        "/cutouts/{key}-mask.png",
     }
     form = document["components"]["schemas"]["GenerateForm"]
-    assert form["required"] == ["prompt", "model", "image"]
+    assert form["required"] == ["prompt", "model"]  # image, or cutout
     assert form["additionalProperties"] is False
     number = form["properties"]["num_images"]
     assert (number["default"], number["minimum"], number["maximum"]) == (4, 1, 8)

@@ -128,7 +128,8 @@ class RequestFrame:
     def _route(self, scope: Scope) -> str:
         for route in self._routes:
             if route.matches(scope)[0] is not Match.NONE:
-                return str(getattr(route, "path", UNMATCHED))
+                path = getattr(route, "path", UNMATCHED)
+                return str(getattr(route, "path_format", path))
         return UNMATCHED
 
 

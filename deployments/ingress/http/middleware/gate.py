@@ -6,7 +6,7 @@ inside has answered is answered here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,6 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments.errors import ImageNotFound, InvalidRequest, Unauthorized
 from deployments.ingress.http import problems
 from deployments.ingress.http.api_keys import KeyRing
+
+PICTURES = ("/generated/", "/cutouts/")
+"""What the paths of stored pictures start with."""
 
 
 class Gate:
@@ -24,7 +27,7 @@ class Gate:
     Args:
         app: What it wraps.
         body_limits: Bytes of a body by path; a longer Content-Length is refused.
-        body_types: The media type of the body that a POST to a path must have.
+        body_types: The media types one of which the body of a POST to a path must have.
         keys: Keys that calls under /api/, and removals, must carry; None lets everybody in.
         public_results: Results can be read without a key.
     """
@@ -34,7 +37,7 @@ class Gate:
         app: ASGIApp,
         *,
         body_limits: Mapping[str, int],
-        body_types: Mapping[str, str],
+        body_types: Mapping[str, Collection[str]],
         keys: KeyRing | None,
         public_results: bool,
     ) -> None:
@@ -79,17 +82,19 @@ class Gate:
         limit = problems.body_limit(self._body_limits, path)
         if length.isdecimal() and int(length) > limit:
             raise problems.too_large(limit)
-        wanted = self._body_types.get(path)
+        wanted = self._body_types.get(path, ())
         given = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if method == "POST" and wanted is not None and given != wanted:
-            raise InvalidRequest(f"the body must be {wanted}, not {given or 'untyped'}")
+        if method == "POST" and wanted and given not in wanted:
+            raise InvalidRequest(
+                f"the body must be {' or '.join(wanted)}, not {given or 'untyped'}"
+            )
         return name
 
     def _guards(self, method: str, path: str) -> bool:
         """Whether a request needs a key, where keys are on."""
         if path.startswith("/api/") or method == "DELETE":
             return True
-        return not self._public_results and path.startswith("/generated/")
+        return not self._public_results and path.startswith(PICTURES)
 
 
 def _authorize(keys: KeyRing, headers: Headers) -> str:

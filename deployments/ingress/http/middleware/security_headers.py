@@ -8,6 +8,7 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments.ingress.http.middleware.gate import PICTURES
 from deployments.ingress.http.problems import route_path
 
 _EVERYWHERE = {
@@ -42,7 +43,7 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         path = route_path(scope)
-        embedded = self._public_results and path.startswith("/generated/")
+        embedded = self._public_results and path.startswith(PICTURES)
 
         async def send_confined(message: Message) -> None:
             if message["type"] == "http.response.start":

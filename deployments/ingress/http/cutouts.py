@@ -1,0 +1,161 @@
+"""The routes of cut-outs: cutting a product out, reading the pictures, removing them."""
+
+# No postponed annotations here: FastAPI reads those of the routes below.
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from deployments.ingress.core.cutout_records import CutOutRecord
+from deployments.ingress.core.cutouts import CutOutOrder, CutOuts
+from deployments.ingress.core.result_urls import KEY_PATTERN, ResultUrls
+from deployments.ingress.core.terms import Terms
+from deployments.ingress.http import openapi, problems
+from deployments.ingress.http.cutout_schemas import Box, CutOutAnswer, CutOutBody, CutOutForm
+from deployments.ingress.http.forms import JSON, MAX_FIELDS, MAX_FILES, refuse_repeated
+from deployments.ingress.http.idempotency_header import REPLAYED
+from deployments.ingress.http.result_responses import image_response
+
+Key = Annotated[str, Path(json_schema_extra={"pattern": f"^{KEY_PATTERN}$"})]
+
+
+class KeyConvertor(Convertor[str]):
+    """Lets a route match keys alone, so that one key's mask is not another key's picture."""
+
+    regex = KEY_PATTERN
+
+    def convert(self, value: str) -> str:
+        """The key in a path."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """A key as a path has it."""
+        return value
+
+
+register_url_convertor("key", KeyConvertor())
+
+
+def add_cutouts(
+    app: FastAPI,
+    cutouts: CutOuts,
+    urls: ResultUrls,
+    terms: Callable[[Request], Terms],
+    json_limit: int,
+    retention_s: float | None,
+    *,
+    public: bool,
+) -> None:
+    """Add the routes.
+
+    Args:
+        app: The application.
+        cutouts: The use cases.
+        urls: Names the pictures.
+        terms: On which terms the caller of a request is served.
+        json_limit: Bytes of a JSON body.
+        retention_s: Seconds a cut-out is kept, which bounds how long it may be cached.
+        public: The pictures can be read without a key.
+    """
+
+    @app.post("/api/cutout", **openapi.cutout_route())
+    async def cut_out(request: Request) -> Any:  # noqa: ANN401 - a response
+        """Cut the product out of a photo, to look at it, to correct it and to make images of it."""
+        base = str(request.base_url).rstrip("/")
+
+        def render(record: CutOutRecord) -> dict[str, object]:
+            return _answer(record, urls, base).model_dump()
+
+        order = await _order(request, urls, base, json_limit)
+        answer, replayed = await cutouts.cut_out(order, terms(request), render)
+        return JSONResponse(answer, headers={REPLAYED: "true"} if replayed else None)
+
+    @app.head("/cutouts/{key:key}-mask.png", include_in_schema=False)
+    @app.get("/cutouts/{key:key}-mask.png", **openapi.result_route("cut-outs"))
+    async def cutout_mask(request: Request, key: Key) -> Response:
+        """Fetch the mask of a cut-out."""
+        stored = await cutouts.load(key, "mask")
+        return image_response(stored, request.headers, retention_s, public=public)
+
+    @app.head("/cutouts/{key:key}.png", include_in_schema=False)
+    @app.get("/cutouts/{key:key}.png", **openapi.result_route("cut-outs"))
+    async def cutout(request: Request, key: Key) -> Response:
+        """Fetch a cut-out."""
+        stored = await cutouts.load(key, "image")
+        return image_response(stored, request.headers, retention_s, public=public)
+
+    @app.delete("/cutouts/{key:key}.png", **openapi.removal_route("cut-outs"))
+    async def delete_cutout(request: Request, key: Key) -> None:
+        """Delete a cut-out, and its photo and product where nothing else needs them."""
+        await cutouts.delete(key, request.state.api_key_name)
+
+
+async def _order(request: Request, urls: ResultUrls, base: str, json_limit: int) -> CutOutOrder:
+    """What a body asks for.
+
+    Raises:
+        RequestValidationError: Its fields are wrong.
+        ServiceError: It is too long, has a field twice, or names no image of ours.
+    """
+
+    def image_key(image_url: str | None) -> str | None:
+        return None if image_url is None else urls.key_of(image_url, base)
+
+    try:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
+            body = CutOutBody.model_validate_json(await _bytes(request, json_limit))
+            return CutOutOrder(
+                image_key=image_key(body.image_url), cutout=body.cutout, points=body.points
+            )
+        async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as fields:
+            refuse_repeated(fields)
+            # An empty field of a form is one that was left open.
+            given = {name: value for name, value in fields.items() if value != ""}
+            form = CutOutForm.model_validate(given)
+            return CutOutOrder(
+                image=await _file(form.image),
+                image_key=image_key(form.image_url),
+                cutout=form.cutout,
+                product_mask=await _file(form.product_mask),
+                keep=await _file(form.keep),
+                remove=await _file(form.remove),
+                points=form.points,
+            )
+    except ValidationError as error:
+        details = [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors()]
+        raise RequestValidationError(details) from None
+
+
+async def _bytes(request: Request, limit: int) -> bytes:
+    """The body, up to a limit."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > limit:
+            raise problems.too_large(limit)
+    return bytes(data)
+
+
+async def _file(upload: UploadFile | None) -> bytes | None:
+    return None if upload is None else await upload.read()
+
+
+def _answer(record: CutOutRecord, urls: ResultUrls, base: str) -> CutOutAnswer:
+    image_url, mask_url = urls.cutout_urls(record.mask_key, base)
+    left, top, width, height = record.box
+    return CutOutAnswer(
+        cutout=record.mask_key,
+        image_url=image_url,
+        mask_url=mask_url,
+        width=record.width,
+        height=record.height,
+        box=Box(left=left, top=top, width=width, height=height),
+        certainty=record.certainty,
+        warnings=list(record.warnings),
+    )
