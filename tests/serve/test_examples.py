@@ -61,6 +61,22 @@ def test_generate_ends_with_the_sentence_of_the_service(cluster: Cluster, tmp_pa
     assert re.match(r"400: .*nothing.*\([\w-]+\)$", done.stderr.strip())
 
 
+def test_a_product_is_cut_out_corrected_and_kept(cluster: Cluster, tmp_path: Path) -> None:
+    photo = Image.open(PHOTO)
+    strokes = Image.new("L", photo.size)
+    strokes.paste(255, (0, 0, photo.width, photo.height // 20))
+    strokes.save(tmp_path / "remove.png")
+    command = ("cutout.py", PHOTO, "Beach", "--point", "0.5,0.5", "--remove", "remove.png")
+    done = python(cluster, tmp_path, *command)
+    assert done.returncode == 0, done.stderr
+    assert (
+        len(re.findall(r"^cut out: \d+ x \d+ pixels at .* certainty [01]\.", done.stdout, re.M))
+        == 2
+    )
+    modes = [Image.open(path).mode for path in saved(tmp_path / "backdrop-images")]
+    assert sorted(modes) == ["L", "RGB", "RGB", "RGBA"]
+
+
 def test_events_come_in_order(cluster: Cluster, tmp_path: Path) -> None:
     done = python(cluster, tmp_path, "events.py", PHOTO, "Tropical beach")
     assert done.returncode == 0, done.stderr

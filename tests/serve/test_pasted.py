@@ -23,7 +23,7 @@ ELSEWHERE = ("make ", "serve ", "ray get-auth-token", "pre-commit ", "pip ")
 """Commands of shell blocks that other tests try, or that install something."""
 
 
-SEEN = ("/generated/", "backdrop-images/", "coffee.png: ", "Stable Diffusion")
+SEEN = ("/generated/", "/cutouts/", "backdrop-images/", "coffee.png: ", "Stable Diffusion")
 """What a call that went well prints one of: an image, or the list of the models."""
 
 

@@ -107,6 +107,43 @@ def test_ten_turns_never_change_the_product(service):
     ]  # fmt: skip
 
 
+def test_a_cut_out_is_shown_corrected_and_kept(service):
+    """From a search to a correction, images, and the end of all that was stored for them."""
+    before = service.names()
+    found = service.client.post("/api/cutout", files={"image": ("photo.png", COFFEE)})
+    assert found.status_code == 200, found.text
+    assert (found.json()["width"], found.json()["height"]) == PHOTO.shape[1::-1]
+    stroke = np.zeros(PHOTO.shape[:2], np.uint8)
+    stroke[:20] = 255
+    answer = service.client.post(
+        "/api/cutout",
+        data={"cutout": found.json()["cutout"], "point": "0.5,0.5"},
+        files={"remove": ("remove.png", png(stroke))},
+    )
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    image, mask = service.pixels(body["image_url"]), service.pixels(body["mask_url"])
+    assert np.array_equal(image[..., 3], mask)
+    assert (mask[:20] == 0).all()
+    opaque = mask == 255
+    assert np.array_equal(image[opaque][:, :3], PHOTO[opaque])
+
+    fields = {"prompt": "Beach", "model": "demo", "num_images": "1", "cutout": body["cutout"]}
+    form = {name: (None, value) for name, value in fields.items()}
+    made = service.client.post("/api/generate", files=form)
+    assert made.status_code == 200, made.text
+    (url,) = made.json()["images"]
+    assert np.array_equal(service.pixels(url)[opaque], PHOTO[opaque])
+    assert service.product(url)[0].stem == body["cutout"]
+    assert service.client.delete(body["image_url"]).status_code == 204
+    assert service.client.get(body["mask_url"]).status_code == 404
+    varied = service.vary(url).json()["images"]
+    assert np.array_equal(service.pixels(varied[0])[opaque], PHOTO[opaque])
+    for address in (found.json()["image_url"], url, *varied):
+        assert service.client.delete(address).status_code == 204
+    assert service.names() == before
+
+
 def test_a_mask_says_what_is_kept(service):
     marked = np.zeros(PHOTO.shape[:2], np.uint8)
     marked[100:300, 50:200] = 255
