@@ -121,6 +121,14 @@ async def test_the_pictures_are_cached_and_conditional_as_results_are(api):
         assert head.headers["etag"] == first.headers["etag"]
 
 
+async def test_a_cut_out_is_removed_by_its_own_url_alone(api):
+    made = (await cut(api)).json()
+    answer = await api.client.delete(made["mask_url"])
+    problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, HEAD"
+    assert (await api.client.get(made["image_url"])).status_code == 200
+
+
 async def test_a_mask_and_hints_reach_the_studio(api):
     mask = strokes((2, 4, 12, 28))
     body = (await cut(api, product_mask=mask)).json()

@@ -14,6 +14,7 @@ from deployments.ingress.http.api import create_api
 from deployments.ingress.http.outcome import Outcome
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import Surface, png
+from tests.unit.ingress.test_cutouts import cut
 
 GENERATE = "/api/generate"
 
@@ -51,6 +52,21 @@ async def test_routes_are_templates_and_models_are_catalog_ids(api: Surface, hea
         ("/generated/{key}.png", "none", 200, "ok"),
         ("/api/models", "none", 200, "ok"),
         ("/api/variation", "controlnet", 200, "ok"),
+    ]
+
+
+async def test_cut_outs_are_told_by_their_routes(api: Surface, heard: Heard) -> None:
+    made = (await cut(api)).json()
+    await api.client.get(made["image_url"])
+    await api.client.get(made["mask_url"])
+    await api.client.delete(made["image_url"])
+    await cut(api, png(product=None))
+    assert heard.answers == [
+        ("/api/cutout", "none", 200, "ok"),
+        ("/cutouts/{key}.png", "none", 200, "ok"),
+        ("/cutouts/{key}-mask.png", "none", 200, "ok"),
+        ("/cutouts/{key}.png", "none", 204, "ok"),
+        ("/api/cutout", "none", 400, "product_not_found"),
     ]
 
 
