@@ -14,6 +14,8 @@ IoU counts alpha over a half. The edge error is the mean difference of alpha, 0 
 pixels of the true outline. Colour errors are those of the product's estimated colours where the
 true alpha is 26 to 229, in 8-bit steps, beside those of the photo's own pixels there. A cut-out is
 bad below an IoU of 0.9; it is counted how many of the bad and of the good ones come with a warning.
+Beside what is found without hints stands what two strokes make of it, which `tests.bench.strokes`
+draws from the truth, and what two more make of that.
 """
 
 from __future__ import annotations
@@ -35,9 +37,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from deployments.jobs import Mask, Photo, Pixels
+from deployments.jobs import Mask, Photo, Pixels, Product
 from deployments.studio.finders import ProductFinder
+from deployments.studio.hints import corrected
 from deployments.studio.segmentation import ProductNotFound, find_product
+from deployments.studio.strokes import HintRefused, strokes_of
+from tests.bench.strokes import drawn
 
 WIDTH, HEIGHT = 1200, 900
 GOOD = 0.9
@@ -235,6 +240,9 @@ def judge(case: Case, finder: RememberingFinder) -> dict[str, float]:
     else:
         alpha, colours, warned = product.alpha, product.pixels, bool(product.warnings)
     coarse = finder.last
+    hinted = [
+        overlap(corrected_alpha, case.alpha) for corrected_alpha in with_hints(case, alpha, finder)
+    ]
     outline = cv2.morphologyEx(
         (case.alpha >= 128).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((17, 17), np.uint8)
     )
@@ -243,7 +251,12 @@ def judge(case: Case, finder: RememberingFinder) -> dict[str, float]:
     return {
         "IoU": overlap(alpha, case.alpha),
         "IoU of the finder's mask alone": overlap(coarse, case.alpha),
+        "IoU after two strokes": hinted[0],
+        "IoU after two more": hinted[1],
         "share over 0.9 IoU": float(overlap(alpha, case.alpha) > GOOD),
+        "share over 0.9 after two strokes": float(hinted[0] > GOOD),
+        "share over 0.9 after two more": float(hinted[1] > GOOD),
+        "share that two strokes make worse": float(hinted[0] < overlap(alpha, case.alpha) - 0.005),
         "edge error": float(difference[outline > 0].mean()),
         "edge error, finder's mask alone": float(
             np.abs(coarse.astype(np.int16) - case.alpha)[outline > 0].mean()
@@ -255,6 +268,20 @@ def judge(case: Case, finder: RememberingFinder) -> dict[str, float]:
         "not found": float(not alpha.any()),
         "warned": float(warned),
     }
+
+
+def with_hints(case: Case, alpha: Mask, finder: ProductFinder) -> Iterator[Mask]:
+    """The alpha after a person's strokes, and after as many more on what these give."""
+    photo = Photo(case.pixels)
+    for _ in range(2):
+        hints = drawn(alpha, case.alpha)
+        if hints.given:
+            strokes = strokes_of(hints, (WIDTH, HEIGHT), photo)
+            try:
+                alpha = corrected(photo, Product(case.pixels, alpha), strokes, finder).alpha
+            except HintRefused:
+                alpha = np.zeros_like(alpha)
+        yield alpha
 
 
 def overlap(found: Mask, true: Mask) -> float:
