@@ -62,9 +62,9 @@ def test_generate_ends_with_the_sentence_of_the_service(cluster: Cluster, tmp_pa
 
 
 def test_a_product_is_cut_out_corrected_and_kept(cluster: Cluster, tmp_path: Path) -> None:
-    photo = Image.open(PHOTO)
-    strokes = Image.new("L", photo.size)
-    strokes.paste(255, (0, 0, photo.width, photo.height // 20))
+    with Image.open(PHOTO) as photo:
+        strokes = Image.new("L", photo.size)
+    strokes.paste(255, (0, 0, strokes.width, strokes.height // 20))
     strokes.save(tmp_path / "remove.png")
     command = ("cutout.py", PHOTO, "Beach", "--point", "0.5,0.5", "--remove", "remove.png")
     done = python(cluster, tmp_path, *command)
@@ -73,7 +73,10 @@ def test_a_product_is_cut_out_corrected_and_kept(cluster: Cluster, tmp_path: Pat
         len(re.findall(r"^cut out: \d+ x \d+ pixels at .* certainty [01]\.", done.stdout, re.M))
         == 2
     )
-    modes = [Image.open(path).mode for path in saved(tmp_path / "backdrop-images")]
+    modes = []
+    for path in saved(tmp_path / "backdrop-images"):
+        with Image.open(path) as picture:
+            modes.append(picture.mode)
     assert sorted(modes) == ["L", "RGB", "RGB", "RGBA"]
 
 
