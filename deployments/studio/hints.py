@@ -115,14 +115,18 @@ def _alpha(pixels: Pixels, before: Mask, strokes: Strokes, finder: Finder) -> Ma
     marks = _grab_cut(small.reshape(size[1], size[0], 3), labels)
     added = _touching((marks & ~product) | keep, keep)
     dropped = _touching((product & ~marks) | remove, remove)
+    # With the rim of what is dropped, which is finer than these cells.
+    grown = cv2.dilate(dropped.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    dropped |= grown & ~product & ~added
 
     def large(part: Marks) -> Marks:
         levels = part.astype(np.uint8) * np.uint8(255)
         return np.asarray(cv2.resize(levels, (width, height))) >= 128
 
     whole = before >= 128
-    after = ((whole | large(added)) & ~large(dropped) | strokes.keep) & ~strokes.remove
-    changed = (after != whole).astype(np.uint8)
+    gone = large(dropped)
+    after = ((whole | large(added)) & ~gone | strokes.keep) & ~strokes.remove
+    changed = ((after != whole) | (gone & (before > 0))).astype(np.uint8)
     reach = max(2, round(1.5 * max(before.shape) / _SIDE))
     near = cv2.dilate(changed, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
     alpha = before.copy()

@@ -75,6 +75,16 @@ def test_a_stroke_removes_what_was_kept_wrongly() -> None:
     assert not product.alpha[310:350, 325:390].any()
 
 
+def test_no_rim_is_left_of_what_a_stroke_removed() -> None:
+    pixels, true, _ = two_coloured()
+    wrong = true.copy()
+    cv2.circle(wrong, (400, 200), 37, 255, -1)
+    wrong = cv2.GaussianBlur(wrong, (0, 0), 1.5)
+    pixels[(wrong > 0) & (true == 0)] = (30, 90, 200)
+    product = resolved(pixels, wrong, Hints(remove=stroke((385, 190), (415, 210))))
+    assert product.alpha[:, 340:].max() < 16
+
+
 def test_a_long_stroke_takes_a_wrong_thing_as_a_whole() -> None:
     pixels, true, _ = two_coloured()
     pixels[100:200, 20:140] = (30, 90, 200)
