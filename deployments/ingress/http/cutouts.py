@@ -156,6 +156,6 @@ def _answer(record: CutOutRecord, urls: ResultUrls, base: str) -> CutOutAnswer:
         width=record.width,
         height=record.height,
         box=Box(left=left, top=top, width=width, height=height),
-        certainty=record.certainty,
+        certainty=round(record.certainty, 3),
         warnings=list(record.warnings),
     )
