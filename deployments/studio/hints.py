@@ -32,6 +32,8 @@ _NEARER = 0.2
 """The same, of what is looked at again round keep strokes, at least."""
 _LONG = 0.3
 """Share of a part's length from which a stroke across it means all of the part."""
+_BESIDE = 12.0
+"""How far off a thin part a stroke along it may be, in pixels of a `Ground`, at most."""
 _SPREAD = 12
 """Levels that the colours of a thing differ by, beside what those under a stroke do."""
 _OTHER = 0.3
@@ -67,7 +69,9 @@ def corrected(photo: Photo, start: Product, strokes: Strokes, finder: Finder) ->
 
     Returns:
         The product. Alpha is 255 where a stroke keeps, as far as the photo is opaque, and 0 where
-        one removes; pixels and alpha are those of `start` away from what the strokes changed.
+        one removes; pixels and alpha are those of `start` away from what the strokes changed. Of a
+        stroke along a thin part, which is hardly ever drawn so fine, the plain ground beside that
+        part is not kept.
         `certainty` is a mean by area: 1 for what hints added, that of `start` for the rest.
 
     Raises:
@@ -75,9 +79,10 @@ def corrected(photo: Photo, start: Product, strokes: Strokes, finder: Finder) ->
     """
     alpha = _alpha(photo.pixels, start.alpha, strokes, finder)
     ground = ground_of(photo.pixels, alpha)
-    if ground is not None and strokes.keep.any():
-        _add_thin_parts(photo.pixels, alpha, ground, strokes)
-    alpha[strokes.keep] = 255
+    kept = strokes.keep
+    if ground is not None and kept.any():
+        kept = kept & ~_add_thin_parts(photo.pixels, alpha, ground, strokes)
+    alpha[kept] = 255
     alpha[strokes.remove] = 0
     product = cut_out(photo, alpha)
     same = (product.alpha == start.alpha) & (start.alpha > 0)
@@ -255,12 +260,17 @@ def _length(marks: Marks) -> int:
     return int(max(cv2.boundingRect(marks.astype(np.uint8))[2:]))
 
 
-def _add_thin_parts(pixels: Pixels, alpha: Mask, ground: Ground, strokes: Strokes) -> None:
-    """Give the alpha thin parts, too fine for GrabCut, that keep strokes touch."""
+def _add_thin_parts(pixels: Pixels, alpha: Mask, ground: Ground, strokes: Strokes) -> Marks:
+    """Give the alpha thin parts, too fine for GrabCut, that keep strokes touch.
+
+    Returns:
+        What the strokes cover of the ground beside these parts; the alpha has it no more.
+    """
     height, width = ground.different.shape
     keep = resized(strokes.keep, (width, height))
     remove = resized(strokes.remove, (width, height))
-    thin = _touching((thin_parts(ground) & ~remove) | keep, keep).astype(np.uint8)
+    parts = thin_parts(ground) & ~remove
+    thin = _touching(parts | keep, keep).astype(np.uint8)
     left, top, wide, high = cv2.boundingRect(thin)
     scale = alpha.shape[0] / height, alpha.shape[1] / width
     box = (
@@ -268,16 +278,38 @@ def _add_thin_parts(pixels: Pixels, alpha: Mask, ground: Ground, strokes: Stroke
         slice(int(max(0, left - 4) * scale[1]), int((left + wide + 4) * scale[1])),
     )
     near = pixels[box]
-    size = (near.shape[1], near.shape[0])
     rows = slice(max(0, top - 4), top + high + 4)
     columns = slice(max(0, left - 4), left + wide + 4)
-    grown = cv2.dilate(thin[rows, columns], np.ones((3, 3), np.uint8))
-    band = np.asarray(cv2.resize(grown, size, interpolation=cv2.INTER_NEAREST)) > 0
-    marked = (
-        ground.differs(near, (box[0].start, box[1].start), alpha.shape)
-        & band
-        & ~strokes.remove[box]
-    )
-    fine = soften(near, (marked | strokes.keep[box]).astype(np.uint8))
-    fine[~band] = 0
-    alpha[box] = np.maximum(alpha[box], fine)
+
+    def fine(marks: Marks) -> Marks:
+        """Marks of the box at the photo's size, wider by a pixel."""
+        grown = cv2.dilate(marks[rows, columns].astype(np.uint8), np.ones((3, 3), np.uint8))
+        size = (near.shape[1], near.shape[0])
+        return np.asarray(cv2.resize(grown, size, interpolation=cv2.INTER_NEAREST)) > 0
+
+    band = fine(thin > 0)
+    differs = ground.differs(near, (box[0].start, box[1].start), alpha.shape)
+    spilled = np.zeros(alpha.shape, np.bool_)
+    spilled[box] = strokes.keep[box] & ~differs & fine(_along(parts, keep))
+    marked = differs & band & ~strokes.remove[box]
+    soft = soften(near, (marked | strokes.keep[box] & ~spilled[box]).astype(np.uint8))
+    soft[~band] = 0
+    # What the stroke's own edge was given goes with it.
+    rim = cv2.dilate(spilled[box].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    alpha[box][rim & ~differs] = 0
+    alpha[box] = np.maximum(alpha[box], soft)
+    return spilled
+
+
+def _along(parts: Marks, keep: Marks) -> Marks:
+    """The strokes that run along thin parts: all but a fifth lies no further off than its width."""
+    count, numbers = cv2.connectedComponents(keep.astype(np.uint8))
+    depth = np.asarray(cv2.distanceTransform(keep.astype(np.uint8), cv2.DIST_L2, 3))
+    away = np.asarray(cv2.distanceTransform((~parts).astype(np.uint8), cv2.DIST_L2, 3))
+    along = np.zeros_like(keep)
+    for number in range(1, count):
+        stroke = numbers == number
+        reach = min(2 * float(depth[stroke].max()) + 2, _BESIDE)
+        if np.count_nonzero(away[stroke] <= reach) >= 0.8 * np.count_nonzero(stroke):
+            along |= stroke
+    return along

@@ -150,6 +150,29 @@ def test_a_short_stroke_brings_back_a_thin_chain(width: int) -> None:
     assert (kept[left[:, :450] == 0] >= 128).mean() < 0.001
 
 
+@pytest.mark.parametrize("brush", [9, 15])
+def test_a_stroke_along_a_chain_keeps_no_ground_beside_it(brush: int) -> None:
+    pixels, true, _ = chain(4)
+    pendant = true.copy()
+    pendant[: 900 // 5 + 900 // 2 + 2] = 0
+    # A person follows the chain by hand: sometimes left of it, sometimes right.
+    ys = range(190, 560, 40)
+    points = [(int(np.flatnonzero(true[y])[0]) + 3 * (-1) ** n, y) for n, y in enumerate(ys)]
+    product = resolved(pixels, pendant, Hints(keep=stroke(*points, shape=true.shape, width=brush)))
+    kept = product.alpha[180:600, :400] >= 128
+    on_chain = true[180:600, :400] > 0
+    assert kept[on_chain].mean() > 0.98
+    grown = cv2.dilate(on_chain.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    assert not kept[~grown].any()
+
+
+def test_a_stroke_across_a_thin_part_is_kept_where_it_looks_like_the_ground() -> None:
+    pixels, true, _ = chain(4)
+    keep = stroke((40, 300), (330, 300), shape=true.shape, width=9)
+    product = resolved(pixels, true, Hints(keep=keep))
+    assert (product.alpha[keep >= 128] == 255).all()
+
+
 def test_strokes_are_kept_to_the_pixel() -> None:
     pixels, true, body = two_coloured()
     keep = stroke((30, 30), (60, 40)) | stroke((240, 100), (240, 180))
