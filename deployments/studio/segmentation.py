@@ -46,8 +46,8 @@ ALL_OPAQUE = (
     " upload a photo without transparency, or mark the product with product_mask"
 )
 UNSURE = (
-    "it is not certain what the product is: check the images, and mark it with product_mask if they"
-    " keep the wrong thing"
+    "it is not certain what the product is: check the images, and where they keep the wrong thing"
+    " correct it with strokes in POST /api/cutout, or mark it with product_mask"
 )
 SMALL = (
     "the product is only {:.1%} of the photo, so little of it can be seen; a photo from nearer"
@@ -55,11 +55,11 @@ SMALL = (
 )
 THIN_LEFT_OUT = (
     "a thin part in the photo, such as a chain, strap, cable or stem, was left out of the product;"
-    " mark all of it with product_mask to keep it"
+    " to keep it draw a stroke along it in POST /api/cutout, or mark all with product_mask"
 )
 PARTS_LEFT_OUT = (
-    "something beside the product was left out; mark all that belongs to it with product_mask to"
-    " keep it"
+    "something beside the product was left out; to keep it draw a stroke over it in"
+    " POST /api/cutout, or mark all that belongs to the product with product_mask"
 )
 SEEN_THROUGH = (
     "much of the product looks like what is behind it: glass and openings keep the old background;"
