@@ -1,6 +1,7 @@
 """How well products are found and cut out, against object cut-outs whose alpha is known.
 
-usage: python -m tests.bench.segmentation [--stamps DIR] [--photos DIR] [--every N] [--json FILE]
+usage: python -m tests.bench.segmentation [--stamps DIR] [--photos DIR] [--every N [--after M]]
+       [--json FILE]
 
 Products are the stamps of Debian's `tuxpaint-stamps-default` that are photographs of one solid
 thing with a longer side of 230 pixels or more: food, instruments, household, toys. Drawings,
@@ -103,13 +104,14 @@ def main() -> None:
     parser.add_argument("--stamps", type=Path, help="the folder `stamps` of the Debian package")
     parser.add_argument("--photos", type=Path, help="a folder of JPEG photographs")
     parser.add_argument("--every", type=int, default=1, help="only each Nth backdrop, by turns")
+    parser.add_argument("--after", type=int, default=0, help="of these the ones M further on")
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         stamps = options.stamps or fetch_stamps(Path(folder))
         photos = options.photos or fetch_photos(Path(folder))
         report = {
-            "accuracy": accuracy(cases(stamps, photos, options.every)),
+            "accuracy": accuracy(cases(stamps, photos, options.every, options.after)),
             "cost": [cost(width, height) for width, height in ((1632, 1224), (4000, 3000))],
         }
     if options.json:
@@ -139,8 +141,11 @@ def fetch_photos(folder: Path) -> Path:
     return folder / "photos"
 
 
-def cases(stamps: Path, photos: Path, every: int) -> Iterator[Case]:
-    """Every stamp on every backdrop, or on each Nth, another for each stamp."""
+def cases(stamps: Path, photos: Path, every: int, after: int = 0) -> Iterator[Case]:
+    """Every stamp on every backdrop, or on each Nth, another for each stamp.
+
+    What was chosen by looking at some of them is judged by others, some places after these.
+    """
     backdrops = [("plain", plain(number)) for number in range(10)]
     for name in ROOMS:
         (path,) = photos.rglob(f"*{name}.jpg")
@@ -162,7 +167,7 @@ def cases(stamps: Path, photos: Path, every: int) -> Iterator[Case]:
         premultiplied = np.asarray(placed, np.float32)
         alpha = np.asarray(placed)[..., 3]
         colours = np.asarray(placed.convert("RGBA"))[..., :3]
-        for kind, backdrop in backdrops[number % every :: every]:
+        for kind, backdrop in backdrops[(number + after) % every :: every]:
             mixed = premultiplied[..., :3] + (1 - premultiplied[..., 3:] / 255) * backdrop
             yield Case(stamp, kind, np.rint(mixed).clip(0, 255).astype(np.uint8), colours, alpha)
 
