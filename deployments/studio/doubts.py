@@ -21,6 +21,8 @@ _SIDE = 800
 """The longer side, in pixels, at which a photo is looked through."""
 _DIFFERENT = 24
 """Levels in a channel from which a pixel is something else than the ground."""
+ALIKE_BELOW = 12
+"""Levels in a channel below which a pixel is certainly the ground."""
 _ALIKE = 32
 """Levels up to which a pixel inside the product may be the ground behind glass."""
 _SHARP = 20
@@ -55,7 +57,11 @@ class Ground:
     surface: Floats
 
     def differs(
-        self, part: Pixels, at: tuple[int, int], shape: tuple[int, int]
+        self,
+        part: Pixels,
+        at: tuple[int, int],
+        shape: tuple[int, int],
+        levels: int = _DIFFERENT,
     ) -> npt.NDArray[np.bool_]:
         """Say where a part of the photo is something else than the ground.
 
@@ -63,6 +69,7 @@ class Ground:
             part: uint8 [height, width, 3]: pixels of the photo in its own size.
             at: The row and the column of its first pixel.
             shape: Height and width of the photo.
+            levels: From which distance in a channel a pixel is something else.
 
         Returns:
             bool [height, width].
@@ -76,7 +83,7 @@ class Ground:
         size = (part.shape[1], part.shape[0])
         border = cv2.BORDER_REPLICATE
         ground = cv2.warpAffine(self.surface, place, size, flags=flags, borderMode=border)
-        return _distance(part, np.asarray(ground, np.float32)) >= _DIFFERENT
+        return _distance(part, np.asarray(ground, np.float32)) >= levels
 
 
 def certainty(coarse: Mask) -> float:

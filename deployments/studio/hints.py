@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from deployments.jobs import Mask, Photo, Pixels, Product
-from deployments.studio.doubts import UNSURE_BELOW, Ground, ground_of, thin_parts
+from deployments.studio.doubts import ALIKE_BELOW, UNSURE_BELOW, Ground, ground_of, thin_parts
 from deployments.studio.finders import Finder
 from deployments.studio.fitting import limited
 from deployments.studio.foreground import cut_out
@@ -120,6 +120,9 @@ def _alpha(pixels: Pixels, before: Mask, strokes: Strokes, finder: Finder) -> Ma
     marks = _grab_cut(small.reshape(size[1], size[0], 3), labels)
     added = _touching((marks & ~product) | keep, keep)
     dropped = _touching((product & ~marks) | remove, remove)
+    if 2 * np.count_nonzero((product & ~dropped) | added) < np.count_nonzero(product):
+        # So little would be left where a stroke removes some of what has one colour all over.
+        dropped = remove
     # With the rim of what is dropped, which is finer than these cells.
     grown = cv2.dilate(dropped.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     dropped |= grown & ~product & ~added
@@ -288,9 +291,11 @@ def _add_thin_parts(pixels: Pixels, alpha: Mask, ground: Ground, strokes: Stroke
         return np.asarray(cv2.resize(grown, size, interpolation=cv2.INTER_NEAREST)) > 0
 
     band = fine(thin > 0)
-    differs = ground.differs(near, (box[0].start, box[1].start), alpha.shape)
+    place = (box[0].start, box[1].start)
+    differs = ground.differs(near, place, alpha.shape)
+    is_ground = ~ground.differs(near, place, alpha.shape, ALIKE_BELOW)
     spilled = np.zeros(alpha.shape, np.bool_)
-    spilled[box] = strokes.keep[box] & ~differs & fine(_along(parts, keep))
+    spilled[box] = strokes.keep[box] & is_ground & fine(_along(parts, keep))
     marked = differs & band & ~strokes.remove[box]
     soft = soften(near, (marked | strokes.keep[box] & ~spilled[box]).astype(np.uint8))
     soft[~band] = 0

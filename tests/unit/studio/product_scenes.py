@@ -69,6 +69,13 @@ def chain(width: int, side: int = 900) -> Scene:
     return Scene(pixels.astype(np.uint8), alpha, colours)
 
 
+def stroke(*points: tuple[int, int], shape: tuple[int, int] = (HEIGHT, WIDTH), width: int = 5):
+    """A mask with one line through some points."""
+    mask = np.zeros(shape, np.uint8)
+    cv2.polylines(mask, [np.array(points, np.int32)], False, 255, width)
+    return mask
+
+
 def overlap(found: Mask, true: Mask) -> float:
     """Intersection over union at half."""
     ours, theirs = found >= 128, true >= 128

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from product_scenes import HEIGHT, WIDTH, chain, overlap, scene
+from product_scenes import HEIGHT, WIDTH, chain, overlap, scene, stroke
 
 from deployments.jobs import Hints, Mask, Photo, Pixels, Product
 from deployments.studio.hints import at_size, corrected
@@ -26,12 +26,6 @@ class Blind:
     def coarse(self, pixels: Pixels) -> Mask:
         self.asked += 1
         return np.full(pixels.shape[:2], self._level, np.uint8)
-
-
-def stroke(*points: tuple[int, int], shape: tuple[int, int] = (HEIGHT, WIDTH), width: int = 5):
-    mask = np.zeros(shape, np.uint8)
-    cv2.polylines(mask, [np.array(points, np.int32)], False, 255, width)
-    return mask
 
 
 def resolved(pixels: Pixels, before: Mask, hints: Hints, certainty: float = 1.0) -> Product:
@@ -173,6 +167,34 @@ def test_a_stroke_across_a_thin_part_is_kept_where_it_looks_like_the_ground() ->
     assert (product.alpha[keep >= 128] == 255).all()
 
 
+def test_a_stroke_along_a_pale_edge_has_no_holes() -> None:
+    rng = np.random.default_rng(2)
+    pixels = np.full((400, 600, 3), (225, 222, 215), np.uint8)
+    pixels[300:325, 100:500] = (245, 245, 240)
+    pixels[150:300, 120:480] = (90, 40, 30)
+    pixels = (pixels + rng.normal(0, 2, pixels.shape)).clip(0, 255).astype(np.uint8)
+    upper = np.zeros((400, 600), np.uint8)
+    upper[150:300, 120:480] = 255
+    keep = stroke((130, 312), (470, 312), shape=(400, 600), width=12)
+    alpha = resolved(pixels, upper, Hints(keep=keep)).alpha
+    assert (alpha[keep >= 128] == 255).all()
+
+
+def test_a_stroke_over_what_has_one_colour_takes_no_more_than_itself() -> None:
+    rng = np.random.default_rng(3)
+    pixels = np.full((500, 600, 3), 230, np.uint8)
+    true = np.zeros((500, 600), np.uint8)
+    cv2.rectangle(true, (180, 140), (380, 400), 255, -1)
+    pixels[true > 0] = (170, 40, 40)
+    pixels[140:170][true[140:170] > 0] = (240, 235, 220)
+    pixels = (pixels + rng.normal(0, 2, pixels.shape)).clip(0, 255).astype(np.uint8)
+    remove = stroke((200, 380), (350, 380), shape=(500, 600), width=20)
+    alpha = resolved(pixels, true, Hints(remove=remove)).alpha
+    assert (alpha[remove >= 128] == 0).all()
+    left = (true > 0) & (cv2.dilate(remove, np.ones((9, 9), np.uint8)) == 0)
+    assert (alpha[left] >= 128).mean() > 0.99
+
+
 def test_strokes_are_kept_to_the_pixel() -> None:
     pixels, true, body = two_coloured()
     keep = stroke((30, 30), (60, 40)) | stroke((240, 100), (240, 180))
@@ -256,65 +278,6 @@ def test_nothing_and_everything_are_no_products() -> None:
     keep[:4, :4] = 0
     with pytest.raises(HintRefused, match=r"^keep: 100% of the photo would be the product$"):
         resolved(pixels, body, Hints(keep=keep))
-
-
-MARK = stroke((10, 10), (40, 40))
-
-
-@pytest.mark.parametrize(
-    ("hints", "sentence"),
-    [
-        (Hints(keep=MARK, remove=MARK.copy()), "keep: .* contradict"),
-        (Hints(keep=MARK, remove=MARK[::2, ::2]), "keep: .* contradict"),
-        (Hints(remove=MARK, points=((25 / WIDTH, 25 / HEIGHT),)), "point: .* contradicts"),
-        (Hints(keep=MARK[:, :300]), "keep: the strokes are 300 x 400 pixels, the photo 480 x 400"),
-        (Hints(remove=MARK[:200]), "remove: the strokes are 480 x 200"),
-        (Hints(keep=MARK // 2), "keep: it marks nothing"),
-        (Hints(remove=MARK * 0), "remove: it marks nothing"),
-        (Hints(keep=MARK | 200), "keep: it marks everything"),
-        (Hints(remove=MARK | 128), "remove: it marks everything"),
-        (Hints(points=((0.5, 1.01),)), r"point: 0\.5,1\.01 is outside"),
-        (Hints(points=((0.5, 0.5), (float("nan"), 0.5))), "point: nan,0.5 is outside"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_hints_that_cannot_be_followed_are_refused(hints: Hints, sentence: str) -> None:
-    photo = Photo(np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
-    with pytest.raises(HintRefused, match=f"^{sentence}"):
-        strokes_of(hints, (WIDTH, HEIGHT), photo)
-
-
-def test_strokes_on_what_is_transparent_are_refused() -> None:
-    alpha = np.full((HEIGHT, WIDTH), 255, np.uint8)
-    alpha[:100] = 0
-    photo = Photo(np.full((HEIGHT, WIDTH, 3), 90, np.uint8), alpha)
-    with pytest.raises(HintRefused, match=r"^keep: it marks only what is transparent"):
-        strokes_of(Hints(keep=MARK), (WIDTH, HEIGHT), photo)
-    with pytest.raises(HintRefused, match=r"^point: it marks only what is transparent"):
-        strokes_of(Hints(points=((0.1, 0.1),)), (WIDTH, HEIGHT), photo)
-    assert strokes_of(Hints(keep=stroke((10, 90), (10, 200))), (WIDTH, HEIGHT), photo).keep.any()
-
-
-@pytest.mark.parametrize("scale", [0.3, 0.5, 1.0, 2.0])
-def test_strokes_come_at_any_size_of_the_same_aspect(scale: float) -> None:
-    photo = Photo(np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
-    size = (round(WIDTH * scale), round(HEIGHT * scale))
-    mask = np.zeros((size[1], size[0]), np.uint8)
-    mask[size[1] // 2 :, size[0] // 2 :] = 255
-    keep = strokes_of(Hints(keep=mask), (3 * WIDTH, 3 * HEIGHT), photo).keep
-    assert keep[HEIGHT // 2 + 2 :, WIDTH // 2 + 2 :].all()
-    assert not keep[: HEIGHT // 2 - 2].any()
-    assert not keep[:, : WIDTH // 2 - 2].any()
-
-
-@pytest.mark.parametrize("place", range(7))
-def test_a_line_of_one_pixel_stays_whole_in_a_smaller_photo(place: int) -> None:
-    photo = Photo(np.full((120, 160, 3), 90, np.uint8))
-    mask = np.zeros((840, 1120), np.uint8)
-    mask[:, 300 + place] = 255
-    keep = strokes_of(Hints(keep=mask), (1120, 840), photo).keep
-    assert keep.any(axis=1).all()
-    assert keep.sum(axis=1).max() <= 2
 
 
 def test_an_earlier_cut_out_of_another_size_is_brought_to_the_photos() -> None:
