@@ -74,8 +74,13 @@ class CutOutOrder:
             InvalidRequest: It names too many sources or none, or marks the product twice.
         """
         sources = [self.image, self.image_key, self.cutout]
-        if sum(source is not None for source in sources) != 1:
+        given = sum(source is not None for source in sources)
+        if given == 0:
             raise InvalidRequest("image, image_url or cutout is required: send one of them")
+        if given > 1:
+            raise InvalidRequest(
+                "image, image_url and cutout each say what is cut out of: send one of them"
+            )
         hinted = self.keep is not None or self.remove is not None or bool(self.points)
         if self.product_mask is not None and (self.cutout is not None or hinted):
             raise InvalidRequest(
