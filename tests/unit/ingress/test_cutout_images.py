@@ -13,7 +13,7 @@ from PIL import Image
 from tests.unit.ingress.memory import Surface, key_of, png
 from tests.unit.ingress.test_cutouts import NOBODY, OTHER, SHOP, cut, keyed, sound, strokes
 from tests.unit.ingress.test_problems import problem
-from tests.unit.ingress.test_product_fields import growing
+from tests.unit.ingress.test_second_try import growing
 
 MARKED = strokes((2, 4, 12, 28))
 """A mask of another part than the finder would find."""

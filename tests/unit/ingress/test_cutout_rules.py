@@ -31,7 +31,7 @@ from tests.unit.ingress.test_problems import problem
     ({"product_mask": strokes(), "point": "0,0"}, "invalid_request", "product_mask marks"),
     ({"cutout": NOBODY, "product_mask": strokes()}, "invalid_request", "product_mask marks"),
     ({"image_url": f"/generated/{NOBODY}.png", "image": png()}, "invalid_request", "one of them"),
-    ({"cutout": NOBODY, "image": png()}, "invalid_request", "image, image_url or cutout"),
+    ({"cutout": NOBODY, "image": png()}, "invalid_request", "image, image_url and cutout each"),
     ({"prompt": "forest"}, "invalid_request", "unknown field: prompt"),
     ({"keep": "text"}, "invalid_request", "keep must be a file"),
 ])  # fmt: skip
