@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from storage.errors import CorruptObject, ObjectNotFound, StorageError
+from storage.lineage import PNG_SIGNATURE
 from storage.names import (
     CUTOUTS,
     MASKS,
+    PAIRS,
     REFERENCES,
     RESULTS,
     SOURCES,
     cutout_name,
-    cutout_record_name,
     image_name,
     keys_of,
     mask_name,
-    recipe_name,
     reference_name,
     source_name,
 )
@@ -34,13 +34,8 @@ from storage.opening import open_store
 from storage.settings import FilesystemSettings, MinioSettings, StoreSettings
 from storage.store import ImageStore, ObjectInfo
 
-_PAIRS = {
-    RESULTS: (image_name, recipe_name, "recipe"),
-    CUTOUTS: (cutout_name, cutout_record_name, "record"),
-}
-"""By folder, what a key there stands for: an image, and what is stored beside it."""
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_BESIDE = {RESULTS: "recipe", CUTOUTS: "record"}
+"""By folder, what an image there has beside it."""
 
 
 @dataclass
@@ -90,7 +85,7 @@ def examine(store: ImageStore, settled: datetime) -> Findings:
     found = Findings()
     # Sources before what refers to them: who refers, does so first. See `storage.lineage`.
     infos: dict[str, ObjectInfo] = {}
-    for folder in (SOURCES, MASKS, *_PAIRS, REFERENCES, ""):
+    for folder in (SOURCES, MASKS, *PAIRS, REFERENCES, ""):
         infos |= {info.name: info for info in store.list(folder) if info.name not in infos}
     for name, info in infos.items():
         try:
@@ -104,12 +99,12 @@ def examine(store: ImageStore, settled: datetime) -> Findings:
             continue
         key, other = keys_of(name)
         folder = f"{name.partition('/')[0]}/"
-        if folder in _PAIRS:
-            image_of, recipe_of, recipe = _PAIRS[folder]
+        if folder in PAIRS:
+            image_of, recipe_of = PAIRS[folder]
             if name == recipe_of(key) and image_of(key) not in infos:
                 found.half_there[name] = "has no image"
             elif name == image_of(key) and recipe_of(key) not in infos:
-                found.half_there[name] = f"has no {recipe}"
+                found.half_there[name] = f"has no {_BESIDE[folder]}"
             elif document is not None:
                 _check_lineage(image_of(key), name, document, infos, found)
         elif folder == REFERENCES:
@@ -145,7 +140,7 @@ def _read(store: ImageStore, name: str, found: Findings) -> dict[str, object] | 
         raise CorruptObject(name, "is not JSON") from None
     if not isinstance(document, dict):
         raise CorruptObject(name, "is not a JSON object")
-    return document if name.startswith(tuple(_PAIRS)) else None
+    return document if name.startswith(tuple(PAIRS)) else None
 
 
 def _referred(store: ImageStore, source: str) -> bool:

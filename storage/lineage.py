@@ -19,7 +19,7 @@ from storage.errors import CorruptObject
 from storage.names import mask_name, reference_name, references_prefix, source_name
 from storage.store import ImageStore, StoredObject
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class Lineage:
@@ -122,6 +122,6 @@ def load_png(store: ImageStore, name: str) -> StoredObject:
         CorruptObject: It is not a PNG.
     """
     stored = store.get(name)
-    if not stored.data.startswith(_PNG_SIGNATURE):
+    if not stored.data.startswith(PNG_SIGNATURE):
         raise CorruptObject(name, "is not a PNG image")
     return stored

@@ -48,6 +48,13 @@ def cutout_record_name(key: str) -> str:
     return f"{CUTOUTS}{_checked(key)}.json"
 
 
+PAIRS = {
+    RESULTS: (image_name, recipe_name),
+    CUTOUTS: (cutout_name, cutout_record_name),
+}
+"""By folder what a key there stands for: an image, and what is stored moments before it."""
+
+
 def references_prefix(source: str) -> str:
     """Return the prefix of all references to a source."""
     return REFERENCES + _checked(source)

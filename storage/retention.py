@@ -6,26 +6,16 @@ from datetime import datetime, timedelta
 from storage.errors import StorageError
 from storage.names import (
     ANSWERS,
-    CUTOUTS,
     MASKS,
+    PAIRS,
     REFERENCES,
-    RESULTS,
     SOURCES,
-    cutout_name,
-    cutout_record_name,
-    image_name,
     keys_of,
     mask_name,
-    recipe_name,
     source_name,
 )
 from storage.store import ImageStore
 
-# What a key stands for: its image, and what is written moments before it.
-_PAIRS = {
-    RESULTS: (image_name, recipe_name),
-    CUTOUTS: (cutout_name, cutout_record_name),
-}
 # After this long the image of a recipe or of a record never comes.
 _HALF_PAIR_MAX_AGE = timedelta(hours=1)
 # A reference is written when a request begins, and no request may take more than a day.
@@ -56,7 +46,7 @@ def sweep(store: ImageStore, retention: timedelta | None, now: datetime) -> int:
     images: dict[str, datetime] = {}
     recipes: dict[str, datetime] = {}
     names: dict[str, tuple[str, str]] = {}
-    for folder, (image_of, recipe_of) in _PAIRS.items():
+    for folder, (image_of, recipe_of) in PAIRS.items():
         for info in store.list(folder):
             found = images if info.name.endswith(".png") else recipes
             key = keys_of(info.name)[0]
