@@ -311,10 +311,9 @@ def _along(parts: Marks, keep: Marks) -> Marks:
     count, numbers = cv2.connectedComponents(keep.astype(np.uint8))
     depth = np.asarray(cv2.distanceTransform(keep.astype(np.uint8), cv2.DIST_L2, 3))
     away = np.asarray(cv2.distanceTransform((~parts).astype(np.uint8), cv2.DIST_L2, 3))
-    along = np.zeros_like(keep)
-    for number in range(1, count):
-        stroke = numbers == number
-        reach = min(2 * float(depth[stroke].max()) + 2, _BESIDE)
-        if np.count_nonzero(away[stroke] <= reach) >= 0.8 * np.count_nonzero(stroke):
-            along |= stroke
-    return along
+    reach = np.zeros(count, np.float32)
+    np.maximum.at(reach, np.asarray(numbers, np.intp).ravel(), depth.ravel())
+    beside = away <= np.minimum(2 * reach + 2, _BESIDE)[numbers]
+    size = np.bincount(numbers.ravel(), minlength=count)
+    along = np.bincount(numbers.ravel(), beside.ravel(), minlength=count) >= 0.8 * size
+    return np.asarray(keep & along[numbers], np.bool_)
