@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deployments.errors import InternalError, InvalidImage, InvalidRequest
+from deployments.errors import InvalidRequest
 from deployments.ingress.core.cutout_records import CutOutRecord, digest_of, usable
-from deployments.ingress.core.cutouts import stored_photo
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.job_source import Origin, lineage
 from deployments.ingress.core.ports import Backends
@@ -121,9 +120,8 @@ class CutOutSource:
         if self._photo is not None:
             return self._photo
         if self._image_key is None:
-            return await stored_photo(self._backends, self._decoder, record.photo_key)
+            return await self._decoder.stored(
+                await self._backends.sources.load_photo(record.photo_key)
+            )
         stored = await self._backends.results.load_image(self._image_key)
-        try:
-            return await self._decoder.photo(stored.png)
-        except InvalidImage:
-            raise InternalError("the stored image is damaged") from None
+        return await self._decoder.stored(stored.png)

@@ -16,8 +16,6 @@ from typing import Literal
 
 from deployments.errors import (
     ImageNotFound,
-    InternalError,
-    InvalidImage,
     InvalidRequest,
     Overloaded,
     ServiceError,
@@ -281,7 +279,7 @@ class CutOuts:
                 await earlier  # it goes to the studio by reference, and must be there
             except ImageNotFound:
                 raise ImageNotFound(GONE) from None
-        photo = await stored_photo(backends, self._decoder, photo_key)
+        photo = await self._decoder.stored(await backends.sources.load_photo(photo_key))
         return _Opened(photo, photo_key, stored=True, earlier=earlier)
 
     async def _forget(self, key: str, referred: list[str]) -> None:
@@ -293,20 +291,6 @@ class CutOuts:
                 await self._backends.cutouts.delete(key, referred)
         except (ServiceError, TimeoutError) as error:
             logger.warning("a failed request's cut-out could not be removed: %s", error)
-
-
-async def stored_photo(backends: Backends, decoder: Decoder, photo_key: str) -> Photo:
-    """Read an upload that was stored.
-
-    Raises:
-        ImageNotFound: It is not there any more.
-        InternalError: It is damaged.
-    """
-    try:
-        return await decoder.photo(await backends.sources.load_photo(photo_key))
-    except InvalidImage:
-        # Not the caller's fault: we wrote it.
-        raise InternalError("the stored image is damaged") from None
 
 
 async def _asked(order: CutOutOrder) -> str:

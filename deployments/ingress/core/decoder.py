@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from PIL import _imaging
 
-from deployments.errors import Overloaded
+from deployments.errors import InternalError, InvalidImage, Overloaded
 from deployments.ingress.core.uploads import UploadRules, decode_mask, decode_upload
 from deployments.jobs import Mask, Photo
 from deployments.settings import UploadLimits
@@ -88,6 +88,18 @@ class Decoder:
             Overloaded: This replica holds as many decoded pixels as it may.
         """
         return await self._decode(decode_upload, data)
+
+    async def stored(self, data: bytes) -> Photo:
+        """Decode a picture that this service has stored.
+
+        Raises:
+            InternalError: It is damaged, which is not the caller's fault.
+            Overloaded: This replica holds as many decoded pixels as it may.
+        """
+        try:
+            return await self.photo(data)
+        except InvalidImage:
+            raise InternalError("the stored image is damaged") from None
 
     async def mask(self, data: bytes, photo: Photo) -> Mask:
         """Decode the product mask of a photo to uint8 [height, width], as large as that.

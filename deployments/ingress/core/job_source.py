@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeGuard
 
-from deployments.errors import InternalError, InvalidImage
+from deployments.errors import InternalError
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import is_key, new_key
@@ -164,12 +164,7 @@ class ResultSource:
         needed = distinct(photo_key, mask_key)
         self.referred += needed
         stored = await backends.results.borrow(image_key, needed, self._results)
-        try:
-            decoded = await self._decoder.photo(stored.png)
-        except InvalidImage:
-            # Not the caller's fault: we wrote it.
-            raise InternalError("the stored image is damaged") from None
-        photo = backends.studio.lend(decoded)
+        photo = backends.studio.lend(await self._decoder.stored(stored.png))
         if mask_key is not None and self._preserve != "false":
             png = backends.sources.load_product(mask_key)
             opened = backends.studio.open_result(photo, png, self._size)

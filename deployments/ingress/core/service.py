@@ -167,7 +167,9 @@ class Service:
             if cutout is not None:
                 sent = None if upload is None else await self._decoder.photo(upload)
                 return self._with_cutout(plan, cutout, terms, photo=sent)
-            photo = await self._decoder.photo(upload or b"")
+            if upload is None:
+                raise InvalidRequest("image is required")
+            photo = await self._decoder.photo(upload)
             marked = None if mask is None else await self._decoder.mask(mask, photo)
             return UploadSource(
                 self._backends, photo, marked, order.preserve, plan.model.size, plan.image_keys
