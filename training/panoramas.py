@@ -57,7 +57,8 @@ VIEWS: dict[str, View] = {
 }
 
 
-def _read(path: Path) -> Image:
+def read(path: Path) -> Image:
+    """A panorama of the package in linear light: float32 [256, 512, 3], 0 to 500."""
     import OpenEXR
 
     found = re.search(r"base64,([^']+)'", path.read_text())
@@ -112,7 +113,7 @@ class Panoramas:
             path = folder / f"{name}.exr.js"
             if not path.is_file():
                 raise FileNotFoundError(f"{path} is missing: unpack npm's @pmndrs/assets 1.7.0")
-            mapped = tone_map(_read(path), view.key) * np.asarray(view.gain, np.float32)
+            mapped = tone_map(read(path), view.key) * np.asarray(view.gain, np.float32)
             self._images[name] = np.clip(mapped, 0.0, 1.0)
 
     def crop(self, name: str, rng: Rng) -> Image:
