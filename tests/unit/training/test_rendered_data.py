@@ -1,0 +1,69 @@
+"""Rendered pictures as training data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.rendering import store
+from training.rendering.dataset import Pictures
+from training.rendering.engine import Rendered
+from training.rendering.kinds import NAMES
+from training.rendering.materials import LEVELS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    albedo = np.broadcast_to(np.asarray(LEVELS, np.float32), (6, 6, 3))
+    weights = np.zeros((6, 6, 4), np.float32)
+    weights[..., 0] = 1
+    picture = Rendered(albedo * 0.5, albedo, weights, np.ones((6, 6), np.uint8))
+    for index in range(60):
+        facts = {"kind": "paper", "coloured": True, "seen": ["first"], "number": index}
+        store.save(store.path_of(tmp_path, index), picture, facts)
+    (tmp_path / "000099.part7").write_bytes(b"half a picture")
+    return tmp_path
+
+
+def test_a_draw_shows_what_its_caption_says(folder: Path) -> None:
+    pictures, rng = Pictures(folder), np.random.default_rng(0)
+    means = {}
+    for _ in range(120):
+        pixels, shown, text = pictures.draw(rng)
+        assert pixels.shape == (6, 6, 3)
+        assert text
+        if shown.light is None:
+            means[shown.colour] = pixels.mean((0, 1))
+    assert len(means) > 12
+    red, green, blue = means["red"]
+    assert red > 0.6 > 0.3 > max(green, blue)
+    assert means["white"].min() > 0.8 > 0.25 > means["black"].max()
+
+
+def test_the_same_generator_draws_the_same(folder: Path) -> None:
+    first, again = (Pictures(folder).draw(np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(first[0], again[0])
+    assert first[1:] == again[1:]
+
+
+def test_what_is_held_out_stays_so_while_the_folder_grows(folder: Path) -> None:
+    kept, held = Pictures(folder), Pictures(folder, held_out=True)
+    assert len(kept.paths) + len(held.paths) == 60
+    assert not set(kept.paths) & set(held.paths)
+    (folder / "000000.npz").unlink()
+    assert set(Pictures(folder, held_out=True).paths) <= set(held.paths)
+    assert 1 <= len(held.paths) <= 12
+
+
+def test_held_out_pictures_are_of_every_kind() -> None:
+    from training.rendering.dataset import is_held_out
+
+    held = {NAMES[i % len(NAMES)] for i in range(2000) if is_held_out(Path(f"{i:06d}.npz"))}
+    assert held == set(NAMES)
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no rendered pictures in"):
+        Pictures(tmp_path)
