@@ -17,6 +17,7 @@ from training.words import COLOURS
 _TINTS: dict[str, Vector] = {"warm": (1.0, 0.9, 0.74), "cool": (0.84, 0.94, 1.0)}
 _PLAIN = ("white", "beige", "grey", "black")
 _FIXED = ("white_studio", "black_studio", "black_gold")  # exposed as they were built
+_OWN_LIGHT = (*_FIXED, "christmas", "night_city", "sunset_sea")  # another would not be theirs
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def choose(rng: Rng, facts: dict[str, Any]) -> tuple[Look, Shown]:
     """A look for a picture, by what it was rendered with."""
     kind = str(facts["kind"])
     light = None
-    if kind not in _FIXED and rng.random() < 0.4:
+    if kind not in _OWN_LIGHT and rng.random() < 0.4:
         light = str(rng.choice(["warm", "cool", "dark", "bright"]))
     gain = {"dark": 0.5, "bright": 1.35}.get(light or "", 1.0) * float(rng.uniform(0.93, 1.07))
     contrast = float(rng.uniform(1.0, 1.08)) + (0.15 if light == "dark" else 0.0)

@@ -67,3 +67,11 @@ def test_a_scene_in_its_own_colours_is_only_re_lit() -> None:
         assert shown.metal is None
         assert shown.shadow is None
         assert look.first == looks.Look().first
+
+
+@pytest.mark.parametrize("kind", ["white_studio", "night_city", "sunset_sea"])
+def test_a_scene_that_lives_by_its_light_keeps_it(kind: str) -> None:
+    for n in range(50):
+        look, shown = looks.choose(np.random.default_rng(n), _facts(kind))
+        assert shown.light is None
+        assert look.tint == (1.0, 1.0, 1.0)
