@@ -6,13 +6,14 @@ they are valid.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from deployments.composition import SCENE, Canvas, Placement
 
 Pixels = npt.NDArray[np.uint8]
 """RGB pixels: uint8 [height, width, 3], sRGB, 0 to 255."""
@@ -118,18 +119,46 @@ class PreparedPhoto:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """What a photo is made ready for.
+
+    Attributes:
+        size: The model's nominal side in pixels; None where no model paints.
+        canvas: What the request says of the picture.
+        placement: Where the photo of the product lies in the result that is varied; None in its
+            own frame. `canvas` goes before it.
+        background: As of a `Look`.
+        picture: uint8 [height, width, 3] of any size: what background `image` shows; else None.
+    """
+
+    size: int | None
+    canvas: Canvas = Canvas()
+    placement: Placement | None = None
+    background: str = SCENE
+    picture: Pixels | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class OpenedPhoto:
     """A photo made ready for one model, and the product in it.
 
     Attributes:
-        prepared: The photo at the model's working size.
-        product: What is kept, at the resolution of results; None lets the model paint everywhere.
+        prepared: The photo at the model's working size; None where no model paints.
+        product: What is kept, where it lies in the result and at that size; None lets the model
+            paint everywhere.
         warnings: Sentences for the caller.
+        cut: The same product in its photo's frame, as it is stored; None where that is `product`.
+        placement: Where the photo of the product lies in the result; None in its own frame.
+        backdrop: uint8 [height, width, 3] at the result's size: what is behind the product where no
+            model paints, and no one colour; else None.
     """
 
-    prepared: PreparedPhoto
+    prepared: PreparedPhoto | None
     product: Product | None
     warnings: tuple[str, ...] = ()
+    cut: Product | None = None
+    placement: Placement | None = None
+    backdrop: Pixels | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -259,14 +288,20 @@ class FinishedImage:
     """An image as it is stored.
 
     Attributes:
-        png: The file; empty if it is withheld.
+        file: In the format that was asked for; empty if it is withheld.
         fidelity: How true it is to the product; None if no product was kept.
         withheld: Why the image must not be stored or delivered; None if it may be.
+        width: In pixels.
+        height: In pixels.
+        placement: Where the photo of the product lies in it; None in its own frame.
     """
 
-    png: bytes
+    file: bytes
     fidelity: Fidelity | None
     withheld: str | None = None
+    width: int = 0
+    height: int = 0
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,56 +317,3 @@ class StoredImage:
     png: bytes
     etag: str
     modified: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a result was made: enough to make it again.
-
-    Attributes:
-        model: Catalog id.
-        weights: Where the weights came from, with their revision.
-        scheduler: Scheduler name of the catalog.
-        source: What the image was made from: an upload or one of our results.
-        source_key: The object key of that source.
-        photo_key: The object key of the upload at the root of the conversation.
-        mask_key: The object key of the product of that upload, or of a later result in which one
-            was found; None if there is none.
-        fidelity: How true the result is to that product; None if it was not kept.
-        version: Version of this package.
-        created: ISO 8601 time in UTC.
-        settings: As in the `ImageJob`.
-        control: As in the `GeneratedImage`.
-    """
-
-    model: str
-    weights: str
-    scheduler: str
-    source: Literal["upload", "result"]
-    source_key: str
-    photo_key: str
-    mask_key: str | None
-    fidelity: Fidelity | None
-    version: str
-    created: str
-    settings: GenerationSettings
-    control: ControlSettings
-
-    def document(self) -> dict[str, object]:
-        """Every field, for the JSON stored beside the image.
-
-        `settings` and `control` have no level of their own: their fields stand beside the others,
-        those of `control` as `control_scale`, `control_start` and `control_end`.
-        """
-        document = asdict(self)
-        control = document.pop("control")
-        document |= document.pop("settings")
-        return document | {f"control_{name}": value for name, value in control.items()}
-
-    def public(self) -> dict[str, str]:
-        """The part that everybody may read who has the image, for its text chunks."""
-        shown = self.document()
-        for private in ("weights", "source", "source_key", "photo_key", "mask_key"):
-            del shown[private]
-        shown["fidelity"] = json.dumps(shown["fidelity"])
-        return {name: str(value) for name, value in shown.items()}

@@ -32,8 +32,8 @@ from deployments.jobs import (
     PreparedPhoto,
     Preserve,
     Product,
-    Recipe,
 )
+from deployments.recipes import Recipe
 from deployments.settings import StudioSettings
 from deployments.studio import marks, segmentation
 from deployments.studio.compositing import compose, limit

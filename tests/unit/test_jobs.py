@@ -30,9 +30,9 @@ from deployments.jobs import (
     PreparedPhoto,
     Product,
     Progress,
-    Recipe,
     StoredImage,
 )
+from deployments.recipes import Recipe
 
 MASK = np.arange(4 * 6, dtype=np.uint8).reshape(4, 6)
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from deployments.errors import InvalidRequest
 from deployments.ingress.core.cutout_records import CutOutRecord, digest_of, usable
 from deployments.ingress.core.decoder import Decoder
-from deployments.ingress.core.job_source import Origin, lineage
+from deployments.ingress.core.job_source import Origin, lineage, placement
 from deployments.ingress.core.ports import Backends
-from deployments.jobs import Photo, Preserve
+from deployments.jobs import Layout, Photo, Preserve
 
 
 def check_cutout(cutout: str | None, preserve: Preserve, *, marked: bool = False) -> None:
@@ -41,7 +42,7 @@ class CutOutSource:
         api_key_name: The caller's.
         photo: The photo where it was sent again; None without.
         image_key: The key of the result that is varied; None starts from the photo.
-        size: The model's nominal side in pixels.
+        layout: What the photo is made ready for.
         results: The image keys of the request.
     """
 
@@ -54,7 +55,7 @@ class CutOutSource:
         *,
         photo: Photo | None = None,
         image_key: str | None = None,
-        size: int,
+        layout: Layout,
         results: Sequence[str],
     ) -> None:
         self._backends = backends
@@ -63,7 +64,7 @@ class CutOutSource:
         self._api_key_name = api_key_name
         self._photo = photo
         self._image_key = image_key
-        self._size = size
+        self._layout = layout
         self._results = results
         self.referred: list[str] = []
 
@@ -79,12 +80,13 @@ class CutOutSource:
         backends, image_key = self._backends, self._image_key
         record = await usable(backends, self._cutout, self._api_key_name)
         await self._check_photo(record)
+        layout = await self._laid_out(record)
         self.referred += record.sources
         # Marks first; then it is seen whether the cut-out, and the result, are still there.
         await backends.cutouts.borrow(self._cutout, record.sources, self._results)
         photo = backends.studio.lend(await self._start(record))
         png = backends.sources.load_product(record.mask_key)
-        opened = backends.studio.open_result(photo, png, self._size)
+        opened = backends.studio.open_result(photo, png, layout)
         await opened
         return Origin(
             photo=photo,
@@ -101,19 +103,24 @@ class CutOutSource:
         """Do nothing: all is stored."""
 
     async def _check_photo(self, record: CutOutRecord) -> None:
-        """See that the cut-out is of the photo that the request is about."""
+        """See that the cut-out is of the photo that was sent again."""
         if self._photo is not None and await digest_of(self._photo) != record.photo_digest:
             raise InvalidRequest(
                 "image: it is not the picture that the cutout was cut out of; send that one, or "
                 "leave image out"
             )
-        if self._image_key is not None:
-            recipe = await self._backends.results.load_recipe(self._image_key)
-            if lineage(recipe)[0] != record.photo_key:
-                raise InvalidRequest(
-                    "cutout: it was cut out of another photo than the one that the conversation of "
-                    "image_url began with"
-                )
+
+    async def _laid_out(self, record: CutOutRecord) -> Layout:
+        """The layout, with the place of the photo in the result that is varied."""
+        if self._image_key is None:
+            return self._layout
+        recipe = await self._backends.results.load_recipe(self._image_key)
+        if lineage(recipe)[0] != record.photo_key:
+            raise InvalidRequest(
+                "cutout: it was cut out of another photo than the one that the conversation of "
+                "image_url began with"
+            )
+        return replace(self._layout, placement=placement(recipe))
 
     async def _start(self, record: CutOutRecord) -> Photo:
         """The picture that the model starts from."""

@@ -28,7 +28,8 @@ from deployments.ingress.core.idempotency import Turn
 from deployments.ingress.core.job_source import Origin, Source
 from deployments.ingress.core.places_client import RequestPlaces
 from deployments.ingress.core.ports import Backends
-from deployments.jobs import FinishedImage, GeneratedImage, ImageJob, Recipe
+from deployments.jobs import FinishedImage, GeneratedImage, ImageJob
+from deployments.recipes import Recipe
 from deployments.settings import ModelSettings
 
 logger = logging.getLogger(__name__)

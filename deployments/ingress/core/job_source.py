@@ -10,14 +10,17 @@ request may keep it again.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeGuard
 
+from pydantic import TypeAdapter, ValidationError
+
+from deployments.composition import Placement
 from deployments.errors import InternalError
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import is_key, new_key
-from deployments.jobs import Mask, OpenedPhoto, Photo, Preserve
+from deployments.jobs import Layout, Mask, OpenedPhoto, Photo, Preserve
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class UploadSource:
         photo: The upload.
         mask: uint8 [height, width]: 255 marks the product; None when the caller sent none.
         preserve: Whether to keep the product.
-        size: The model's nominal side in pixels.
+        layout: What the photo is made ready for.
         results: The image keys of the request.
     """
 
@@ -81,14 +84,14 @@ class UploadSource:
         photo: Photo,
         mask: Mask | None,
         preserve: Preserve,
-        size: int,
+        layout: Layout,
         results: Sequence[str],
     ) -> None:
         self._backends = backends
         self._photo = photo
         self._mask = mask
         self._preserve = preserve
-        self._size = size
+        self._layout = layout
         self._results = results
         self.referred: list[str] = []
 
@@ -101,7 +104,7 @@ class UploadSource:
         """
         studio = self._backends.studio
         photo = studio.lend(self._photo)
-        opened = studio.open_upload(photo, self._mask, self._preserve, self._size)
+        opened = studio.open_upload(photo, self._mask, self._preserve, self._layout)
         product, key = (await opened).product, new_key()
         return Origin(
             photo=photo,
@@ -129,7 +132,7 @@ class ResultSource:
         decoder: Turns files into pixels.
         image_key: The result's.
         preserve: Whether to keep the product.
-        size: The model's nominal side in pixels.
+        layout: What the result is made ready for.
         results: The image keys of the request.
     """
 
@@ -139,14 +142,14 @@ class ResultSource:
         decoder: Decoder,
         image_key: str,
         preserve: Preserve,
-        size: int,
+        layout: Layout,
         results: Sequence[str],
     ) -> None:
         self._backends = backends
         self._decoder = decoder
         self._image_key = image_key
         self._preserve = preserve
-        self._size = size
+        self._layout = layout
         self._results = results
         self._found_key: str | None = None
         self.referred: list[str] = []
@@ -160,16 +163,18 @@ class ResultSource:
             InternalError: The stored result is damaged.
         """
         backends, image_key = self._backends, self._image_key
-        photo_key, mask_key = lineage(await backends.results.load_recipe(image_key))
+        recipe = await backends.results.load_recipe(image_key)
+        photo_key, mask_key = lineage(recipe)
         needed = distinct(photo_key, mask_key)
         self.referred += needed
         stored = await backends.results.borrow(image_key, needed, self._results)
         photo = backends.studio.lend(await self._decoder.stored(stored.png))
         if mask_key is not None and self._preserve != "false":
             png = backends.sources.load_product(mask_key)
-            opened = backends.studio.open_result(photo, png, self._size)
+            layout = replace(self._layout, placement=placement(recipe))
+            opened = backends.studio.open_result(photo, png, layout)
         else:
-            opened = backends.studio.open_upload(photo, None, self._preserve, self._size)
+            opened = backends.studio.open_upload(photo, None, self._preserve, self._layout)
         product = (await opened).product
         found = mask_key is None and product is not None
         if found:
@@ -204,6 +209,21 @@ def lineage(recipe: Mapping[str, object]) -> tuple[str, str | None]:
     if _is_key(photo_key) and (mask_key is None or _is_key(mask_key)):
         return photo_key, mask_key
     raise InternalError("the image's recipe is damaged")
+
+
+def placement(recipe: Mapping[str, object]) -> Placement | None:
+    """Where the photo of the product lies in a result; None in its own frame.
+
+    Raises:
+        InternalError: The recipe says it in a way that cannot be read.
+    """
+    placed = recipe.get("placement")
+    if placed is None:
+        return None
+    try:
+        return TypeAdapter(Placement).validate_python(placed)
+    except ValidationError:
+        raise InternalError("the image's recipe is damaged") from None
 
 
 def _is_key(value: object) -> TypeGuard[str]:

@@ -19,14 +19,15 @@ from deployments.jobs import (
     GeneratedImage,
     Hints,
     ImageJob,
+    Layout,
     Mask,
     OpenedPhoto,
     Photo,
     Preserve,
     Progress,
-    Recipe,
     StoredImage,
 )
+from deployments.recipes import Recipe
 
 
 class Studio(Protocol):
@@ -37,24 +38,27 @@ class Studio(Protocol):
         ...
 
     def open_upload(
-        self, photo: Awaitable[Photo], mask: Mask | None, preserve: Preserve, size: int
+        self, photo: Awaitable[Photo], mask: Mask | None, preserve: Preserve, layout: Layout
     ) -> Awaitable[OpenedPhoto]:
-        """Cut the product out of a photo, and fit both to a working size of about size x size.
+        """Cut the product out of a photo, and make both ready for a layout.
 
         Awaited it may raise ProductNotFound or InvalidRequest.
         """
         ...
 
     def open_result(
-        self, photo: Awaitable[Photo], product: Awaitable[bytes], size: int
+        self, photo: Awaitable[Photo], product: Awaitable[bytes], layout: Layout
     ) -> Awaitable[OpenedPhoto]:
         """The same with a product that was stored; awaited it may raise ImageNotFound."""
         ...
 
     def finish(
-        self, image: GeneratedImage, recipe: Recipe, opened: Awaitable[OpenedPhoto]
+        self, image: GeneratedImage | None, recipe: Recipe, opened: Awaitable[OpenedPhoto]
     ) -> Awaitable[FinishedImage]:
-        """Put the product over a result and encode it as PNG with the recipe's public part."""
+        """Compose a result as its recipe says, and encode it with the recipe's public part.
+
+        Without an image the background is what the recipe's look says, and the product is kept.
+        """
         ...
 
     def encode_sources(

@@ -175,7 +175,7 @@ def _wrong(detail: Mapping[str, Any]) -> str:
         return f"{field} must be {_FORMS[field]}"
     if kind in _SENTENCES:
         return _SENTENCES[kind].format(field=field)
-    if field in ("image", "product_mask", "keep", "remove"):
+    if field in ("image", "product_mask", "background_image", "keep", "remove"):
         return f"{field} must be a file"
     message = str(detail["msg"])
     if message.startswith("String should have "):
@@ -194,6 +194,7 @@ _SENTENCES = {
 _FORMS = {
     "cutout": "the id of a cut-out, 32 hexadecimal digits in lower case",
     "point": "x,y with shares of width and height from 0 to 1, or several joined by ;",
+    **look_fields.FORMS,
 }
 """What fields are that have a form of their own."""
 

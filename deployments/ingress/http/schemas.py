@@ -21,15 +21,18 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from deployments.composition import SCENE
 from deployments.ingress.core.generation import SEEDS
 from deployments.ingress.core.result_urls import KEY_PATTERN
 from deployments.ingress.core.service import Order
+from deployments.ingress.http.look_fields import LookFields
 from deployments.jobs import Preserve
 from deployments.settings import IngressSettings, ModelSettings
 
 EXAMPLE_URL = "https://yourdomain.com/generated/0123456789abcdef0123456789abcdef.png"
 EXAMPLE_SEED = 1234
 IMAGE_FORMATS = "PNG, JPEG or WebP"
+DEFAULT_IMAGES = 4
 
 Prompt = Annotated[str, StringConstraints(pattern=r"\S")]
 """At least one character that is not white space."""
@@ -42,14 +45,28 @@ EXAMPLE_ID = "0123456789abcdef0123456789abcdef"
 KEPT_CUTOUT = "The id of a cut-out by POST /api/cutout: what is kept, without a search"
 
 
-class ImageOptions(BaseModel):
+class ImageOptions(LookFields):
     """The fields both POST endpoints share."""
 
     model_config = ConfigDict(extra="forbid")
 
-    prompt: Prompt = Field(description="What the images shall show.", examples=["Perfume backdrop"])
-    model: str = Field(description="A model's id, as listed by GET /api/models.")
-    num_images: int = Field(4, ge=1, description="How many variations to make.")
+    prompt: Prompt | None = Field(
+        None,
+        validate_default=True,
+        description="What the images shall show; required for the background `scene`.",
+        examples=["Perfume backdrop"],
+    )
+    model: str | None = Field(
+        None,
+        validate_default=True,
+        description="A model's id, as listed by GET /api/models; required for the background "
+        "`scene`.",
+    )
+    num_images: int | None = Field(
+        None,
+        ge=1,
+        description="How many variations to make: 4 if absent, and 1 where no model paints.",
+    )
     negative_prompt: str = Field("", description="What the images shall not show.")
     seed: int | None = Field(
         None,
@@ -82,18 +99,39 @@ class ImageOptions(BaseModel):
         "picture be redrawn.",
     )
 
-    def order(self) -> Order:
-        """The same as the use cases take it."""
+    @field_validator("prompt", "model")
+    @classmethod
+    def _a_scene_needs_them(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("background") == SCENE:
+            raise PydanticCustomError("missing", "required")
+        return value
+
+    def order(self, *, pictured: bool) -> Order:
+        """The same as the use cases take it.
+
+        Args:
+            pictured: Whether a background_image was sent.
+
+        Raises:
+            InvalidRequest: Fields contradict each other.
+        """
+        look = self.look(pictured=pictured)
+        if not look.painted and (self.num_images or 1) > 1:
+            raise InvalidRequest(
+                f"num_images: background={look.background} gives one image, which no seed changes"
+            )
         return Order(
             model=self.model,
-            prompt=self.prompt,
-            num_images=self.num_images,
+            prompt=self.prompt or "",
+            num_images=self.num_images or (DEFAULT_IMAGES if look.painted else 1),
             negative_prompt=self.negative_prompt,
             seed=self.seed,
             steps=self.steps,
             guidance_scale=self.guidance_scale,
             strength=self.strength,
             preserve=self.preserve_product,
+            canvas=self.canvas(),
+            look=look,
         )
 
 
@@ -188,10 +226,12 @@ def request_models(catalog: Sequence[ModelSettings], settings: IngressSettings) 
         )
 
     fields: dict[str, Any] = {
-        "prompt": bounded("prompt", Prompt, max_length=longest),
+        "prompt": bounded("prompt", Prompt | None, max_length=longest, validate_default=True),
         "negative_prompt": bounded("negative_prompt", str, max_length=longest),
-        "model": bounded("model", str, json_schema_extra={"enum": ids}),
-        "num_images": bounded("num_images", int, ge=1, le=settings.max_images),
+        "model": bounded(
+            "model", str | None, json_schema_extra={"enum": ids}, validate_default=True
+        ),
+        "num_images": bounded("num_images", int | None, ge=1, le=settings.max_images),
         "steps": bounded("steps", int | None, ge=1, le=most_steps),
     }
     return RequestModels(

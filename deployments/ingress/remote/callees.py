@@ -23,8 +23,8 @@ from deployments.jobs import (
     Photo,
     Preserve,
     Progress,
-    Recipe,
 )
+from deployments.recipes import Recipe
 from storage.store import StoredObject
 
 

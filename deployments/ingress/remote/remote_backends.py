@@ -35,9 +35,9 @@ from deployments.jobs import (
     Photo,
     Preserve,
     Progress,
-    Recipe,
     StoredImage,
 )
+from deployments.recipes import Recipe
 
 FIDELITY_BOUNDARIES = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99, 0.999]
 """Upper bounds of the histograms' buckets; what is above the last is as good as perfect."""

@@ -25,8 +25,8 @@ from deployments.jobs import (
     Photo,
     PreparedPhoto,
     Product,
-    Recipe,
 )
+from deployments.recipes import Recipe
 from deployments.settings import StudioSettings
 from deployments.studio import deployment, segmentation
 from deployments.studio.deployment import Studio

@@ -1,0 +1,73 @@
+"""How results were made: what is stored beside each, and what its file tells."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from deployments.composition import Canvas, Look, Placement
+from deployments.jobs import ControlSettings, Fidelity, GenerationSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a result was made: enough to make it again.
+
+    Attributes:
+        model: Catalog id; None where no model painted.
+        weights: Where the weights came from, with their revision; None as above.
+        scheduler: Scheduler name of the catalog; None as above.
+        source: What the image was made from: an upload or one of our results.
+        source_key: The object key of that source.
+        photo_key: The object key of the upload at the root of the conversation.
+        mask_key: The object key of the product of that upload, or of a later result in which one
+            was found; None if there is none.
+        fidelity: How true the result is to that product; None if it was not kept.
+        version: Version of this package.
+        created: ISO 8601 time in UTC.
+        settings: As in the `ImageJob`; None where no model painted.
+        control: As in the `GeneratedImage`; None as above.
+        look: How it was composed.
+        canvas: What was asked of its size, and of the product's place.
+        placement: Where the photo of the product lies in it; None in its own frame.
+    """
+
+    model: str | None
+    weights: str | None
+    scheduler: str | None
+    source: Literal["upload", "result"]
+    source_key: str
+    photo_key: str
+    mask_key: str | None
+    fidelity: Fidelity | None
+    version: str
+    created: str
+    settings: GenerationSettings | None
+    control: ControlSettings | None
+    look: Look = Look()
+    canvas: Canvas = Canvas()
+    placement: Placement | None = None
+
+    def document(self) -> dict[str, object]:
+        """Every field, for the JSON stored beside the image.
+
+        `settings`, `control`, `look` and its `output` have no level of their own: their fields
+        stand beside the others, those of `control` as `control_scale`, `control_start` and
+        `control_end`.
+        """
+        document = asdict(self)
+        control = document.pop("control") or {}
+        document |= document.pop("settings") or {}
+        look = document.pop("look")
+        document |= look.pop("output") | look
+        return document | {f"control_{name}": value for name, value in control.items()}
+
+    def public(self) -> dict[str, str]:
+        """The part that everybody may read who has the image, for the file's metadata."""
+        shown = self.document()
+        for private in ("weights", "source", "source_key", "photo_key", "mask_key"):
+            del shown[private]
+        for nested in ("fidelity", "canvas", "placement"):
+            shown[nested] = json.dumps(shown[nested])
+        return {name: str(value) for name, value in shown.items() if value is not None}
