@@ -49,12 +49,16 @@ class Canvas:
     @property
     def given(self) -> bool:
         """Whether anything is asked for."""
-        return self != Canvas()
+        return self != AS_THE_PHOTO
 
     @property
     def needs_product(self) -> bool:
         """Whether it says something of the product, and not only of the picture."""
         return self.padding is not None or self.position is not None
+
+
+AS_THE_PHOTO = Canvas()
+"""The canvas where a request says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,9 @@ class Output:
     quality: int | None = None
 
 
+DEFAULT_OUTPUT = Output()
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """How a result is composed around its product.
@@ -107,7 +114,7 @@ class Look:
     shadow: Shadow | None = None
     shadow_strength: float | None = None
     harmonize: float = 0.0
-    output: Output = Output()
+    output: Output = DEFAULT_OUTPUT
 
     @property
     def painted(self) -> bool:
@@ -118,3 +125,7 @@ class Look:
     def thrown(self) -> Shadow:
         """The shadow, with its default."""
         return self.shadow or ("contact" if self.painted else "none")
+
+
+DEFAULT_LOOK = Look()
+"""The look where a request says nothing of it."""

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from deployments.composition import SCENE, Canvas, Placement
+from deployments.composition import AS_THE_PHOTO, SCENE, Canvas, Placement
 
 Pixels = npt.NDArray[np.uint8]
 """RGB pixels: uint8 [height, width, 3], sRGB, 0 to 255."""
@@ -132,10 +132,15 @@ class Layout:
     """
 
     size: int | None
-    canvas: Canvas = Canvas()
+    canvas: Canvas = AS_THE_PHOTO
     placement: Placement | None = None
     background: str = SCENE
     picture: Pixels | None = None
+
+    @property
+    def needs_product(self) -> bool:
+        """Whether it cannot be followed without a product."""
+        return self.background != SCENE or self.canvas.needs_product
 
 
 @dataclass(frozen=True, slots=True, eq=False)

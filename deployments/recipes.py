@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from deployments.composition import Canvas, Look, Placement
+from deployments.composition import AS_THE_PHOTO, DEFAULT_LOOK, Canvas, Look, Placement
 from deployments.jobs import ControlSettings, Fidelity, GenerationSettings
 
 
@@ -45,8 +45,8 @@ class Recipe:
     created: str
     settings: GenerationSettings | None
     control: ControlSettings | None
-    look: Look = Look()
-    canvas: Canvas = Canvas()
+    look: Look = DEFAULT_LOOK
+    canvas: Canvas = AS_THE_PHOTO
     placement: Placement | None = None
 
     def document(self) -> dict[str, object]:

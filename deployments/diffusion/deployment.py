@@ -113,6 +113,8 @@ class ModelReplica:
             ReplicaLost: The replica is ending.
             InternalError: The model failed; the replica's log tells how.
         """
+        if opened.prepared is None:
+            raise InternalError("the photo was not made ready for a model")
         loop = asyncio.get_running_loop()
         # It holds at most a job's steps and its image, so it needs no bound.
         events: asyncio.Queue[Event] = asyncio.Queue()

@@ -26,23 +26,23 @@ from deployments.jobs import (
     FinishedImage,
     GeneratedImage,
     Hints,
+    Layout,
     Mask,
     OpenedPhoto,
     Photo,
-    PreparedPhoto,
     Preserve,
     Product,
 )
 from deployments.recipes import Recipe
 from deployments.settings import StudioSettings
 from deployments.studio import marks, segmentation
-from deployments.studio.compositing import compose, limit
+from deployments.studio.compositing import limit
 from deployments.studio.encoding import encode_png, encode_product
-from deployments.studio.fidelity import measure
 from deployments.studio.finders import Finder, load_finder
-from deployments.studio.fitting import fit, shrink
-from deployments.studio.framing import frame
+from deployments.studio.finishing import finished
+from deployments.studio.fitting import shrink
 from deployments.studio.hints import at_size, corrected
+from deployments.studio.layouts import laid_out
 from deployments.studio.observer import Observer
 from deployments.studio.safety import SafetyFilter
 from deployments.studio.strokes import HintRefused, strokes_of
@@ -99,7 +99,7 @@ class Studio:
         self._safety = SafetyFilter(safety) if safety else None
 
     async def open_upload(
-        self, photo: Photo, mask: Mask | None, preserve: Preserve, size: int
+        self, photo: Photo, mask: Mask | None, preserve: Preserve, layout: Layout
     ) -> OpenedPhoto:
         """Cut the product out of a photo, and make the photo ready for a model.
 
@@ -108,36 +108,39 @@ class Studio:
             mask: uint8 [height, width], the caller's: 255 marks the product; None to look for it
                 in the photo's transparency and then in its pixels.
             preserve: Whether the product is kept.
-            size: The model's nominal side in pixels.
+            layout: What for.
 
         Returns:
-            The photo, about `size` times `size` in area, aspect kept. The product has the photo's
-            resolution, or less where that is over `max_output_side`.
+            The photo, about `layout.size` times that in area, in the result's aspect. The product
+            has the photo's resolution, or less where that is over `max_output_side`, unless the
+            canvas asks for another.
 
         Raises:
             ProductNotFound: The product must be kept, and there is none.
-            InvalidRequest: The mask cannot mark a product of this photo.
+            InvalidRequest: The mask cannot mark a product of this photo, or the product cannot lie
+                where it is asked for.
         """
         if preserve == "false":
-            return OpenedPhoto(await self._prepare(photo, None, size), None)
+            return await self._laid_out(photo, None, layout)
         try:
             product = await self._work("find_product", partial(self._find, photo, mask))
         except ProductNotFound:
-            if preserve == "true" or mask is not None:
+            if preserve == "true" or mask is not None or layout.needs_product:
                 raise
-            return OpenedPhoto(await self._prepare(photo, None, size), None, (NOT_FOUND,))
-        prepared = await self._prepare(photo, product, size)
-        return OpenedPhoto(prepared, product, product.warnings)
+            opened = await self._laid_out(photo, None, layout)
+            return replace(opened, warnings=(NOT_FOUND, *opened.warnings))
+        opened = await self._laid_out(photo, product, layout)
+        return replace(opened, warnings=product.warnings + opened.warnings)
 
     async def open_result(
-        self, photo: Photo, product: bytes | None, size: int
+        self, photo: Photo, product: bytes | None, layout: Layout
     ) -> OpenedPhoto | None:
         """Make a result ready for a model, with the product that it was made with.
 
         Args:
-            photo: The result.
+            photo: The result, or the photo that the product is of.
             product: What `encode_sources` wrote of its product; None where it is no longer stored.
-            size: The model's nominal side in pixels.
+            layout: What for.
 
         Returns:
             The result and its product, bit for bit where that is not clear; None without one.
@@ -145,37 +148,25 @@ class Studio:
         if product is None:
             return None
         restored = await self._work("restore_product", partial(self._restore, product))
-        return OpenedPhoto(await self._prepare(photo, restored, size), restored)
+        return await self._laid_out(photo, restored, layout)
 
     async def finish(
-        self, image: GeneratedImage, recipe: Recipe, opened: OpenedPhoto
+        self, image: GeneratedImage | None, recipe: Recipe, opened: OpenedPhoto
     ) -> FinishedImage:
         """Put the product's own pixels over what a model made, and encode the result.
 
         Args:
-            image: What the model made.
+            image: What the model made; None where the background is plain.
             recipe: How; its public part goes into the file.
             opened: What it was made from; without a product the image stays as it is, at the
                 working size.
 
         Returns:
-            A PNG file, and how true it is to the product; or why there is none.
+            The file in the format of the recipe's look, and how true it is to the product; or why
+            there is none.
         """
-        product = opened.product
-
-        def finish() -> FinishedImage:
-            pixels = image.pixels
-            if product is not None:
-                pixels = compose(pixels, product, contact_shadow=self._settings.contact_shadow)
-            if self._safety and (reason := self._safety.withholds(recipe.model, pixels)):
-                return FinishedImage(b"", None, withheld=reason)
-            if product is None:
-                return FinishedImage(encode_png(pixels, recipe.public()), None)
-            fidelity = measure(pixels, product)
-            told = replace(recipe, fidelity=fidelity).public()
-            return FinishedImage(encode_png(pixels, told), fidelity)
-
-        return await self._work("finish", finish)
+        work = partial(finished, image, recipe, opened, self._settings, self._safety)
+        return await self._work("finish", work)
 
     async def encode_sources(
         self, photo: Photo | None, opened: OpenedPhoto | None
@@ -192,7 +183,7 @@ class Studio:
 
         def encode() -> EncodedSources:
             source = None if photo is None else encode_png(photo.pixels, {})
-            product = None if opened is None else opened.product
+            product = None if opened is None else opened.cut or opened.product
             if product is None:
                 return EncodedSources(source, None)
             return EncodedSources(source, encode_product(product))
@@ -282,10 +273,9 @@ class Studio:
         product = Product(np.ascontiguousarray(layers[..., :3]), layers[..., 3].copy())
         return limit(product, self._settings.max_output_side)
 
-    async def _prepare(self, photo: Photo, product: Product | None, size: int) -> PreparedPhoto:
-        if product is None:
-            return await self._work("prepare", partial(fit, photo, size))
-        return await self._work("prepare", partial(frame, photo, product, size))
+    async def _laid_out(self, photo: Photo, product: Product | None, layout: Layout) -> OpenedPhoto:
+        side = self._settings.max_output_side
+        return await self._work("prepare", partial(laid_out, photo, product, layout, side))
 
     async def _work(self, operation: str, function: Callable[[], T]) -> T:
         """Run a function in a thread, and tell the observer how it went."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -17,7 +16,6 @@ from typing import Literal
 from deployments.errors import (
     ImageNotFound,
     InvalidRequest,
-    Overloaded,
     ServiceError,
 )
 from deployments.ingress.core.cutout_records import GONE, CutOutRecord, digest_of, usable
@@ -27,15 +25,11 @@ from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, finger
 from deployments.ingress.core.job_source import lineage
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import new_key
+from deployments.ingress.core.studio_places import StudioPlaces
 from deployments.ingress.core.terms import Terms
 from deployments.jobs import Hints, Photo, StoredImage
 
 logger = logging.getLogger(__name__)
-
-MOST_AT_ONCE = 16
-"""Cut-outs that one ingress replica makes at once: some seconds of work for a studio."""
-
-RETRY_AFTER_S = 3.0
 
 NOT_KEPT = (
     "the answer could not be kept for its Idempotency-Key: the same request would make a new "
@@ -111,7 +105,7 @@ class CutOuts:
         backends: The other deployments.
         decoder: Turns files into pixels.
         idempotency: Repeats answers.
-        counts_requests: Whether the API keys' requests are counted, for their rate.
+        places: Room in the studio.
         version: Version of this package, for the records.
     """
 
@@ -120,16 +114,15 @@ class CutOuts:
         backends: Backends,
         decoder: Decoder,
         idempotency: Idempotency,
+        places: StudioPlaces,
         *,
-        counts_requests: bool,
         version: str,
     ) -> None:
         self._backends = backends
         self._decoder = decoder
         self._idempotency = idempotency
-        self._counts_requests = counts_requests
+        self._places = places
         self._version = version
-        self._running = 0
 
     async def cut_out(
         self,
@@ -195,25 +188,16 @@ class CutOuts:
         await self._backends.cutouts.delete(cutout, record.sources)
 
     async def _admitted(self, order: CutOutOrder, api_key_name: str) -> CutOutRecord:
-        with self._room():
-            if self._counts_requests:
-                await self._backends.admission.count(api_key_name)
+        place = await self._places.take(api_key_name)
+        try:
             key, referred = new_key(), list[str]()
             try:
                 return await self._make(key, order, api_key_name, referred)
             except BaseException:
                 await self._forget(key, referred)
                 raise
-
-    @contextmanager
-    def _room(self) -> Iterator[None]:
-        if self._running >= MOST_AT_ONCE:
-            raise Overloaded("there is no room for another cut-out now", RETRY_AFTER_S)
-        self._running += 1
-        try:
-            yield
         finally:
-            self._running -= 1
+            place.close()
 
     async def _make(
         self, key: str, order: CutOutOrder, api_key_name: str, referred: list[str]

@@ -80,14 +80,18 @@ class Decoder:
         self._held_bytes = 0
         self._counting = threading.Lock()
 
-    async def photo(self, data: bytes) -> Photo:
+    async def photo(self, data: bytes, field: str = "image") -> Photo:
         """Decode a photo.
+
+        Args:
+            data: As it was sent.
+            field: What it was sent as, for the sentence of a refusal.
 
         Raises:
             InvalidImage: It is not an image that this service accepts.
             Overloaded: This replica holds as many decoded pixels as it may.
         """
-        return await self._decode(decode_upload, data)
+        return await self._decode(partial(decode_upload, field=field), data)
 
     async def stored(self, data: bytes) -> Photo:
         """Decode a picture that this service has stored.

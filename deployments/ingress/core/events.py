@@ -50,7 +50,7 @@ class ImageStored:
     Attributes:
         index: Its place in the request.
         key: Its object key.
-        seed: The seed that it was made from.
+        seed: The seed that it was made from; None where no model painted it.
         fidelity: How true it is to the product; None where none was kept.
         warnings: Sentences about what could not be honoured.
         timings: Where its time went.
@@ -58,7 +58,7 @@ class ImageStored:
 
     index: int
     key: str
-    seed: int
+    seed: int | None
     fidelity: Fidelity | None
     warnings: tuple[str, ...]
     timings: Timings

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Seque
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from deployments.errors import AllWithheld, ReplicaLost, ServiceError
 from deployments.ingress.core.deadline import Deadline
@@ -26,19 +27,27 @@ from deployments.ingress.core.events import (
 )
 from deployments.ingress.core.idempotency import Turn
 from deployments.ingress.core.job_source import Origin, Source
-from deployments.ingress.core.places_client import RequestPlaces
+from deployments.ingress.core.orders import SEEDS, Order, PlainJob, Plan
 from deployments.ingress.core.ports import Backends
 from deployments.jobs import FinishedImage, GeneratedImage, ImageJob
 from deployments.recipes import Recipe
-from deployments.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
 
-SEEDS = 2**32
-"""Seeds are 0 to SEEDS - 1; the images of a request take consecutive ones."""
-
 FORGET_S = 10.0
 """Seconds that the removal of a failed request's images may hold its answer back."""
+
+
+class Places(Protocol):
+    """Room for the images of one request."""
+
+    def release(self, held_s: float | None = None) -> None:
+        """Give one image's room back; seconds for which it had it, None if it was not made."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is left; repeating it is harmless."""
+        ...
 
 
 class Generation:
@@ -49,13 +58,11 @@ class Generation:
     the two is kept.
 
     Args:
-        model: The model's settings.
-        jobs: One per image.
+        plan: What is made, one job per image; its `shape_floor` is the least `Fidelity.shape` with
+            which an image is not made once more, and 0 makes none again.
         source: Where they come from.
         places: Taken for all of them; given back one by one.
         backends: The other deployments.
-        shape_floor: The least `Fidelity.shape` with which an image is not made once more; 0 makes
-            none again.
         deadline: When the generation is given up.
         progress: Whether anybody wants progress events.
         version: Version of this package, for the recipes.
@@ -68,24 +75,22 @@ class Generation:
     def __init__(
         self,
         *,
-        model: ModelSettings,
-        jobs: Sequence[ImageJob],
+        plan: Plan,
         source: Source,
-        places: RequestPlaces,
+        places: Places,
         backends: Backends,
-        shape_floor: float,
         deadline: Deadline,
         progress: bool,
         version: str,
         turn: Turn | None,
     ) -> None:
-        self._model = model
-        self._jobs = jobs
+        self._plan = plan
+        self._jobs: Sequence[ImageJob | PlainJob] = plan.jobs
         self._source = source
         self._places = places
         self._begun = time.monotonic()
         self._backends = backends
-        self._shape_floor = shape_floor
+        self._shape_floor = plan.shape_floor
         self._deadline = deadline
         self._progress = progress
         self._version = version
@@ -195,14 +200,15 @@ class Generation:
     async def _one(
         self,
         index: int,
-        job: ImageJob,
+        job: ImageJob | PlainJob,
         origin: Origin,
         kept: asyncio.Task[None],
     ) -> None:
         async with AsyncExitStack() as calls:
             recipe, finished, warnings, timings = await self._make(index, job, origin, calls)
             shape = _shape(finished)
-            if origin.found and shape is not None and shape < self._shape_floor:
+            again_below = self._shape_floor if isinstance(job, ImageJob) and origin.found else 0.0
+            if isinstance(job, ImageJob) and shape is not None and shape < again_below:
                 logger.info("image %s has the shape %.2f", job.key, shape)
                 seed = (job.settings.seed + len(self._jobs)) % SEEDS
                 other = replace(job, settings=replace(job.settings, seed=seed))
@@ -219,14 +225,14 @@ class Generation:
             made = time.monotonic()
             # An image must not outlive a source that could not be stored.
             await asyncio.wait([kept])
-            await self._backends.results.save(job.key, finished.png, recipe.document())
+            await self._backends.results.save(job.key, finished.file, recipe.document())
             self._stored.add(job.key)
             timings += Timings(0, 0, time.monotonic() - made)
             self._tell(
                 ImageStored(
                     index=index,
                     key=job.key,
-                    seed=job.settings.seed,
+                    seed=job.settings.seed if isinstance(job, ImageJob) else None,
                     fidelity=finished.fidelity,
                     warnings=origin.warnings + warnings,
                     timings=timings,
@@ -240,21 +246,26 @@ class Generation:
     async def _make(
         self,
         index: int,
-        job: ImageJob,
+        job: ImageJob | PlainJob,
         origin: Origin,
         calls: AsyncExitStack,
     ) -> tuple[Recipe, FinishedImage, tuple[str, ...], Timings]:
         asked = time.monotonic()
-        image = await self._generate(index, job, origin, calls)
+        image, warnings = None, _not_used(self._plan.order)
+        if isinstance(job, ImageJob):
+            image = await self._generate(index, job, origin, calls)
+            warnings += image.warnings
+        engine_s = 0.0 if image is None else image.engine_s
         made = time.monotonic()
         recipe = self._recipe(job, image, origin)
         finished = await self._backends.studio.finish(image, recipe, origin.opened)
         timings = Timings(
-            engine_s=image.engine_s,
-            handle_s=made - asked - image.engine_s,
+            engine_s=engine_s,
+            handle_s=made - asked - engine_s,
             finish_s=time.monotonic() - made,
         )
-        return replace(recipe, fidelity=finished.fidelity), finished, image.warnings, timings
+        recipe = replace(recipe, fidelity=finished.fidelity, placement=finished.placement)
+        return recipe, finished, warnings, timings
 
     async def _generate(
         self,
@@ -263,9 +274,8 @@ class Generation:
         origin: Origin,
         calls: AsyncExitStack,
     ) -> GeneratedImage:
-        items = self._backends.models.generate(
-            self._model.id, job, origin.opened, progress=self._progress
-        )
+        model = self._plan.order.model or ""
+        items = self._backends.models.generate(model, job, origin.opened, progress=self._progress)
         # Closed by the caller, once there is time: closing cancels, and right after its image a
         # call is about to end by itself.
         await calls.enter_async_context(aclosing(items))
@@ -273,13 +283,16 @@ class Generation:
             if isinstance(item, GeneratedImage):
                 return item
             self._queue.put_nowait(ImageProgress(index, item.step, item.steps))
-        raise ReplicaLost(f"model {self._model.id!r} ended without an image")
+        raise ReplicaLost(f"model {model!r} ended without an image")
 
-    def _recipe(self, job: ImageJob, image: GeneratedImage, origin: Origin) -> Recipe:
+    def _recipe(
+        self, job: ImageJob | PlainJob, image: GeneratedImage | None, origin: Origin
+    ) -> Recipe:
+        model, order = self._plan.model, self._plan.order
         return Recipe(
-            model=self._model.id,
-            weights=image.weights,
-            scheduler=self._model.scheduler,
+            model=None if model is None else model.id,
+            weights=None if image is None else image.weights,
+            scheduler=None if model is None else model.scheduler,
             source=origin.kind,
             source_key=origin.key,
             photo_key=origin.photo_key,
@@ -287,8 +300,10 @@ class Generation:
             fidelity=None,
             version=self._version,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            settings=job.settings,
-            control=image.control,
+            settings=job.settings if isinstance(job, ImageJob) else None,
+            control=None if image is None else image.control,
+            look=order.look,
+            canvas=order.canvas,
         )
 
     async def _forget(self, keys: Collection[str]) -> None:
@@ -312,6 +327,14 @@ class Generation:
         self._queue.put_nowait(None)
         if not work.cancelled():
             work.exception()  # retrieved, so that a generation that nobody reads makes no noise
+
+
+def _not_used(order: Order) -> tuple[str, ...]:
+    """A warning of what was sent for a model, where none paints."""
+    if not order.unused:
+        return ()
+    names = ", ".join(order.unused)
+    return (f"background={order.look.background} is painted by no model: {names} had no effect",)
 
 
 def _shape(finished: FinishedImage) -> float | None:

@@ -8,15 +8,13 @@ room for its images, and starts the generation that makes them.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 
-from deployments.errors import InvalidRequest, UnknownModel
+from deployments.errors import InvalidRequest
 from deployments.ingress.core.cutout_source import CutOutSource, check_cutout
 from deployments.ingress.core.cutouts import CutOuts
 from deployments.ingress.core.decoder import Decoder
-from deployments.ingress.core.generation import SEEDS, Generation
+from deployments.ingress.core.generation import Generation, Places
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
 from deployments.ingress.core.job_source import (
     ResultSource,
@@ -25,60 +23,13 @@ from deployments.ingress.core.job_source import (
     distinct,
     lineage,
 )
+from deployments.ingress.core.orders import Files, Order, Plan, planned
 from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
-from deployments.ingress.core.result_urls import new_key
+from deployments.ingress.core.studio_places import StudioPlaces
 from deployments.ingress.core.terms import Terms
-from deployments.jobs import GenerationSettings, ImageJob, Photo, Preserve, StoredImage
+from deployments.jobs import ImageJob, Layout, Photo, StoredImage
 from deployments.settings import IngressSettings, ModelSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a caller asks for; None leaves a value to the model's default.
-
-    Attributes:
-        model: Catalog id.
-        prompt: What the images shall show.
-        num_images: How many to make.
-        negative_prompt: What they shall not show.
-        seed: Seed of the first image.
-        steps: Scheduler steps.
-        guidance_scale: Classifier-free guidance.
-        strength: Distance from the photo, above 0 to 1.
-        preserve: Whether the product is kept.
-    """
-
-    model: str
-    prompt: str
-    num_images: int
-    negative_prompt: str = ""
-    seed: int | None = None
-    steps: int | None = None
-    guidance_scale: float | None = None
-    strength: float | None = None
-    preserve: Preserve = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """An order that can be served.
-
-    Attributes:
-        model: The model's settings.
-        jobs: One for each image.
-        shape_floor: See `Generation`; 0 where a seed was asked for, since the same seed gives the
-            same image.
-    """
-
-    model: ModelSettings
-    jobs: tuple[ImageJob, ...]
-    shape_floor: float
-
-    @property
-    def image_keys(self) -> list[str]:
-        """The keys of the results."""
-        return [job.key for job in self.jobs]
 
 
 class Service:
@@ -87,6 +38,7 @@ class Service:
     Attributes:
         catalog: The models, in listing order.
         cutouts: The use cases around cut-outs.
+        max_output_side: The longer side of a result in pixels, at most.
 
     Args:
         catalog: The models, in listing order.
@@ -112,24 +64,19 @@ class Service:
         self._backends = backends
         self._shape_floor = shape_floor
         self._version = version
+        self.max_output_side = max_output_side
         self._decoder = Decoder(settings.limits, max_output_side)
         self._places = PlacesClient(backends.admission)
         self._idempotency = Idempotency(self._places, backends.answers)
+        self._studio_places = StudioPlaces(
+            backends.admission, counts_requests=settings.rates.requests_per_minute is not None
+        )
         self.cutouts = CutOuts(
-            backends,
-            self._decoder,
-            self._idempotency,
-            counts_requests=settings.rates.requests_per_minute is not None,
-            version=version,
+            backends, self._decoder, self._idempotency, self._studio_places, version=version
         )
 
     async def generate(
-        self,
-        order: Order,
-        upload: bytes | None,
-        mask: bytes | None,
-        terms: Terms,
-        cutout: str | None = None,
+        self, order: Order, files: Files, terms: Terms, cutout: str | None = None
     ) -> Generation | KeptAnswer:
         """Start making images from a photo.
 
@@ -137,8 +84,8 @@ class Service:
 
         Args:
             order: What to make.
-            upload: The photo as it was sent; None, with a cut-out, takes the one it is of.
-            mask: Marks the product, as it was sent; None when the caller sent none.
+            files: The photo and what came with it; no photo, with a cut-out, takes the one it is
+                of.
             terms: See there.
             cutout: The key of the cut-out that is kept; None without one.
 
@@ -147,7 +94,7 @@ class Service:
 
         Raises:
             InvalidRequest: The model or a value that it cannot run; the sentence names it.
-            InvalidImage: The upload or the mask is not an image this service accepts.
+            InvalidImage: A file is not an image this service accepts.
             ProductNotFound: The product must be kept, and there is none.
             IdempotencyConflict: The idempotency key belongs to a request for something else.
             Overloaded: There is no room for all the images.
@@ -155,32 +102,41 @@ class Service:
             ImageNotFound: The cut-out does not exist, or no longer, or is another API key's.
             DeadlineExceeded: It passed meanwhile.
         """
+        mask = files.product_mask
         if mask is not None and order.preserve == "false":
             raise InvalidRequest(
                 "product_mask marks what is kept, and preserve_product=false keeps nothing: "
                 "send one of them"
             )
         check_cutout(cutout, order.preserve, marked=mask is not None)
-        plan = self._plan(order)
+        plan = planned(order, self.catalog, self._shape_floor)
 
         async def open_source() -> Source:
+            layout = await self._layout(plan, files.background_image)
             if cutout is not None:
-                sent = None if upload is None else await self._decoder.photo(upload)
-                return self._with_cutout(plan, cutout, terms, photo=sent)
-            if upload is None:
+                sent = None if files.image is None else await self._decoder.photo(files.image)
+                return self._with_cutout(plan, layout, cutout, terms, photo=sent)
+            if files.image is None:
                 raise InvalidRequest("image is required")
-            photo = await self._decoder.photo(upload)
+            photo = await self._decoder.photo(files.image)
             marked = None if mask is None else await self._decoder.mask(mask, photo)
             return UploadSource(
-                self._backends, photo, marked, order.preserve, plan.model.size, plan.image_keys
+                self._backends, photo, marked, order.preserve, layout, plan.image_keys
             )
 
-        files = {"image": upload, "product_mask": mask}
+        sent_files = {"image": files.image, "product_mask": mask}
         fields = {} if cutout is None else {"cutout": cutout}
-        return await self._start("generate", plan, order, terms, fields, files, open_source)
+        return await self._start(
+            "generate", plan, terms, fields, sent_files, files.background_image, open_source
+        )
 
     async def vary(
-        self, order: Order, image_key: str, terms: Terms, cutout: str | None = None
+        self,
+        order: Order,
+        image_key: str,
+        terms: Terms,
+        cutout: str | None = None,
+        background_image: bytes | None = None,
     ) -> Generation | KeptAnswer:
         """Start making images from a stored result.
 
@@ -189,6 +145,7 @@ class Service:
             image_key: The result's.
             terms: See there.
             cutout: The key of the cut-out that is kept; None keeps the result's own product.
+            background_image: What is behind the product, as it was sent.
 
         Returns:
             As in `generate`.
@@ -198,22 +155,18 @@ class Service:
             ServiceError: As in `generate`.
         """
         check_cutout(cutout, order.preserve)
-        plan = self._plan(order)
+        plan = planned(order, self.catalog, self._shape_floor)
 
         async def open_source() -> Source:
+            layout = await self._layout(plan, background_image)
             if cutout is not None:
-                return self._with_cutout(plan, cutout, terms, image_key=image_key)
+                return self._with_cutout(plan, layout, cutout, terms, image_key=image_key)
             return ResultSource(
-                self._backends,
-                self._decoder,
-                image_key,
-                order.preserve,
-                plan.model.size,
-                plan.image_keys,
+                self._backends, self._decoder, image_key, order.preserve, layout, plan.image_keys
             )
 
         fields = {"image_key": image_key, **({} if cutout is None else {"cutout": cutout})}
-        return await self._start("vary", plan, order, terms, fields, {}, open_source)
+        return await self._start("vary", plan, terms, fields, {}, background_image, open_source)
 
     async def load_image(self, image_key: str) -> StoredImage:
         """Read a result.
@@ -234,7 +187,8 @@ class Service:
 
     def _with_cutout(
         self,
-        plan: _Plan,
+        plan: Plan,
+        layout: Layout,
         cutout: str,
         terms: Terms,
         *,
@@ -248,23 +202,37 @@ class Service:
             terms.api_key_name,
             photo=photo,
             image_key=image_key,
-            size=plan.model.size,
+            layout=layout,
             results=plan.image_keys,
+        )
+
+    async def _layout(self, plan: Plan, background_image: bytes | None) -> Layout:
+        """What photos are made ready for."""
+        picture = None
+        if background_image is not None:
+            picture = await self._decoder.photo(background_image, "background_image")
+        return Layout(
+            size=None if plan.model is None else plan.model.size,
+            canvas=plan.order.canvas,
+            background=plan.order.look.background,
+            picture=None if picture is None else picture.pixels,
         )
 
     async def _start(
         self,
         kind: str,
-        plan: _Plan,
-        order: Order,
+        plan: Plan,
         terms: Terms,
         fields: Mapping[str, object],
-        files: Mapping[str, bytes | None],
+        files: dict[str, bytes | None],
+        background_image: bytes | None,
         open_source: Callable[[], Awaitable[Source]],
     ) -> Generation | KeptAnswer:
         turn: Turn | None = None
         if terms.idempotency_key is not None:
-            asked = await fingerprint(kind, {**asdict(order), **fields}, files)
+            if background_image is not None:
+                files["background_image"] = background_image
+            asked = await fingerprint(kind, {**plan.order.document(), **fields}, files)
             given = await self._idempotency.turn(
                 terms.api_key_name, terms.idempotency_key, asked, terms.deadline
             )
@@ -283,65 +251,32 @@ class Service:
 
     async def _begin(
         self,
-        plan: _Plan,
+        plan: Plan,
         terms: Terms,
         turn: Turn | None,
         open_source: Callable[[], Awaitable[Source]],
     ) -> Generation:
         async with terms.deadline.bounds():
-            places = await self._places.take(
-                plan.model.id,
-                terms.api_key_name,
-                len(plan.jobs),
-                plan.jobs[0].settings.denoising_steps,
-            )
+            places = await self._take_places(plan, terms.api_key_name)
             try:
                 source = await open_source()
             except BaseException:
                 places.close()
                 raise
         return Generation(
-            model=plan.model,
-            jobs=plan.jobs,
+            plan=plan,
             source=source,
             places=places,
             backends=self._backends,
-            shape_floor=plan.shape_floor,
             deadline=terms.deadline,
             progress=terms.progress,
             version=self._version,
             turn=turn,
         )
 
-    def _plan(self, order: Order) -> _Plan:
-        model = next((model for model in self.catalog if model.id == order.model), None)
-        if model is None:
-            known = ", ".join(model.id for model in self.catalog)
-            raise UnknownModel(f"model {order.model!r} is not known; known models: {known}")
-        steps = model.steps if order.steps is None else order.steps
-        strength = model.strength if order.strength is None else order.strength
-        guidance = model.guidance_scale if order.guidance_scale is None else order.guidance_scale
-        if steps > model.max_steps:
-            raise InvalidRequest(
-                f"steps: model {model.id!r} takes at most {model.max_steps}, not {steps}"
-            )
-        first = secrets.randbelow(SEEDS) if order.seed is None else order.seed
-        settings = GenerationSettings(
-            prompt=order.prompt,
-            negative_prompt=order.negative_prompt,
-            seed=first,
-            steps=steps,
-            guidance_scale=guidance,
-            strength=strength,
-        )
-        jobs = [
-            ImageJob(new_key(), replace(settings, seed=(first + index) % SEEDS))
-            for index in range(order.num_images)
-        ]
-        if settings.denoising_steps < 1:
-            raise InvalidRequest(
-                f"strength: {strength:g} of {steps} steps leaves none to take; "
-                f"at least {1 / steps:g} is needed"
-            )
-        floor = self._shape_floor if order.seed is None else 0.0
-        return _Plan(model, tuple(jobs), floor)
+    async def _take_places(self, plan: Plan, api_key_name: str) -> Places:
+        first = plan.jobs[0]
+        if plan.model is None or not isinstance(first, ImageJob):
+            return await self._studio_places.take(api_key_name)
+        steps = first.settings.denoising_steps
+        return await self._places.take(plan.model.id, api_key_name, len(plan.jobs), steps)

@@ -20,15 +20,25 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from deployments.errors import ImageNotFound, ServiceError
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.idempotency import KeptAnswer
+from deployments.ingress.core.orders import Files, Order
 from deployments.ingress.core.result_urls import KEY_PATTERN, ResultUrls, is_key
-from deployments.ingress.core.service import Order, Service
+from deployments.ingress.core.service import Service
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi, problems
+from deployments.ingress.http.answers import ModelEntry, ModelsAnswer
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.chat_page import add_playground
 from deployments.ingress.http.cutouts import add_cutouts
 from deployments.ingress.http.delivery import Delivery, replayed, server_timing
-from deployments.ingress.http.forms import FORM, JSON, MAX_FIELDS, MAX_FILES, refuse_repeated_fields
+from deployments.ingress.http.forms import (
+    FORM,
+    JSON,
+    MAX_FIELDS,
+    MAX_FILES,
+    file_bytes,
+    read_either,
+    refuse_repeated_fields,
+)
 from deployments.ingress.http.idempotency_header import HEADER, REPLAYED, idempotency_key_of
 from deployments.ingress.http.middleware.deadline_header import RequestDeadline
 from deployments.ingress.http.middleware.frame import RequestFrame
@@ -37,7 +47,7 @@ from deployments.ingress.http.middleware.security_headers import SecurityHeaders
 from deployments.ingress.http.middleware.whole_forms import WholeForms
 from deployments.ingress.http.outcome import Observer
 from deployments.ingress.http.result_responses import image_response
-from deployments.ingress.http.schemas import ModelEntry, ModelsAnswer, request_models
+from deployments.ingress.http.schemas import request_models
 from deployments.settings import CorsSettings, IngressSettings
 
 EVENT_STREAM = "text/event-stream"
@@ -84,10 +94,11 @@ def create_api(
     urls = ResultUrls(settings.public_base_url)
     delivery = Delivery(urls)
     public = keys is None or settings.public_results
-    bodies = request_models(service.catalog, settings)
+    bodies = request_models(service.catalog, settings, service.max_output_side)
+    json_limit = min(settings.limits.max_json_bytes, settings.limits.max_body_bytes)
     body_limits = {
         "/api/generate": settings.limits.max_body_bytes,
-        "/api/variation": min(settings.limits.max_json_bytes, settings.limits.max_body_bytes),
+        "/api/variation": settings.limits.max_body_bytes,
         "/api/cutout": settings.limits.max_body_bytes,
     }
 
@@ -103,20 +114,25 @@ def create_api(
     ) -> Any:  # noqa: ANN401 - one of two response classes
         """Generate product-image variations from a photo and a prompt."""
         await refuse_repeated_fields(request)
-        order = request.state.order = form.order()
-        upload = None if form.image is None else await form.image.read()
-        mask = None if form.product_mask is None else await form.product_mask.read()
-        started = service.generate(order, upload, mask, terms(request), form.cutout)
+        pictured = form.background_image is not None
+        order = request.state.order = form.order(pictured=pictured)
+        files = Files(
+            image=await file_bytes(form.image),
+            product_mask=await file_bytes(form.product_mask),
+            background_image=await file_bytes(form.background_image),
+        )
+        started = service.generate(order, files, terms(request), form.cutout)
         return await answer(request, response, order, started)
 
-    @app.post(
-        "/api/variation", max_body_size=body_limits["/api/variation"], **openapi.images_route()
-    )
-    async def variation(request: Request, response: Response, body: bodies.variation) -> Any:  # type: ignore[name-defined]  # noqa: ANN401 - as above
+    @app.post("/api/variation", **openapi.variation_route(bodies.variation, bodies.variation_form))
+    async def variation(request: Request, response: Response) -> Any:  # noqa: ANN401 - as above
         """Generate variations of an image made here."""
-        order = request.state.order = body.order()
-        image_key = urls.key_of(body.image_url, _base(request))
-        started = service.vary(order, image_key, terms(request), body.cutout)
+        kinds = bodies.variation, bodies.variation_form
+        asked, files = await read_either(request, *kinds, json_limit)
+        behind = files.get("background_image")
+        order = request.state.order = asked.order(pictured=behind is not None)
+        image_key = urls.key_of(asked.image_url, _base(request))
+        started = service.vary(order, image_key, terms(request), asked.cutout, behind)
         return await answer(request, response, order, started)
 
     @app.get("/api/models", **openapi.models_route())
@@ -180,7 +196,6 @@ def create_api(
         finally:
             generation.close()
 
-    json_limit = body_limits["/api/variation"]
     add_cutouts(app, service.cutouts, urls, terms, json_limit, retention_s, public=public)
     if settings.playground:
         add_playground(app, settings.public_base_url)
@@ -196,7 +211,7 @@ def create_api(
         body_limits=body_limits,
         body_types={
             "/api/generate": [FORM],
-            "/api/variation": [JSON],
+            "/api/variation": [FORM, JSON],
             "/api/cutout": [FORM, JSON],
         },
         keys=keys,

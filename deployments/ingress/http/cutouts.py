@@ -5,10 +5,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.convertors import Convertor, register_url_convertor
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -16,9 +13,9 @@ from deployments.ingress.core.cutout_records import CutOutRecord
 from deployments.ingress.core.cutouts import CutOutOrder, CutOuts
 from deployments.ingress.core.result_urls import KEY_PATTERN, ResultUrls
 from deployments.ingress.core.terms import Terms
-from deployments.ingress.http import openapi, problems
+from deployments.ingress.http import openapi
 from deployments.ingress.http.cutout_schemas import Box, CutOutAnswer, CutOutBody, CutOutForm
-from deployments.ingress.http.forms import JSON, MAX_FIELDS, MAX_FILES, refuse_repeated
+from deployments.ingress.http.forms import read_either
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.result_responses import image_response
 
@@ -107,43 +104,16 @@ async def _order(request: Request, urls: ResultUrls, base: str, json_limit: int)
     def image_key(image_url: str | None) -> str | None:
         return None if image_url is None else urls.key_of(image_url, base)
 
-    try:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
-            body = CutOutBody.model_validate_json(await _bytes(request, json_limit))
-            return CutOutOrder(
-                image_key=image_key(body.image_url), cutout=body.cutout, points=body.points
-            )
-        async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as fields:
-            refuse_repeated(fields)
-            # An empty field of a form is one that was left open.
-            given = {name: value for name, value in fields.items() if value != ""}
-            form = CutOutForm.model_validate(given)
-            return CutOutOrder(
-                image=await _file(form.image),
-                image_key=image_key(form.image_url),
-                cutout=form.cutout,
-                product_mask=await _file(form.product_mask),
-                keep=await _file(form.keep),
-                remove=await _file(form.remove),
-                points=form.points,
-            )
-    except ValidationError as error:
-        details = [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors()]
-        raise RequestValidationError(details) from None
-
-
-async def _bytes(request: Request, limit: int) -> bytes:
-    """The body, up to a limit."""
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > limit:
-            raise problems.too_large(limit)
-    return bytes(data)
-
-
-async def _file(upload: UploadFile | None) -> bytes | None:
-    return None if upload is None else await upload.read()
+    asked, files = await read_either(request, CutOutBody, CutOutForm, json_limit)
+    return CutOutOrder(
+        image=files.get("image"),
+        image_key=image_key(asked.image_url),
+        cutout=asked.cutout,
+        product_mask=files.get("product_mask"),
+        keep=files.get("keep"),
+        remove=files.get("remove"),
+        points=asked.points,
+    )
 
 
 def _answer(record: CutOutRecord, urls: ResultUrls, base: str) -> CutOutAnswer:

@@ -11,16 +11,19 @@ from deployments.errors import ServiceError
 from deployments.ingress.core.events import ImageProgress, ImageStored, ImageWithheld, Made
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.idempotency import NOT_KEPT, KeptAnswer
+from deployments.ingress.core.orders import Order
 from deployments.ingress.core.result_urls import ResultUrls
-from deployments.ingress.core.service import Order
 from deployments.ingress.http import problems
-from deployments.ingress.http.schemas import (
+from deployments.ingress.http.answers import (
     FidelityEntry,
     ImageEvent,
     ImagesAnswer,
     ProgressEvent,
     WithheldEntry,
 )
+
+NO_MODEL = "none"
+"""What `model_used` says where no model paints and none was named."""
 
 
 class Delivery:
@@ -44,7 +47,7 @@ class Delivery:
         images = [image for image in made if isinstance(image, ImageStored)]
         return ImagesAnswer(
             images=[self._urls.url(image.key, base) for image in images],
-            model_used=order.model,
+            model_used=order.model or NO_MODEL,
             prompt_used=order.prompt,
             seeds=[image.seed for image in images],
             fidelity=[_fidelity(image) for image in images],

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import FormData
+from typing import TypeVar
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from deployments.errors import InvalidRequest
+from deployments.errors import BodyTooLarge, InvalidRequest
+
+Json = TypeVar("Json", bound=BaseModel)
+Form = TypeVar("Form", bound=BaseModel)
 
 FORM = "multipart/form-data"
 JSON = "application/json"
@@ -28,3 +35,54 @@ def refuse_repeated(form: FormData) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidRequest(f"field given more than once: {', '.join(twice)}")
+
+
+async def read_either(
+    request: Request, json: type[Json], form: type[Form], json_limit: int
+) -> tuple[Json | Form, dict[str, bytes]]:
+    """Read a body of either kind.
+
+    Args:
+        request: Its media type says which kind it is.
+        json: What a JSON body must be.
+        form: What a form must be; an empty field is one that was left open.
+        json_limit: Bytes of a JSON body.
+
+    Returns:
+        The body, and the contents of a form's files by their fields.
+
+    Raises:
+        RequestValidationError: Its fields are wrong.
+        BodyTooLarge: It is JSON and too long.
+        InvalidRequest: It is a form and has a field twice.
+    """
+    try:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
+            return json.model_validate_json(await _bytes(request, json_limit)), {}
+        async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as fields:
+            refuse_repeated(fields)
+            given = {name: value for name, value in fields.items() if value != ""}
+            body = form.model_validate(given)
+            files = {
+                name: await value.read()
+                for name, value in given.items()
+                if isinstance(value, UploadFile)
+            }
+            return body, files
+    except ValidationError as error:
+        details = [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors()]
+        raise RequestValidationError(details) from None
+
+
+async def file_bytes(upload: UploadFile | None) -> bytes | None:
+    """The content of a file, if there is one."""
+    return None if upload is None else await upload.read()
+
+
+async def _bytes(request: Request, limit: int) -> bytes:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > limit:
+            raise BodyTooLarge(f"the body is over the limit of {limit} bytes")
+    return bytes(data)

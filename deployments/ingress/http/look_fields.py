@@ -141,7 +141,7 @@ class LookFields(BaseModel):
         if size == "auto":
             return size
         width, height = _sides(size)
-        if not LEAST_SIDE <= min(width, height) or max(width, height) > cls.max_side:
+        if not min(width, height) >= LEAST_SIDE or max(width, height) > cls.max_side:
             raise PydanticCustomError(
                 "size_range",
                 "auto or have sides of {least} to {most} pixels",

@@ -7,14 +7,15 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from starlette.responses import HTMLResponse, Response
 
 from deployments.ingress.http import idempotency_header
+from deployments.ingress.http.answers import ErrorAnswer, ImagesAnswer, ModelsAnswer
 from deployments.ingress.http.cutout_schemas import CutOutAnswer, CutOutBody, CutOutForm
 from deployments.ingress.http.forms import FORM, JSON
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.middleware import deadline_header
-from deployments.ingress.http.schemas import ErrorAnswer, ImagesAnswer, ModelsAnswer
 
 _REASONS = {
     400: "A field is missing, malformed, unknown or out of range, or the image is not accepted.",
@@ -77,17 +78,21 @@ def images_route() -> dict[str, Any]:
     }
 
 
+def variation_route(body: type[BaseModel], form: type[BaseModel]) -> dict[str, Any]:
+    """Arguments of the route that varies a result; it reads its two kinds of body itself."""
+    route = images_route()
+    route["openapi_extra"] = {**route["openapi_extra"], "requestBody": _either(body, form)}
+    return route
+
+
 def cutout_route() -> dict[str, Any]:
     """Arguments of the route that cuts products out; it reads its two kinds of body itself."""
-    form = CutOutForm.model_json_schema()
-    _drop_nulls(form)
-    content = {FORM: {"schema": form}, JSON: {"schema": CutOutBody.model_json_schema()}}
     return {
         "response_model": CutOutAnswer,
         "tags": ["cut-outs"],
         "openapi_extra": {
             "parameters": _HEADERS,
-            "requestBody": {"required": True, "content": content},
+            "requestBody": _either(CutOutBody, CutOutForm),
         },
         "responses": {
             200: {"description": "The cut-out.", "headers": _REPLAYED},
@@ -164,6 +169,14 @@ def describe(app: FastAPI, *, keys_required: bool, public_results: bool = True) 
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+def _either(body: type[BaseModel], form: type[BaseModel]) -> dict[str, Any]:
+    """A body that is JSON or a form."""
+    fields = form.model_json_schema()
+    _drop_nulls(fields)
+    content = {JSON: {"schema": body.model_json_schema()}, FORM: {"schema": fields}}
+    return {"required": True, "content": content}
 
 
 def _drop_nulls(form: dict[str, Any]) -> None:

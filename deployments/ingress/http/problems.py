@@ -27,7 +27,8 @@ from deployments.errors import (
     ServiceError,
     Unauthorized,
 )
-from deployments.ingress.http.schemas import ErrorAnswer
+from deployments.ingress.http import look_fields
+from deployments.ingress.http.answers import ErrorAnswer
 
 logger = logging.getLogger(__name__)
 

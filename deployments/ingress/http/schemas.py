@@ -11,7 +11,6 @@ from typing import Annotated, Any, NamedTuple
 
 from fastapi import File, UploadFile
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     StringConstraints,
@@ -22,15 +21,15 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from deployments.composition import SCENE
-from deployments.ingress.core.generation import SEEDS
+from deployments.errors import InvalidRequest
+from deployments.ingress.core.orders import SEEDS, Order
 from deployments.ingress.core.result_urls import KEY_PATTERN
-from deployments.ingress.core.service import Order
 from deployments.ingress.http.look_fields import LookFields
 from deployments.jobs import Preserve
 from deployments.settings import IngressSettings, ModelSettings
 
 EXAMPLE_URL = "https://yourdomain.com/generated/0123456789abcdef0123456789abcdef.png"
-EXAMPLE_SEED = 1234
+
 IMAGE_FORMATS = "PNG, JPEG or WebP"
 DEFAULT_IMAGES = 4
 
@@ -135,6 +134,15 @@ class ImageOptions(LookFields):
         )
 
 
+BackgroundImage = Annotated[
+    UploadFile | None,
+    File(
+        description=f"What is behind the product: {IMAGE_FORMATS}; it covers the picture, "
+        "centred. With background=image, and only then."
+    ),
+]
+
+
 class GenerateForm(ImageOptions):
     """Body of POST /api/generate."""
 
@@ -157,6 +165,8 @@ class GenerateForm(ImageOptions):
         ),
     ] = None
 
+    background_image: BackgroundImage = None
+
     @field_validator("image")
     @classmethod
     def _there_is_a_photo(cls, image: UploadFile | None, info: ValidationInfo) -> UploadFile | None:
@@ -170,11 +180,8 @@ def _or_boolean(schema: dict[str, Any]) -> None:
     del schema["type"]
 
 
-class VariationBody(ImageOptions):
-    """Body of POST /api/variation."""
-
-    # JSON has types of its own: "4" is not a number there.
-    model_config = ConfigDict(extra="forbid", strict=True)
+class VariationOptions(ImageOptions):
+    """The fields of both kinds of body of POST /api/variation."""
 
     image_url: str = Field(
         description="The URL of an image made here, from the images of an answer.",
@@ -184,6 +191,19 @@ class VariationBody(ImageOptions):
         None,
         description=f"{KEPT_CUTOUT}; cut out of the photo that the conversation began with.",
     )
+
+
+class VariationForm(VariationOptions):
+    """Body of POST /api/variation as a form."""
+
+    background_image: BackgroundImage = None
+
+
+class VariationBody(VariationOptions):
+    """Body of POST /api/variation as JSON."""
+
+    # JSON has types of its own: "4" is not a number there.
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     preserve_product: Preserve = Field(
         "auto",
@@ -209,10 +229,19 @@ class RequestModels(NamedTuple):
 
     generate: type[GenerateForm]
     variation: type[VariationBody]
+    variation_form: type[VariationForm]
 
 
-def request_models(catalog: Sequence[ModelSettings], settings: IngressSettings) -> RequestModels:
-    """Put the configured bounds and the catalog's ids into the request models."""
+def request_models(
+    catalog: Sequence[ModelSettings], settings: IngressSettings, max_side: int
+) -> RequestModels:
+    """Put the configured bounds and the catalog's ids into the request models.
+
+    Args:
+        catalog: The models.
+        settings: Most bounds.
+        max_side: The longest side of a result in pixels.
+    """
     plain = ImageOptions.model_fields
     longest = settings.max_prompt_chars
     most_steps = max(model.max_steps for model in catalog)
@@ -234,88 +263,11 @@ def request_models(catalog: Sequence[ModelSettings], settings: IngressSettings) 
         "num_images": bounded("num_images", int | None, ge=1, le=settings.max_images),
         "steps": bounded("steps", int | None, ge=1, le=most_steps),
     }
-    return RequestModels(
+    models = RequestModels(
         create_model("GenerateForm", __base__=GenerateForm, **fields),
         create_model("VariationBody", __base__=VariationBody, **fields),
+        create_model("VariationForm", __base__=VariationForm, **fields),
     )
-
-
-class FidelityEntry(BaseModel):
-    """How true an image is to the product that was kept."""
-
-    pixels: float = Field(
-        description="Share of the product's pixels that are the photo's own, 0 to 1.",
-        examples=[1.0],
-    )
-    shape: float = Field(
-        description="The product's area as a share of its area with what the scene adds to it, 0 "
-        "to 1: it falls where the scene grows onto the product.",
-        examples=[0.97],
-    )
-
-
-class WithheldEntry(BaseModel):
-    """An image that was made and is not delivered; also the event `withheld`."""
-
-    index: int = Field(description="Its place among the images that were asked for.")
-    reason: str = Field(
-        description="Why.", examples=["the safety filter takes it for not safe for work"]
-    )
-
-
-class ImagesAnswer(BaseModel):
-    """Answer of both POST endpoints."""
-
-    images: list[str] = Field(description="URLs of the images.", examples=[[EXAMPLE_URL]])
-    model_used: str = Field(examples=["stable-diffusion"])
-    prompt_used: str = Field(examples=["Perfume backdrop"])
-    seeds: list[int] = Field(description="The seed of each image.", examples=[[EXAMPLE_SEED]])
-    fidelity: list[FidelityEntry | None] = Field(
-        description="For each image how true it is to the product; null where none was kept."
-    )
-    warnings: list[str] = Field(
-        description="Sentences about what could not be honoured; usually none.", examples=[[]]
-    )
-    withheld: list[WithheldEntry] = Field(
-        description="Images that are not among the others: the safety filter, where a model has "
-        "it on, withheld them.",
-        examples=[[]],
-    )
-
-
-class ModelEntry(BaseModel):
-    """One entry of the catalog."""
-
-    id: str = Field(description="What requests name.", examples=["stable-diffusion"])
-    name: str = Field(description="What a person reads.", examples=["Stable Diffusion"])
-
-
-class ModelsAnswer(BaseModel):
-    """Answer of GET /api/models."""
-
-    models: list[ModelEntry]
-
-
-class ErrorAnswer(BaseModel):
-    """Body of every failure."""
-
-    error: str = Field(description="One sentence.", examples=["num_images must be at most 8"])
-    code: str = Field(description="For programs.", examples=["invalid_request"])
-    request_id: str = Field(description="Find it in the logs.", examples=["0f8fad5bd9cb469f"])
-
-
-class ProgressEvent(BaseModel):
-    """`progress`: an image advanced by a step."""
-
-    index: int
-    step: int
-    steps: int
-
-
-class ImageEvent(BaseModel):
-    """`image`: an image is done and can be fetched."""
-
-    index: int
-    url: str
-    seed: int
-    fidelity: FidelityEntry | None
+    for model in models:
+        model.max_side, model.max_aspect = max_side, settings.limits.max_aspect
+    return models

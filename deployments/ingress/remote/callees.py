@@ -18,6 +18,7 @@ from deployments.jobs import (
     GeneratedImage,
     Hints,
     ImageJob,
+    Layout,
     Mask,
     OpenedPhoto,
     Photo,
@@ -52,19 +53,19 @@ class StudioCalls(Protocol):
     """The studio."""
 
     async def open_upload(
-        self, photo: Photo, mask: Mask | None, preserve: Preserve, size: int
+        self, photo: Photo, mask: Mask | None, preserve: Preserve, layout: Layout
     ) -> OpenedPhoto:
         """See `Studio.open_upload`."""
         ...
 
     async def open_result(
-        self, photo: Photo, product: bytes | None, size: int
+        self, photo: Photo, product: bytes | None, layout: Layout
     ) -> OpenedPhoto | None:
         """See `Studio.open_result`."""
         ...
 
     async def finish(
-        self, image: GeneratedImage, recipe: Recipe, opened: OpenedPhoto
+        self, image: GeneratedImage | None, recipe: Recipe, opened: OpenedPhoto
     ) -> FinishedImage:
         """See `Studio.finish`."""
         ...

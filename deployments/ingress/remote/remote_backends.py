@@ -30,6 +30,7 @@ from deployments.jobs import (
     GeneratedImage,
     Hints,
     ImageJob,
+    Layout,
     Mask,
     OpenedPhoto,
     Photo,
@@ -125,29 +126,29 @@ class StudioHandle:
         return Lent(photo)
 
     def open_upload(
-        self, photo: Awaitable[Photo], mask: Mask | None, preserve: Preserve, size: int
+        self, photo: Awaitable[Photo], mask: Mask | None, preserve: Preserve, layout: Layout
     ) -> Awaitable[OpenedPhoto]:
         return self._studio.call(
-            StudioCalls.open_upload, photo, mask, preserve, size, patience=REPEATED
+            StudioCalls.open_upload, photo, mask, preserve, layout, patience=REPEATED
         )
 
     def open_result(
-        self, photo: Awaitable[Photo], product: Awaitable[bytes], size: int
+        self, photo: Awaitable[Photo], product: Awaitable[bytes], layout: Layout
     ) -> Awaitable[OpenedPhoto]:
         return self._studio.find(
-            StudioCalls.open_result, photo, product, size, patience=REPEATED, missing=NO_PRODUCT
+            StudioCalls.open_result, photo, product, layout, patience=REPEATED, missing=NO_PRODUCT
         )
 
     async def finish(
-        self, image: GeneratedImage, recipe: Recipe, opened: Awaitable[OpenedPhoto]
+        self, image: GeneratedImage | None, recipe: Recipe, opened: Awaitable[OpenedPhoto]
     ) -> FinishedImage:
         finished = await self._studio.call(
             StudioCalls.finish, image, recipe, opened, patience=REPEATED
         )
+        tags = {"model": recipe.model or "none"}
         if finished.withheld is not None:
-            self._withheld.inc(1, {"model": recipe.model})
+            self._withheld.inc(1, tags)
         if finished.fidelity is not None:
-            tags = {"model": recipe.model}
             self._fidelity["pixels"].observe(finished.fidelity.pixels, tags)
             self._fidelity["shape"].observe(finished.fidelity.shape, tags)
         return finished

@@ -166,12 +166,12 @@ class SharedStudio:
 
         return Shared(lent())
 
-    def open_upload(self, photo, mask, preserve, size):
+    def open_upload(self, photo, mask, preserve, layout):
         self.sought += preserve != "false"
-        return Shared(self._with(self._studio.open_upload, photo, mask, preserve, size))
+        return Shared(self._with(self._studio.open_upload, photo, mask, preserve, layout))
 
-    def open_result(self, photo, product, size):
-        return Shared(self._with(self._studio.open_result, photo, product, size))
+    def open_result(self, photo, product, layout):
+        return Shared(self._with(self._studio.open_result, photo, product, layout))
 
     def finish(self, image, recipe, opened):
         return Shared(self._with(self._studio.finish, image, recipe, opened))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deployments.ingress.core import cutouts
+from deployments.ingress.core import studio_places
 from deployments.settings import IngressSettings, RateSettings
 from tests.unit.ingress.memory import png, surface
 from tests.unit.ingress.test_cutouts import NOBODY, OTHER, SHOP, cut, keyed, strokes
@@ -132,7 +132,7 @@ async def test_images_per_minute_does_not_count_cut_outs(tmp_path):
 
 
 async def test_cut_outs_at_once_are_bounded(api, monkeypatch):
-    monkeypatch.setattr(cutouts, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(studio_places, "MOST_AT_ONCE", 2)
     gate, waiting = asyncio.Event(), []
     cut_out = api.studio.cut_out
 

@@ -11,10 +11,11 @@ import pytest
 from deployments.ingress.core.deadline import Deadline
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.job_source import Origin, UploadSource
+from deployments.ingress.core.orders import Order, Plan
 from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import new_key
-from deployments.jobs import GenerationSettings, ImageJob, Photo
+from deployments.jobs import GenerationSettings, ImageJob, Layout, Photo
 from deployments.settings import IngressSettings, StudioSettings
 from storage.filesystem import FilesystemStore
 from tests.unit.ingress.memory import (
@@ -101,7 +102,7 @@ class BareResult:
     async def open(self) -> Origin:
         self.referred.append(new_key())
         photo = self.backends.studio.lend(PHOTO)
-        opened = self.backends.studio.open_upload(photo, None, "false", 32)
+        opened = self.backends.studio.open_upload(photo, None, "false", Layout(32))
         return Origin(photo, opened, "result", new_key(), self.referred[0], None, False, ())
 
     async def keep(self, origin: Origin) -> None:
@@ -145,6 +146,7 @@ class World:
         kind: Any = "upload",
         preserve: Any = "auto",
         deadline_s: float = 30.0,
+        shape_floor: float = 0.0,
         **settings: Any,
     ) -> Generation:
         places = at_once(self.admission.take(MODEL.id, "", images, 4))
@@ -164,19 +166,18 @@ class World:
         ]
 
         keys = [job.key for job in jobs]
-        source: Any = UploadSource(backends, PHOTO, None, preserve, MODEL.size, keys)
+        source: Any = UploadSource(backends, PHOTO, None, preserve, Layout(MODEL.size), keys)
         if kind == "result":
             source = BareResult(backends, keys)
         return Generation(
-            model=MODEL,
-            jobs=jobs,
+            plan=Plan(MODEL, tuple(jobs), shape_floor, Order(MODEL.id, "p", images)),
             source=source,
             places=places,
             backends=backends,
             deadline=Deadline(deadline_s),
             version="0",
             turn=None,
-            **{"shape_floor": 0.0, "progress": False, **settings},
+            **{"progress": False, **settings},
         )
 
     def names(self) -> list[str]:

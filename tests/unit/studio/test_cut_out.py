@@ -12,7 +12,15 @@ from PIL import Image
 from product_scenes import overlap, scene
 
 from deployments.errors import InvalidRequest, ProductNotFound
-from deployments.jobs import EncodedCutOut, Hints, OpenedPhoto, Photo, PreparedPhoto, Product
+from deployments.jobs import (
+    EncodedCutOut,
+    Hints,
+    Layout,
+    OpenedPhoto,
+    Photo,
+    PreparedPhoto,
+    Product,
+)
 from deployments.settings import StudioSettings
 from deployments.studio import deployment
 from deployments.studio.deployment import Studio
@@ -175,6 +183,6 @@ async def test_strokes_have_the_size_of_the_file() -> None:
 
 async def test_a_product_that_strokes_made_is_restored_bit_for_bit() -> None:
     cut = await studio().cut_out(COFFEE, None, Hints(keep=stroke(COFFEE, (20, 30), (90, 30))), None)
-    opened = await studio().open_result(COFFEE, cut.image, 64)
+    opened = await studio().open_result(COFFEE, cut.image, Layout(64))
     product: Product = opened.product
     assert np.array_equal(np.dstack([product.pixels, product.alpha]), layers(cut))

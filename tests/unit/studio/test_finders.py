@@ -12,7 +12,7 @@ from finder_files import RUNTIMES, STEEP, dark_network, greys, known_file, setti
 from product_scenes import scene
 
 from deployments.finder_settings import KNOWN, FinderSettings
-from deployments.jobs import Mask, Photo, Pixels
+from deployments.jobs import Layout, Mask, Photo, Pixels
 from deployments.settings import StudioSettings
 from deployments.studio.deployment import Studio
 from deployments.studio.finders import ProductFinder, load_finder
@@ -181,7 +181,7 @@ def test_a_product_is_what_the_chosen_network_marks(tmp_path: Path) -> None:
     pixels[60:180, 40:120] = (20, 30, 160)
     pixels[60:180, 200:280] = (210, 30, 160)
     studio = Studio(StudioSettings(finder=chosen), observer=Silent())
-    product = asyncio.run(studio.open_upload(Photo(pixels), None, "true", 64)).product
+    product = asyncio.run(studio.open_upload(Photo(pixels), None, "true", Layout(64))).product
     assert product is not None
     alpha = product.alpha
     assert (alpha[80:160, 60:100] == 255).all()

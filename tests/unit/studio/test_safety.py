@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from product_scenes import scene
 
-from deployments.jobs import GeneratedImage, OpenedPhoto, Photo, Pixels, PreparedPhoto
+from deployments.jobs import GeneratedImage, Layout, OpenedPhoto, Photo, Pixels, PreparedPhoto
 from deployments.studio import deployment
 from deployments.studio.deployment import Studio
 from deployments.studio.finders import ProductFinder
@@ -69,7 +69,7 @@ async def test_a_flagged_result_has_no_file():
     studio = Studio(finder=finder, safety={"stable-diffusion": 0.0})
     opened = OpenedPhoto(PreparedPhoto(COFFEE), None)
     finished = await studio.finish(made(COFFEE), RECIPE, opened)
-    assert (finished.png, finished.fidelity, finished.withheld) == (b"", None, REASON)
+    assert (finished.file, finished.fidelity, finished.withheld) == (b"", None, REASON)
     other = await studio.finish(made(COFFEE), replace(RECIPE, model="controlnet"), opened)
     assert other.withheld is None
     assert other.png
@@ -79,7 +79,7 @@ async def test_what_is_judged_is_the_composed_result():
     studio = Studio(finder=finder, safety={"stable-diffusion": DOCUMENTED})
     seen: list[Pixels] = []
     studio._safety = Watched(seen)
-    opened = await studio.open_upload(Photo(COFFEE), None, "auto", 64)
+    opened = await studio.open_upload(Photo(COFFEE), None, "auto", Layout(64))
     background = np.full((64, 96, 3), (40, 180, 70), np.uint8)
     finished = await studio.finish(made(background), RECIPE, opened)
     assert finished.withheld is None

@@ -21,6 +21,7 @@ from deployments.jobs import (
     GeneratedImage,
     GenerationSettings,
     Hints,
+    Layout,
     OpenedPhoto,
     Photo,
     PreparedPhoto,
@@ -78,7 +79,7 @@ def background(size: int) -> GeneratedImage:
 
 async def test_the_product_of_the_sample_is_found_and_kept() -> None:
     made = studio()
-    held = await made.open_upload(COFFEE, None, "auto", 128)
+    held = await made.open_upload(COFFEE, None, "auto", Layout(128))
     product, prepared = held.product, held.prepared
     opaque = product.alpha == 255
     assert 0.1 < opaque.mean() < 0.9
@@ -86,7 +87,7 @@ async def test_the_product_of_the_sample_is_found_and_kept() -> None:
     assert np.array_equal(prepared.pixels, fit(COFFEE, 128).pixels)
     assert 0 < (prepared.mask == 0).mean() < opaque.mean()
     finished = await made.finish(background(128), RECIPE, held)
-    with Image.open(BytesIO(finished.png), formats=("PNG",)) as image:
+    with Image.open(BytesIO(finished.file), formats=("PNG",)) as image:
         result = np.asarray(image)
         told = json.loads(image.info["backdrop:fidelity"])
     assert result.shape == COFFEE.pixels.shape
@@ -98,17 +99,17 @@ async def test_the_product_of_the_sample_is_found_and_kept() -> None:
 
 async def test_a_product_is_no_larger_than_results_are() -> None:
     made = studio(max_output_side=150)
-    held = await made.open_upload(COFFEE, None, "auto", 64)
+    held = await made.open_upload(COFFEE, None, "auto", Layout(64))
     assert held.product.alpha.shape == (100, 150)
     assert held.product.pixels.shape == (100, 150, 3)
     finished = await made.finish(background(64), RECIPE, held)
-    with Image.open(BytesIO(finished.png)) as image:
+    with Image.open(BytesIO(finished.file)) as image:
         assert image.size == (150, 100)
     assert finished.fidelity.pixels == 1
 
 
 async def test_a_contact_shadow_is_drawn_as_configured() -> None:
-    held = await studio().open_upload(COFFEE, None, "auto", 64)
+    held = await studio().open_upload(COFFEE, None, "auto", Layout(64))
     files = [
         (await studio(contact_shadow=strength).finish(background(64), RECIPE, held)).png
         for strength in (0, 0, 0.5)
@@ -119,7 +120,7 @@ async def test_a_contact_shadow_is_drawn_as_configured() -> None:
 async def test_a_mask_is_kept_instead_of_what_is_found() -> None:
     mask = np.zeros(COFFEE.pixels.shape[:2], np.uint8)
     mask[20:100, 20:100] = 255
-    product = (await studio().open_upload(COFFEE, mask, "auto", 64)).product
+    product = (await studio().open_upload(COFFEE, mask, "auto", Layout(64))).product
     assert (product.alpha[30:90, 30:90] == 255).all()
     assert (product.alpha[120:, 120:] == 0).all()
 
@@ -138,20 +139,20 @@ async def test_a_mask_is_kept_instead_of_what_is_found() -> None:
 )
 async def test_a_mask_that_marks_no_product_is_refused(mask: np.ndarray, sentence: str) -> None:
     with pytest.raises(InvalidRequest, match=sentence):
-        await studio().open_upload(FLAT, mask, "auto", 64)
+        await studio().open_upload(FLAT, mask, "auto", Layout(64))
 
 
 async def test_what_shows_no_product_is_said() -> None:
     with pytest.raises(ProductNotFound, match=r"no product was found.*product_mask"):
-        await studio().open_upload(FLAT, None, "true", 64)
-    held = await studio().open_upload(FLAT, None, "auto", 64)
+        await studio().open_upload(FLAT, None, "true", Layout(64))
+    held = await studio().open_upload(FLAT, None, "auto", Layout(64))
     assert held.product is None
     assert held.prepared.mask is None
     assert held.warnings == (deployment.NOT_FOUND,)
 
 
 async def test_nothing_is_looked_for_where_nothing_is_kept() -> None:
-    held = await studio().open_upload(COFFEE, None, "false", 64)
+    held = await studio().open_upload(COFFEE, None, "false", Layout(64))
     assert (held.product, held.warnings) == (None, ())
 
 
@@ -159,7 +160,7 @@ async def test_a_product_is_restored_bit_for_bit() -> None:
     alpha = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40).astype(np.uint8)
     encoded = await studio().encode_sources(None, opened(Product(PIXELS, alpha)))
     assert encoded.photo is None
-    reopened = await studio().open_result(Photo(PIXELS), encoded.product, 64)
+    reopened = await studio().open_result(Photo(PIXELS), encoded.product, Layout(64))
     restored = reopened.product
     assert reopened.prepared.mask is not None
     assert np.array_equal(restored.alpha, alpha)
@@ -170,12 +171,12 @@ async def test_a_product_is_restored_bit_for_bit() -> None:
 async def test_nothing_is_composed_where_no_product_is_kept() -> None:
     finished = await studio().finish(GENERATED, RECIPE, opened())
     assert finished.fidelity is None
-    with Image.open(BytesIO(finished.png)) as image:
+    with Image.open(BytesIO(finished.file)) as image:
         assert np.array_equal(np.asarray(image), PIXELS)
 
 
 async def test_prepare_fits_the_photo() -> None:
-    prepared = (await studio().open_upload(Photo(PIXELS), None, "false", 128)).prepared
+    prepared = (await studio().open_upload(Photo(PIXELS), None, "false", Layout(128))).prepared
     assert isinstance(prepared, PreparedPhoto)
     assert prepared.pixels.shape == (96, 160, 3)
     assert prepared.mask is None
@@ -201,11 +202,11 @@ async def test_encode_sources_writes_the_photo_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(("call", "work"), [
-    (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", 64), "shrink"),
-    (lambda studio: studio.open_result(Photo(PIXELS), b"", 64), "limit"),
+    (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", Layout(64)), "shrink"),
+    (lambda studio: studio.open_result(Photo(PIXELS), b"", Layout(64)), "limit"),
     (lambda studio: studio.cut_out(Photo(PIXELS), None, Hints(), None), "shrink"),
-    (lambda studio: studio.open_upload(Photo(PIXELS), None, "false", 64), "fit"),
-    (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", 64), "frame"),
+    (lambda studio: studio.open_upload(Photo(PIXELS), None, "false", Layout(64)), "fit"),
+    (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", Layout(64)), "frame"),
     (lambda studio: studio.finish(GENERATED, RECIPE, opened()), "encode_png"),
     (lambda studio: studio.finish(GENERATED, RECIPE, opened(KEPT)), "measure"),
     (lambda studio: studio.encode_sources(Photo(PIXELS), opened()), "encode_png"),
@@ -249,13 +250,13 @@ def test_a_replica_starts_without_torch_and_ray() -> None:
 
 
 async def test_a_product_stored_under_a_larger_limit_becomes_smaller() -> None:
-    held = await studio().open_upload(COFFEE, None, "auto", 64)
+    held = await studio().open_upload(COFFEE, None, "auto", Layout(64))
     stored = (await studio().encode_sources(None, held)).product
     smaller = studio(max_output_side=150)
-    restored = await smaller.open_result(COFFEE, stored, 64)
+    restored = await smaller.open_result(COFFEE, stored, Layout(64))
     assert restored.product.alpha.shape == (100, 150)
     finished = await smaller.finish(background(64), RECIPE, restored)
-    with Image.open(BytesIO(finished.png)) as image:
+    with Image.open(BytesIO(finished.file)) as image:
         assert image.size == (150, 100)
     assert finished.fidelity.pixels == 1
     # What is clear is stored as black, and does not darken the outline.

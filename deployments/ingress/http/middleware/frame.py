@@ -120,7 +120,8 @@ class RequestFrame:
             status, code = state.get("problem", (status, code))
         model, images = NO_MODEL, 0
         if (order := state.get("order")) is not None:
-            model = order.model if order.model in self._models else UNKNOWN_MODEL
+            if order.look.painted:
+                model = order.model if order.model in self._models else UNKNOWN_MODEL
             images = order.num_images
         seconds = time.monotonic() - begun
         return Outcome(self._route(scope), status, code, model, images, seconds)

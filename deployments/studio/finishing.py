@@ -1,0 +1,59 @@
+"""Makes the file of a result: composes, filters, measures and encodes it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from deployments.composition import Look
+from deployments.errors import InternalError
+from deployments.jobs import FinishedImage, GeneratedImage, OpenedPhoto, Pixels
+from deployments.recipes import Recipe
+from deployments.settings import StudioSettings
+from deployments.studio.compositing import compose
+from deployments.studio.encoding import encode_png
+from deployments.studio.fidelity import measure
+from deployments.studio.safety import SafetyFilter
+
+
+def finished(
+    image: GeneratedImage | None,
+    recipe: Recipe,
+    opened: OpenedPhoto,
+    settings: StudioSettings,
+    safety: SafetyFilter | None,
+) -> FinishedImage:
+    """Put the product's own pixels over its background, and encode the result.
+
+    Args:
+        image: What a model made; None where the background is plain.
+        recipe: How; its public part goes into the file.
+        opened: What it was made from; without a product the image stays as it is.
+        settings: How products are composed.
+        safety: Withholds results; None lets all pass.
+    """
+    product = opened.product
+    pixels = _background(image, recipe.look, opened)
+    if product is not None:
+        pixels = compose(pixels, product, contact_shadow=settings.contact_shadow)
+    if safety and recipe.model and (reason := safety.withholds(recipe.model, pixels)):
+        return FinishedImage(b"", None, withheld=reason)
+    fidelity = None if product is None else measure(pixels, product)
+    told = replace(recipe, fidelity=fidelity, placement=opened.placement).public()
+    height, width = pixels.shape[:2]
+    return FinishedImage(
+        encode_png(pixels, told), fidelity, width=width, height=height, placement=opened.placement
+    )
+
+
+def _background(image: GeneratedImage | None, look: Look, opened: OpenedPhoto) -> Pixels:
+    """What is behind the product: uint8 [height, width, 3]."""
+    if image is not None:
+        return image.pixels
+    if opened.backdrop is not None:
+        return opened.backdrop
+    if opened.product is None:
+        raise InternalError("there is neither a model's image nor a product")
+    colour = np.frombuffer(bytes.fromhex(look.background[1:]), np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(colour, opened.product.pixels.shape))
