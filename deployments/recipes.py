@@ -68,6 +68,9 @@ class Recipe:
         shown = self.document()
         for private in ("weights", "source", "source_key", "photo_key", "mask_key"):
             del shown[private]
-        for nested in ("fidelity", "canvas", "placement"):
-            shown[nested] = json.dumps(shown[nested])
+        shown["fidelity"] = json.dumps(shown["fidelity"])
+        for nested, asked in (("canvas", self.canvas.given), ("placement", self.placement)):
+            said = json.dumps(shown.pop(nested))
+            if asked:
+                shown[nested] = said
         return {name: str(value) for name, value in shown.items() if value is not None}

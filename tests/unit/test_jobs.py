@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments import jobs
+from deployments import composition, jobs, recipes
+from deployments.composition import Canvas, Look, Output, Placement
 from deployments.jobs import (
     ControlSettings,
     EncodedCutOut,
@@ -25,6 +26,7 @@ from deployments.jobs import (
     GenerationSettings,
     Hints,
     ImageJob,
+    Layout,
     OpenedPhoto,
     Photo,
     PreparedPhoto,
@@ -52,6 +54,9 @@ RECIPE = Recipe(
     created="2026-01-02T03:04:05+00:00",
     settings=SETTINGS,
     control=CONTROL,
+    look=Look(background="blur", shadow="cast", shadow_strength=0.5, output=Output("webp", 80)),
+    canvas=Canvas(size=(1000, 800), padding=0.1, position=(0.5, 0.75)),
+    placement=Placement(1000, 800, 0.5, -3.5, 12.25),
 )
 EXAMPLES = [
     Photo(PIXELS, MASK),
@@ -69,7 +74,12 @@ EXAMPLES = [
     GeneratedImage(PIXELS, 0.2, "demo@1", CONTROL, ("cut",)),
     FinishedImage(b"png", Fidelity(1.0, 0.97)),
     StoredImage(b"png", "etag", datetime(2026, 1, 2, tzinfo=UTC)),
+    Layout(512, RECIPE.canvas, RECIPE.placement, "image", PIXELS),
     RECIPE,
+    RECIPE.look,
+    RECIPE.look.output,
+    RECIPE.canvas,
+    RECIPE.placement,
 ]
 
 examples = pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: type(value).__name__)
@@ -86,8 +96,9 @@ def same(one: Any, other: Any) -> bool:
 def test_every_class_has_an_example():
     ours = {
         kind
-        for _, kind in inspect.getmembers(jobs, inspect.isclass)
-        if kind.__module__ == jobs.__name__
+        for module in (jobs, recipes, composition)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if kind.__module__ == module.__name__
     }
     assert ours == {type(value) for value in EXAMPLES}
 
@@ -144,8 +155,28 @@ def test_the_document_holds_every_field_and_is_json():
     control = ControlSettings(
         **{one.name: read.pop(f"control_{one.name}") for one in fields(CONTROL)}
     )
-    fidelity = Fidelity(**read.pop("fidelity"))
-    assert Recipe(**read, settings=settings, control=control, fidelity=fidelity) == RECIPE
+    output = Output(read.pop("file_format"), read.pop("quality"))
+    names = [one.name for one in fields(Look) if one.name != "output"]
+    look = Look(**{name: read.pop(name) for name in names}, output=output)
+    canvas = read.pop("canvas")
+    canvas = Canvas(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in canvas.items()
+        }
+    )
+    again = Recipe(
+        **read
+        | {
+            "settings": settings,
+            "control": control,
+            "look": look,
+            "canvas": canvas,
+            "fidelity": Fidelity(**read["fidelity"]),
+            "placement": Placement(**read["placement"]),
+        }
+    )
+    assert again == RECIPE
 
 
 def test_the_public_part_says_how_and_not_from_what():
@@ -165,6 +196,14 @@ def test_the_public_part_says_how_and_not_from_what():
         "control_scale": "0.9",
         "control_start": "0.1",
         "control_end": "0.8",
+        "background": "blur",
+        "shadow": "cast",
+        "shadow_strength": "0.5",
+        "harmonize": "0.0",
+        "file_format": "webp",
+        "quality": "80",
+        "canvas": '{"size": [1000, 800], "aspect": null, "padding": 0.1, "position": [0.5, 0.75]}',
+        "placement": '{"width": 1000, "height": 800, "scale": 0.5, "left": -3.5, "top": 12.25}',
     }
 
 

@@ -31,7 +31,6 @@ from deployments.settings import IngressSettings, ModelSettings
 EXAMPLE_URL = "https://yourdomain.com/generated/0123456789abcdef0123456789abcdef.png"
 
 IMAGE_FORMATS = "PNG, JPEG or WebP"
-DEFAULT_IMAGES = 4
 
 Prompt = Annotated[str, StringConstraints(pattern=r"\S")]
 """At least one character that is not white space."""
@@ -61,10 +60,8 @@ class ImageOptions(LookFields):
         description="A model's id, as listed by GET /api/models; required for the background "
         "`scene`.",
     )
-    num_images: int | None = Field(
-        None,
-        ge=1,
-        description="How many variations to make: 4 if absent, and 1 where no model paints.",
+    num_images: int = Field(
+        4, ge=1, description="How many variations to make; where no model paints there is one."
     )
     negative_prompt: str = Field("", description="What the images shall not show.")
     seed: int | None = Field(
@@ -115,14 +112,15 @@ class ImageOptions(LookFields):
             InvalidRequest: Fields contradict each other.
         """
         look = self.look(pictured=pictured)
-        if not look.painted and (self.num_images or 1) > 1:
+        images = self.num_images if look.painted or "num_images" in self.model_fields_set else 1
+        if not look.painted and images > 1:
             raise InvalidRequest(
                 f"num_images: background={look.background} gives one image, which no seed changes"
             )
         return Order(
             model=self.model,
             prompt=self.prompt or "",
-            num_images=self.num_images or (DEFAULT_IMAGES if look.painted else 1),
+            num_images=images,
             negative_prompt=self.negative_prompt,
             seed=self.seed,
             steps=self.steps,
@@ -260,7 +258,7 @@ def request_models(
         "model": bounded(
             "model", str | None, json_schema_extra={"enum": ids}, validate_default=True
         ),
-        "num_images": bounded("num_images", int | None, ge=1, le=settings.max_images),
+        "num_images": bounded("num_images", int, ge=1, le=settings.max_images),
         "steps": bounded("steps", int | None, ge=1, le=most_steps),
     }
     models = RequestModels(

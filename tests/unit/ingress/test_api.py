@@ -263,7 +263,8 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
         "/cutouts/{key}-mask.png",
     }
     form = document["components"]["schemas"]["GenerateForm"]
-    assert form["required"] == ["prompt", "model"]  # image, or cutout
+    # Not image, with a cutout; nor prompt and model, where no model paints.
+    assert "required" not in form
     assert form["additionalProperties"] is False
     number = form["properties"]["num_images"]
     assert (number["default"], number["minimum"], number["maximum"]) == (4, 1, 8)
@@ -272,7 +273,11 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert all("description" in field for field in form["properties"].values())
     assert form["properties"]["preserve_product"]["enum"] == ["auto", "true", "false"]
     assert form["properties"]["product_mask"]["type"] == "string"
-    body = document["components"]["schemas"]["VariationBody"]["properties"]
+    kinds = document["paths"]["/api/variation"]["post"]["requestBody"]["content"]
+    assert kinds["application/json"]["schema"]["required"] == ["image_url"]
+    assert "background_image" in kinds["multipart/form-data"]["schema"]["properties"]
+    body = kinds["application/json"]["schema"]["properties"]
+    assert "background_image" not in body
     assert body["preserve_product"]["enum"] == ["auto", "true", "false", True, False]
     assert body["preserve_product"]["default"] == "auto"
     assert "product_mask" not in body

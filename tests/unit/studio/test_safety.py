@@ -72,7 +72,7 @@ async def test_a_flagged_result_has_no_file():
     assert (finished.file, finished.fidelity, finished.withheld) == (b"", None, REASON)
     other = await studio.finish(made(COFFEE), replace(RECIPE, model="controlnet"), opened)
     assert other.withheld is None
-    assert other.png
+    assert other.file
 
 
 async def test_what_is_judged_is_the_composed_result():

@@ -29,7 +29,7 @@ from deployments.jobs import (
 )
 from deployments.recipes import Recipe
 from deployments.settings import StudioSettings
-from deployments.studio import deployment, segmentation
+from deployments.studio import deployment, finishing, layouts, segmentation
 from deployments.studio.deployment import Studio
 from deployments.studio.finders import ProductFinder
 from deployments.studio.fitting import fit
@@ -111,7 +111,7 @@ async def test_a_product_is_no_larger_than_results_are() -> None:
 async def test_a_contact_shadow_is_drawn_as_configured() -> None:
     held = await studio().open_upload(COFFEE, None, "auto", Layout(64))
     files = [
-        (await studio(contact_shadow=strength).finish(background(64), RECIPE, held)).png
+        (await studio(contact_shadow=strength).finish(background(64), RECIPE, held)).file
         for strength in (0, 0, 0.5)
     ]
     assert files[0] == files[1] != files[2]
@@ -183,7 +183,7 @@ async def test_prepare_fits_the_photo() -> None:
 
 
 async def test_finish_writes_the_public_part_of_the_recipe() -> None:
-    data = (await studio().finish(GENERATED, RECIPE, opened())).png
+    data = (await studio().finish(GENERATED, RECIPE, opened())).file
     with Image.open(BytesIO(data), formats=("PNG",)) as image:
         assert np.array_equal(np.asarray(image), PIXELS)
         assert image.info["backdrop:prompt"] == "Forêt 🌲"
@@ -201,18 +201,21 @@ async def test_encode_sources_writes_the_photo_and_nothing_else() -> None:
         assert image.info == {}
 
 
-@pytest.mark.parametrize(("call", "work"), [
-    (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", Layout(64)), "shrink"),
-    (lambda studio: studio.open_result(Photo(PIXELS), b"", Layout(64)), "limit"),
-    (lambda studio: studio.cut_out(Photo(PIXELS), None, Hints(), None), "shrink"),
-    (lambda studio: studio.open_upload(Photo(PIXELS), None, "false", Layout(64)), "fit"),
-    (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", Layout(64)), "frame"),
-    (lambda studio: studio.finish(GENERATED, RECIPE, opened()), "encode_png"),
-    (lambda studio: studio.finish(GENERATED, RECIPE, opened(KEPT)), "measure"),
-    (lambda studio: studio.encode_sources(Photo(PIXELS), opened()), "encode_png"),
+MODEL = Layout(64)
+
+
+@pytest.mark.parametrize(("call", "module", "work"), [
+    (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", MODEL), deployment, "shrink"),
+    (lambda studio: studio.open_result(Photo(PIXELS), b"", MODEL), deployment, "limit"),
+    (lambda studio: studio.cut_out(Photo(PIXELS), None, Hints(), None), deployment, "shrink"),
+    (lambda studio: studio.open_upload(Photo(PIXELS), None, "false", MODEL), layouts, "fit"),
+    (lambda studio: studio.open_upload(Photo(PIXELS), None, "auto", MODEL), layouts, "frame"),
+    (lambda studio: studio.finish(GENERATED, RECIPE, opened()), finishing, "encode_png"),
+    (lambda studio: studio.finish(GENERATED, RECIPE, opened(KEPT)), finishing, "measure"),
+    (lambda studio: studio.encode_sources(Photo(PIXELS), opened()), deployment, "encode_png"),
 ], ids=["find", "restore", "cut out", "fit", "frame", "encode", "compose", "source"])  # fmt: skip
 async def test_no_more_calls_than_threads_and_the_loop_stays_free(
-    monkeypatch: pytest.MonkeyPatch, call, work: str
+    monkeypatch: pytest.MonkeyPatch, call, module, work: str
 ) -> None:
     started, release, running, most = threading.Semaphore(0), threading.Event(), [], []
 
@@ -226,7 +229,7 @@ async def test_no_more_calls_than_threads_and_the_loop_stays_free(
         returned = {"measure": Fidelity(1, 1), "shrink": (Photo(PIXELS), None), "limit": KEPT}
         return returned.get(work, "done")
 
-    monkeypatch.setattr(deployment, work, slow)
+    monkeypatch.setattr(module, work, slow)
     monkeypatch.setattr(segmentation, "find_product", lambda *_: KEPT)
     monkeypatch.setattr(Image, "open", lambda *_, **__: Image.new("RGBA", (4, 4)))
     made = Studio(threads=2, finder=finder)
