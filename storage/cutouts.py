@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from storage.lineage import Lineage, load_png
+from storage.lineage import Lineage
 from storage.names import cutout_name, cutout_record_name, mask_name
-from storage.records import load_document
+from storage.reading import load_document, load_picture
 from storage.store import ImageStore, StoredObject
 
 
@@ -79,7 +79,7 @@ class CutOuts:
             ObjectNotFound: There is no such cut-out.
             CorruptObject: The object is not a PNG.
         """
-        return load_png(self._store, cutout_name(key))
+        return load_picture(self._store, cutout_name(key))
 
     def load_image(self, key: str) -> StoredObject:
         """Load a cut-out's product.
@@ -95,7 +95,7 @@ class CutOuts:
             CorruptObject: An object is not a PNG.
         """
         self.load_mask(key)
-        return load_png(self._store, mask_name(key))
+        return load_picture(self._store, mask_name(key))
 
     def load_record(self, key: str) -> dict[str, object]:
         """Load a cut-out's record.

@@ -22,6 +22,7 @@ from storage.records import Records
 from storage.retention import sweep
 from storage.settings import FilesystemSettings, StoreSettings
 from storage.store import ImageStore, StoredObject
+from storage.tiles import Tiles
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -88,6 +89,7 @@ class Storage:
         store = ObservedStore(open_store(settings), observer)
         store.check()
         self._records = Records(store)
+        self._tiles = Tiles(store)
         self._lineage = Lineage(store)
         self._answers = Answers(store)
         self._cutouts = CutOuts(store)
@@ -100,13 +102,13 @@ class Storage:
         )
         self._sweeper.start()
 
-    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
+    async def save(self, key: str, file: bytes, recipe: Mapping[str, object]) -> None:
         """Store a result; see `Records.save`."""
-        await self._run(self._records.save, key, png, recipe)
+        await self._run(self._records.save, key, file, recipe)
 
-    async def load_image(self, key: str) -> StoredObject | None:
+    async def load_image(self, key: str, file_format: str) -> StoredObject | None:
         """Load a result's image; see `Records.load_image`. None where there is none."""
-        return await self._find(self._records.load_image, key)
+        return await self._find(self._records.load_image, key, file_format)
 
     async def load_recipe(self, key: str) -> dict[str, object] | None:
         """Load a result's recipe; see `Records.load_recipe`. None where there is none."""
@@ -116,8 +118,20 @@ class Storage:
         """Remove a result; see `Records.delete`."""
         await self._run(self._records.delete, key, sources)
 
+    async def save_tile(self, key: str, width: int, webp: bytes) -> bool:
+        """Store a smaller copy of a result's image; see `Tiles.save`. False where that is gone."""
+        try:
+            await self._run(self._tiles.save, key, width, webp)
+        except ObjectNotFound:
+            return False
+        return True
+
+    async def load_tile(self, key: str, file_format: str, width: int) -> StoredObject | None:
+        """Load a smaller copy; see `Tiles.load`. None where there is none."""
+        return await self._find(self._tiles.load, key, file_format, width)
+
     async def borrow(
-        self, key: str, sources: Sequence[str], results: Sequence[str]
+        self, key: str, file_format: str, sources: Sequence[str], results: Sequence[str]
     ) -> StoredObject | None:
         """Load a result's image, to make others from it; None where there is none.
 
@@ -125,12 +139,13 @@ class Storage:
 
         Args:
             key: The result's key.
+            file_format: `png`, `jpeg` or `webp`, as its recipe says.
             sources: What it was made from, and what the new results need too.
             results: The keys of the new results.
         """
         for source in sources:
             await self._refer(source, results)
-        return await self._find(self._records.load_image, key)
+        return await self._find(self._records.load_image, key, file_format)
 
     async def keep_sources(self, key: str, results: Sequence[str], encoded: EncodedSources) -> None:
         """Store what results are made from, after the marks that they need it.
@@ -224,13 +239,13 @@ class Storage:
             *(self._run(self._lineage.refer, source, [result]) for result in results)
         )
 
-    async def _find(self, load: Callable[[str], _T], key: str) -> _T | None:
+    async def _find(self, load: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
         """Load an object, or tell that it is missing.
 
         A missing object is a value: Serve would log an exception with its traceback.
         """
         try:
-            return await self._run(load, key)
+            return await self._run(load, *args, **kwargs)
         except ObjectNotFound:
             return None
 

@@ -6,7 +6,6 @@ of that only damage is told.
 """
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -15,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from storage.errors import CorruptObject, ObjectNotFound, StorageError
-from storage.lineage import PNG_SIGNATURE
 from storage.names import (
     CUTOUTS,
     MASKS,
@@ -23,14 +21,18 @@ from storage.names import (
     REFERENCES,
     RESULTS,
     SOURCES,
-    cutout_name,
+    TILES,
+    cutout_names,
+    format_of,
     image_name,
+    image_names,
     keys_of,
     mask_name,
     reference_name,
     source_name,
 )
 from storage.opening import open_store
+from storage.reading import check_picture, document_of
 from storage.settings import FilesystemSettings, MinioSettings, StoreSettings
 from storage.store import ImageStore, ObjectInfo
 
@@ -85,7 +87,7 @@ def examine(store: ImageStore, settled: datetime) -> Findings:
     found = Findings()
     # Sources before what refers to them: who refers, does so first. See `storage.lineage`.
     infos: dict[str, ObjectInfo] = {}
-    for folder in (SOURCES, MASKS, *PAIRS, REFERENCES, ""):
+    for folder in (SOURCES, MASKS, TILES, *PAIRS, REFERENCES, ""):
         infos |= {info.name: info for info in store.list(folder) if info.name not in infos}
     for name, info in infos.items():
         try:
@@ -100,16 +102,21 @@ def examine(store: ImageStore, settled: datetime) -> Findings:
         key, other = keys_of(name)
         folder = f"{name.partition('/')[0]}/"
         if folder in PAIRS:
-            image_of, recipe_of = PAIRS[folder]
-            if name == recipe_of(key) and image_of(key) not in infos:
+            images_of, recipe_of = PAIRS[folder]
+            images = [image for image in images_of(key) if image in infos]
+            if name == recipe_of(key) and not images:
                 found.half_there[name] = "has no image"
-            elif name == image_of(key) and recipe_of(key) not in infos:
+            elif name != recipe_of(key) and recipe_of(key) not in infos:
                 found.half_there[name] = f"has no {_BESIDE[folder]}"
             elif document is not None:
-                _check_lineage(image_of(key), name, document, infos, found)
+                if folder == RESULTS:
+                    _check_format(images, name, document, found)
+                _check_lineage(images[0], name, document, infos, found)
         elif folder == REFERENCES:
-            if image_name(other) not in infos and cutout_name(other) not in infos:
+            if not any(image in infos for image in (*image_names(other), *cutout_names(other))):
                 found.orphaned[name] = "marks what a result needs that is not there"
+        elif folder == TILES and not any(image in infos for image in image_names(key)):
+            found.orphaned[name] = "is a smaller copy of no result"
         elif folder in (SOURCES, MASKS) and not _referred(store, key):
             found.orphaned[name] = "is needed by no result"
     for findings in (found.half_there, found.orphaned):
@@ -130,21 +137,29 @@ def _read(store: ImageStore, name: str, found: Findings) -> dict[str, object] | 
     found.objects += 1
     if not stored.verified:
         found.unverified.append(name)
-    if name.endswith(".png"):
-        if not stored.data.startswith(PNG_SIGNATURE):
-            raise CorruptObject(name, "is not a PNG image")
+    if not name.endswith(".json"):
+        check_picture(name, stored.data)
         return None
-    try:
-        document = json.loads(stored.data)
-    except (ValueError, RecursionError):
-        raise CorruptObject(name, "is not JSON") from None
-    if not isinstance(document, dict):
-        raise CorruptObject(name, "is not a JSON object")
+    document = document_of(name, stored.data)
     return document if name.startswith(tuple(PAIRS)) else None
 
 
 def _referred(store: ImageStore, source: str) -> bool:
     return next(iter(store.list(REFERENCES + source)), None) is not None
+
+
+def _check_format(
+    images: list[str], beside: str, recipe: dict[str, object], found: Findings
+) -> None:
+    """See that the image of a result is what its recipe says."""
+    try:
+        named = image_name(keys_of(beside)[0], format_of(recipe))
+    except ValueError:
+        found.damaged[beside] = "has a file_format that is none"
+        return
+    for image in images:
+        if image != named:
+            found.orphaned[image] = "is not of the format that its recipe says"
 
 
 def _check_lineage(

@@ -15,11 +15,9 @@ stays. The store must list and read what was written before, as file systems and
 
 from collections.abc import Sequence
 
-from storage.errors import CorruptObject
 from storage.names import mask_name, reference_name, references_prefix, source_name
+from storage.reading import load_picture
 from storage.store import ImageStore, StoredObject
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class Lineage:
@@ -87,7 +85,7 @@ class Lineage:
             ObjectNotFound: There is no such source.
             CorruptObject: The object is not a PNG.
         """
-        return load_png(self._store, source_name(key))
+        return load_picture(self._store, source_name(key))
 
     def save_mask(self, key: str, png: bytes) -> None:
         """Store a source's product; repeating it is harmless.
@@ -111,17 +109,4 @@ class Lineage:
             ObjectNotFound: There is no such product.
             CorruptObject: The object is not a PNG.
         """
-        return load_png(self._store, mask_name(key)).data
-
-
-def load_png(store: ImageStore, name: str) -> StoredObject:
-    """Read an object that must be a PNG.
-
-    Raises:
-        ObjectNotFound: There is no such object.
-        CorruptObject: It is not a PNG.
-    """
-    stored = store.get(name)
-    if not stored.data.startswith(PNG_SIGNATURE):
-        raise CorruptObject(name, "is not a PNG image")
-    return stored
+        return load_picture(self._store, mask_name(key)).data

@@ -5,22 +5,54 @@ so that the error names what was given.
 """
 
 import re
+from collections.abc import Mapping
 
 from storage.errors import InvalidObjectName
 
 RESULTS = "generated/"
+TILES = "tiles/"
 CUTOUTS = "cutouts/"
 SOURCES = "sources/"
 MASKS = "masks/"
 REFERENCES = "references/"
 ANSWERS = "answers/"
 
+SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+"""By file format, how the name of a result's image ends."""
+
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
-def image_name(key: str) -> str:
-    """Name a result's image."""
-    return f"{RESULTS}{_checked(key)}.png"
+def format_of(recipe: Mapping[str, object]) -> str:
+    """Return the file format of a result's image by its recipe, which says none of a PNG's.
+
+    Raises:
+        ValueError: It is none that an image has.
+    """
+    file_format = recipe.get("file_format", "png")
+    if not isinstance(file_format, str) or file_format not in SUFFIXES:
+        raise ValueError("file_format: it is none that an image has")
+    return file_format
+
+
+def image_name(key: str, file_format: str) -> str:
+    """Name a result's image, whose format is one of `SUFFIXES`."""
+    return f"{RESULTS}{_checked(key)}.{SUFFIXES[file_format]}"
+
+
+def image_names(key: str) -> tuple[str, ...]:
+    """Return the names that a result's image may have, of which it has one."""
+    return tuple(image_name(key, file_format) for file_format in SUFFIXES)
+
+
+def tiles_prefix(key: str) -> str:
+    """Return the prefix of all smaller copies of a result's image."""
+    return TILES + _checked(key)
+
+
+def tile_name(key: str, width: int) -> str:
+    """Name a smaller copy of a result's image, by its width in pixels."""
+    return f"{tiles_prefix(key)}-{width}.webp"
 
 
 def recipe_name(key: str) -> str:
@@ -48,11 +80,17 @@ def cutout_record_name(key: str) -> str:
     return f"{CUTOUTS}{_checked(key)}.json"
 
 
+def cutout_names(key: str) -> tuple[str, ...]:
+    """Return the only name that a cut-out's mask has, as `image_names` does of images."""
+    return (cutout_name(key),)
+
+
 PAIRS = {
-    RESULTS: (image_name, recipe_name),
-    CUTOUTS: (cutout_name, cutout_record_name),
+    RESULTS: (image_names, recipe_name),
+    CUTOUTS: (cutout_names, cutout_record_name),
 }
-"""By folder what a key there stands for: an image, and what is stored moments before it."""
+"""By folder what a key there stands for: an image, by the names that it may have, and what is
+stored moments before it."""
 
 
 def references_prefix(source: str) -> str:
@@ -72,7 +110,7 @@ def answer_name(key: str) -> str:
 
 def keys_of(name: str) -> tuple[str, str]:
     """Return the key in a valid name, and its second key, which is empty in most names."""
-    keys = name.partition("/")[2].partition(".")[0]
+    keys = name.partition("/")[2].partition(".")[0].partition("-")[0]
     return keys[:32], keys[32:]
 
 

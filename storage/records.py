@@ -1,15 +1,18 @@
 """The stored results: each is an image with its recipe.
 
 This module defines which objects make up a result, and in which order they are written and removed.
+The recipe's `file_format` says how the image's name ends; one without it is of a PNG, as all images
+once were.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 
-from storage.errors import CorruptObject
-from storage.lineage import Lineage, load_png
-from storage.names import image_name, recipe_name
-from storage.store import ImageStore, StoredObject
+from storage.lineage import Lineage
+from storage.names import format_of, image_name, image_names, recipe_name
+from storage.reading import load_document, load_picture
+from storage.store import ImageStore, StoredObject, content_type_of
+from storage.tiles import Tiles
 
 
 class Records:
@@ -27,39 +30,42 @@ class Records:
         """
         self._store = store
         self._lineage = Lineage(store)
+        self._tiles = Tiles(store)
 
-    def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
+    def save(self, key: str, file: bytes, recipe: Mapping[str, object]) -> None:
         """Store a result; repeating it is harmless.
 
         Args:
             key: The result's key.
-            png: The encoded image.
+            file: The encoded image.
             recipe: How it was made, of JSON types only.
 
         Raises:
             TypeError: The recipe holds something that JSON does not have.
-            ValueError: The recipe holds a number that JSON does not have.
+            ValueError: The recipe holds a number that JSON does not have, or a `file_format` that
+                no image has.
         """
-        image, beside = image_name(key), recipe_name(key)
+        image, beside = image_name(key, format_of(recipe)), recipe_name(key)
         text = json.dumps(recipe, allow_nan=False)
         # The recipe first, so that an image always has its recipe.
         self._store.put(beside, text.encode(), "application/json")
-        self._store.put(image, png, "image/png")
+        self._store.put(image, file, content_type_of(image))
 
-    def load_image(self, key: str) -> StoredObject:
+    def load_image(self, key: str, file_format: str) -> StoredObject:
         """Load a result's image.
 
         Args:
             key: The result's key.
+            file_format: `png`, `jpeg` or `webp`.
 
         Returns:
-            The image; its data starts as a PNG does.
+            The image; its data starts as files of this format do.
 
         Raises:
-            ObjectNotFound: There is no such result.
-            CorruptObject: The object is not a PNG.
+            ObjectNotFound: There is no such result, or its image has another format.
+            CorruptObject: The object is no image of this format.
         """
-        return load_png(self._store, image_name(key))
+        return load_picture(self._store, image_name(key, file_format))
 
     def load_recipe(self, key: str) -> dict[str, object]:
         """Load a result's recipe.
@@ -85,25 +91,12 @@ class Records:
             key: The result's key.
             sources: The keys of what it was made from.
         """
-        image, beside = image_name(key), recipe_name(key)
-        # The image first, as `storage.lineage` demands. The recipe last: it names the sources.
-        self._store.delete(image)
+        beside = recipe_name(key)
+        # The image first, as `storage.lineage` and `storage.tiles` demand. The recipe last: it
+        # names the sources.
+        for image in image_names(key):
+            self._store.delete(image)
+        self._tiles.delete(key)
         for source in sources:
             self._lineage.release(source, key)
         self._store.delete(beside)
-
-
-def load_document(store: ImageStore, name: str) -> dict[str, object]:
-    """Read an object that must be a JSON object.
-
-    Raises:
-        ObjectNotFound: There is no such object.
-        CorruptObject: It is not a JSON object.
-    """
-    try:
-        document = json.loads(store.get(name).data)
-    except (ValueError, RecursionError):
-        raise CorruptObject(name, "is not JSON") from None
-    if not isinstance(document, dict):
-        raise CorruptObject(name, "is not a JSON object")
-    return document

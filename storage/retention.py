@@ -10,6 +10,7 @@ from storage.names import (
     PAIRS,
     REFERENCES,
     SOURCES,
+    TILES,
     keys_of,
     mask_name,
     source_name,
@@ -43,15 +44,20 @@ def sweep(store: ImageStore, retention: timedelta | None, now: datetime) -> int:
     Raises:
         StorageError: The store cannot list, or fails as a whole while objects are removed.
     """
+    # Listed before the images, because a tile is written after its image.
+    tiles = [info.name for info in store.list(TILES)]
     images: dict[str, datetime] = {}
     recipes: dict[str, datetime] = {}
-    names: dict[str, tuple[str, str]] = {}
-    for folder, (image_of, recipe_of) in PAIRS.items():
+    names: dict[str, tuple[str, ...]] = {}
+    for folder, (_, recipe_of) in PAIRS.items():
         for info in store.list(folder):
-            found = images if info.name.endswith(".png") else recipes
             key = keys_of(info.name)[0]
-            found[key] = info.modified
-            names[key] = image_of(key), recipe_of(key)
+            if info.name == recipe_of(key):
+                recipes[key] = info.modified
+                names.setdefault(key, (info.name,))
+            else:
+                images[key] = info.modified
+                names[key] = info.name, recipe_of(key)
     # Listed before the references, because a source is written after its references.
     sources: dict[str, datetime] = {}
     for folder in (SOURCES, MASKS):
@@ -67,6 +73,10 @@ def sweep(store: ImageStore, retention: timedelta | None, now: datetime) -> int:
         if key not in images and now - modified > _HALF_PAIR_MAX_AGE
     ]
     gone = {key for key in old + lone if _removed(store, *names[key])}
+    for tile in tiles:
+        key = keys_of(tile)[0]
+        if key not in images or key in gone:
+            _removed(store, tile)
 
     # Listed after the images were removed, as `storage.lineage` demands.
     needed = set()

@@ -2,8 +2,8 @@
 
 An object's name is `folder/key.suffix`: a folder of lower-case letters, a key of 128 bits as 32
 lower-case hex digits, and a suffix that decides the content type. An object that relates two others
-has both their keys in its name, one after the other. Nothing else is a name, so no name can point
-outside the folder or the bucket.
+has both their keys in its name, one after the other. A smaller copy has its width after the key and
+a hyphen. Nothing else is a name, so no name can point outside the folder or the bucket.
 """
 
 import hashlib
@@ -16,9 +16,14 @@ from typing import Protocol
 
 from storage.errors import CorruptObject, InvalidObjectName, StorageUnavailable
 
-_NAME = re.compile(r"[a-z]{1,32}/(?:[0-9a-f]{32}){1,2}\.(?:png|json)")
+_NAME = re.compile(r"[a-z]{1,32}/(?:[0-9a-f]{32}){1,2}(?:-[1-9][0-9]{0,4})?\.(?:png|jpg|webp|json)")
 _PREFIX = re.compile(r"(?:[a-z]{1,32}/(?:[0-9a-f]{32})?)?")
-_CONTENT_TYPES = {"png": "image/png", "json": "application/json"}
+_CONTENT_TYPES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "webp": "image/webp",
+    "json": "application/json",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,8 @@ class StoredObject:
 
     Attributes:
         data: The content.
-        content_type: `image/png` or `application/json`, by the name's suffix.
+        content_type: `image/png`, `image/jpeg`, `image/webp` or `application/json`, by the name's
+            suffix.
         modified: When it was last written; timezone-aware, UTC.
         etag: The first 32 hex digits of the content's SHA-256.
         verified: A checksum that was written with it matches; false where it has none.

@@ -36,7 +36,7 @@ def examine(store: ImageStore) -> Findings:
     broken = {**found.damaged, **found.half_there}
     return Findings(
         images=sorted(
-            keys_of(info.name)[0] for info in store.list(RESULTS) if info.name.endswith(".png")
+            keys_of(info.name)[0] for info in store.list(RESULTS) if not info.name.endswith(".json")
         ),
         wrong=sorted(f"{name} {what}" for name, what in broken.items() if name not in unfinished),
         unfinished=unfinished,

@@ -130,13 +130,13 @@ async def test_a_replica_stays_healthy_while_the_server_is_down(
         try:
             await storage.check_health()
             with pytest.raises(StorageUnavailable):
-                await storage.load_image(f"{1:032x}")
+                await storage.load_image(f"{1:032x}", "png")
             await storage.check_health()
             with pytest.raises(StorageUnavailable):
                 Storage(wanted, retention_s=None)
         finally:
             s3_server.start()
-        assert (await storage.load_image(f"{1:032x}")).data == PNG
+        assert (await storage.load_image(f"{1:032x}", "png")).data == PNG
     finally:
         storage.close()
 

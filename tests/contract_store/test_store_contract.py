@@ -156,7 +156,7 @@ def test_records_keep_results_and_sweep_them(store: ImageStore) -> None:
     lineage.refer(key(2), [key(1)])
     lineage.save_source(key(2), PNG)
     lineage.save_mask(key(2), PNG + b"product")
-    assert records.load_image(key(1)).data == PNG
+    assert records.load_image(key(1), "png").data == PNG
     assert records.load_recipe(key(1)) == recipe
     assert lineage.load_source(key(2)).data == PNG
     assert lineage.load_mask(key(2)) == PNG + b"product"

@@ -46,13 +46,14 @@ async def test_it_keeps_results_and_sources(settings: FilesystemSettings) -> Non
     storage = Storage(settings, retention_s=None)
     await storage.save(KEY, PNG, {"seed": 1})
     await storage.keep_sources(KEY, [KEY], Encoded(PNG, PNG + b"product"))
-    assert (await storage.load_image(KEY)).data == PNG
+    assert (await storage.load_image(KEY, "png")).data == PNG
     assert (await storage.load_source(KEY)).data == PNG
     assert await storage.load_recipe(KEY) == {"seed": 1}
     assert await storage.load_mask(KEY) == PNG + b"product"
     await storage.delete(KEY, [KEY])
-    loads = (storage.load_image, storage.load_recipe, storage.load_source, storage.load_mask)
-    assert [await load(KEY) for load in loads] == [None] * 4
+    loads = (storage.load_recipe, storage.load_source, storage.load_mask)
+    assert [await load(KEY) for load in loads] == [None] * 3
+    assert await storage.load_image(KEY, "png") is None
     await storage.check_health()
     storage.close()
 
@@ -84,7 +85,7 @@ async def test_sources_are_marked_before_anything_is_stored_or_read(
     note(Records, "load_image")
     await storage.save(KEY, PNG, {})
     await storage.keep_sources(KEY, [KEY], Encoded(PNG, None))
-    assert (await storage.borrow(KEY, [KEY], ["b" * 32])).data == PNG
+    assert (await storage.borrow(KEY, "png", [KEY], ["b" * 32])).data == PNG
     assert order == ["refer", "save_source", "refer", "load_image"]
     storage.close()
 
@@ -113,7 +114,7 @@ async def test_the_event_loop_is_not_blocked(
 
     await storage.save(KEY, PNG, {})
     monkeypatch.setattr(FilesystemStore, "get", slow_get)
-    loads = [asyncio.create_task(storage.load_image(KEY)) for _ in range(40)]
+    loads = [asyncio.create_task(storage.load_image(KEY, "png")) for _ in range(40)]
     await asyncio.to_thread(wait_for, lambda: len(running) == 16)
     await storage.check_health()
     # A cancelled caller does not make room for another thread.
@@ -152,7 +153,7 @@ async def test_a_dead_store_is_no_reason_to_kill_the_replica(
     storage = Storage(settings, retention_s=60.0, sweep_interval_s=0.01)
     (tmp_path / "images").rename(tmp_path / "gone")
     with pytest.raises(StorageUnavailable):
-        await storage.load_image(KEY)
+        await storage.load_image(KEY, "png")
     await storage.check_health()
     (tmp_path / "gone").rename(tmp_path / "images")
     await storage.save(KEY, PNG, {})
@@ -173,7 +174,7 @@ async def test_old_results_go_and_the_sweep_outlives_an_outage(
     os.utime(image, (time.time() - 7200, time.time() - 7200))
     await asyncio.to_thread(wait_for, lambda: not image.with_suffix(".json").exists())
     assert not image.exists()
-    assert (await storage.load_image(f"{2:032x}")).data == PNG
+    assert (await storage.load_image(f"{2:032x}", "png")).data == PNG
     storage.close()
 
 
@@ -188,7 +189,7 @@ async def test_without_retention_only_what_is_half_done_is_removed(
     for file in folder.iterdir():
         os.utime(file, (0, 0))
     await asyncio.to_thread(wait_for, lambda: not lone.exists())
-    assert (await storage.load_image(KEY)).data == PNG
+    assert (await storage.load_image(KEY, "png")).data == PNG
     storage.close()
 
 

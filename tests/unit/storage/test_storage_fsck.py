@@ -54,7 +54,7 @@ def test_a_sound_store_has_no_findings(root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [
-    image_name(key(10)), recipe_name(key(10)), source_name(key(1)), mask_name(key(1)),
+    image_name(key(10), "png"), recipe_name(key(10)), source_name(key(1)), mask_name(key(1)),
     reference_name(key(1), key(10)),
 ])  # fmt: skip
 def test_damage_is_told_by_name(root: Path, name: str) -> None:
@@ -66,21 +66,21 @@ def test_damage_is_told_by_name(root: Path, name: str) -> None:
 
 
 def test_damage_without_a_checksum_is_seen_where_it_shows(root: Path) -> None:
-    for name in (image_name(key(10)), recipe_name(key(11))):
+    for name in (image_name(key(10), "png"), recipe_name(key(11))):
         (root / name).write_bytes(b"[]")
         os.removexattr(root / name, "user.backdrop.sha256")
     told = found(root)
     assert told.damaged == {
-        image_name(key(10)): "is not a PNG image",
+        image_name(key(10), "png"): "is not a PNG image",
         recipe_name(key(11)): "is not a JSON object",
     }
     assert sorted(told.unverified) == sorted(told.damaged)
 
 
 @pytest.mark.parametrize(("gone", "name", "what"), [
-    (image_name(key(10)), recipe_name(key(10)), "has no image"),
-    (recipe_name(key(10)), image_name(key(10)), "has no recipe"),
-    (reference_name(key(1), key(10)), image_name(key(10)), "needs references/"),
+    (image_name(key(10), "png"), recipe_name(key(10)), "has no image"),
+    (recipe_name(key(10)), image_name(key(10), "png"), "has no recipe"),
+    (reference_name(key(1), key(10)), image_name(key(10), "png"), "needs references/"),
 ])  # fmt: skip
 def test_what_is_half_there_is_told(root: Path, gone: str, name: str, what: str) -> None:
     (root / gone).unlink()
@@ -92,7 +92,7 @@ def test_what_is_half_there_is_told(root: Path, gone: str, name: str, what: str)
 
 def test_a_missing_photo_is_told_of_each_result(root: Path) -> None:
     (root / source_name(key(1))).unlink()
-    assert found(root).half_there.keys() == {image_name(key(10)), image_name(key(11))}
+    assert found(root).half_there.keys() == {image_name(key(10), "png"), image_name(key(11), "png")}
 
 
 def test_what_nothing_needs_is_told(root: Path) -> None:
@@ -110,7 +110,7 @@ def test_what_nothing_needs_is_told(root: Path) -> None:
 
 
 def test_what_is_young_is_only_looked_at_for_damage(root: Path) -> None:
-    (root / image_name(key(10))).unlink()
+    (root / image_name(key(10), "png")).unlink()
     (root / mask_name(key(1))).write_bytes(b"x")
     told = found(root, hours=-1)
     assert not told.half_there

@@ -19,7 +19,9 @@ from storage.store import (
 )
 
 KEY = "0123456789abcdef" * 2
-VALID = st.from_regex(r"[a-z]{1,32}/([0-9a-f]{32}){1,2}\.(png|json)", fullmatch=True)
+VALID = st.from_regex(
+    r"[a-z]{1,32}/([0-9a-f]{32}){1,2}(-[1-9][0-9]{0,4})?\.(png|jpg|webp|json)", fullmatch=True
+)
 SPOILED = st.builds(
     lambda name, cut, text: name[:cut] + text + name[cut:],
     VALID,
@@ -30,14 +32,17 @@ SPOILED = st.builds(
 
 def is_valid_by_hand(text: str) -> bool:
     folder, slash, file = text.partition("/")
-    key, dot, suffix = file.partition(".")
+    start, dot, suffix = file.partition(".")
+    key, hyphen, width = start.partition("-")
+    digits = set(width) <= set("0123456789") and not width.startswith("0")
     return (
         bool(slash and dot)
         and 1 <= len(folder) <= 32
         and set(folder) <= set(string.ascii_lowercase)
         and len(key) in (32, 64)
         and set(key) <= set("0123456789abcdef")
-        and suffix in ("png", "json")
+        and (digits and 1 <= len(width) <= 5 if hyphen else True)
+        and suffix in ("png", "jpg", "webp", "json")
     )
 
 
@@ -47,6 +52,11 @@ def is_valid_by_hand(text: str) -> bool:
 @example(f"generated/{KEY.upper()}.png")
 @example(f"generated/sub/{KEY}.png")
 @example(f"generated/{KEY}xpng")
+@example(f"generated/{KEY}.jpeg")
+@example(f"tiles/{KEY}-256.webp")
+@example(f"tiles/{KEY}-0256.webp")
+@example(f"tiles/{KEY}-.webp")
+@example(f"tiles/{KEY}-٣.webp")
 @example(f"references/{KEY}{KEY}.json")
 @example(f"references/{KEY}{KEY}{KEY}.json")
 @example(f"references/{KEY}{KEY[:-1]}.json")
@@ -84,6 +94,8 @@ def test_only_a_folder_or_a_key_in_one_is_a_prefix(text: str) -> None:
 
 def test_the_content_type_is_the_suffix_s() -> None:
     assert content_type_of(f"generated/{KEY}.png") == "image/png"
+    assert content_type_of(f"generated/{KEY}.jpg") == "image/jpeg"
+    assert content_type_of(f"tiles/{KEY}-128.webp") == "image/webp"
     assert content_type_of(f"generated/{KEY}.json") == "application/json"
     with pytest.raises(ValueError, match="holds image/png, not text/html"):
         sealed(f"generated/{KEY}.png", b"", "text/html")

@@ -33,12 +33,12 @@ def lineage(store: Recorder) -> Lineage:
 def test_a_result_is_an_image_and_its_recipe(records: Records) -> None:
     recipe = {"prompt": 'forest "\ud800" 🌲\n', "seed": 2**63, "mask": None, "points": [0.1, -1]}
     records.save(key(1), PNG, recipe)
-    stored = records.load_image(key(1))
+    stored = records.load_image(key(1), "png")
     assert (stored.data, stored.content_type) == (PNG, "image/png")
     assert records.load_recipe(key(1)) == recipe
     records.delete(key(1), [])
     with pytest.raises(ObjectNotFound, match=r"generated/0+1\.png"):
-        records.load_image(key(1))
+        records.load_image(key(1), "png")
     with pytest.raises(ObjectNotFound, match=r"generated/0+1\.json"):
         records.load_recipe(key(1))
 
@@ -47,7 +47,8 @@ def test_an_image_never_is_without_its_recipe(records: Records, store: Recorder)
     records.save(key(1), PNG, {})
     records.delete(key(1), [])
     image, recipe = f"generated/{key(1)}.png", f"generated/{key(1)}.json"
-    assert store.calls == [f"put {recipe}", f"put {image}", f"delete {image}", f"delete {recipe}"]
+    assert store.calls[:3] == [f"put {recipe}", f"put {image}", f"delete {image}"]
+    assert store.calls[-1] == f"delete {recipe}"
     store.broken = {recipe}
     with pytest.raises(StorageUnavailable):
         records.save(key(1), PNG, {})
@@ -75,7 +76,7 @@ def test_a_broken_image_is_named(
     records: Records, lineage: Lineage, store: Recorder, data: bytes
 ) -> None:
     for name, load in (
-        (f"generated/{key(1)}.png", records.load_image),
+        (f"generated/{key(1)}.png", lambda key: records.load_image(key, "png")),
         (f"sources/{key(1)}.png", lineage.load_source),
         (f"masks/{key(1)}.png", lineage.load_mask),
     ):
@@ -92,7 +93,7 @@ def test_what_is_no_key_is_refused(
 ) -> None:
     for operation in (
         lambda: records.save(bad, PNG, {}),
-        lambda: records.load_image(bad),
+        lambda: records.load_image(bad, "png"),
         lambda: records.load_recipe(bad),
         lambda: records.delete(bad, []),
         lambda: lineage.save_source(bad, PNG),

@@ -137,6 +137,7 @@ def test_a_dead_store_stops_the_sweep(
     with pytest.raises(StorageUnavailable):
         sweep(store, DAY, NOW)
     assert store.calls == [
+        "list tiles/",
         "list generated/",
         "list cutouts/",
         "list sources/",
