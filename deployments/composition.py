@@ -5,7 +5,9 @@ Values only: the wire models of `ingress.http` are converted to these, and the s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 PositionWord = Literal[
@@ -21,6 +23,14 @@ PositionWord = Literal[
 ]
 Shadow = Literal["none", "contact", "cast", "floating"]
 FileFormat = Literal["png", "jpeg", "webp"]
+
+SUFFIXES: Mapping[FileFormat, str] = MappingProxyType({"png": "png", "jpeg": "jpg", "webp": "webp"})
+"""How the URLs of results end, by their format."""
+MEDIA_TYPES: Mapping[FileFormat, str] = MappingProxyType(
+    {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+)
+TILE_WIDTHS = (128, 256, 512, 1024)
+"""Pixels: how wide the smaller copies of results are."""
 
 SCENE = "scene"
 """The background that a model paints."""

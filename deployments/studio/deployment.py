@@ -46,6 +46,7 @@ from deployments.studio.layouts import laid_out
 from deployments.studio.observer import Observer
 from deployments.studio.safety import SafetyFilter
 from deployments.studio.strokes import HintRefused, strokes_of
+from deployments.studio.tiles import make_tile
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
@@ -226,6 +227,10 @@ class Studio:
             )
 
         return await self._work("cut_out", cut)
+
+    async def make_tile(self, file: bytes, width: int) -> bytes:
+        """Make a smaller copy of a result; see `tiles.make_tile`."""
+        return await self._work("make_tile", partial(make_tile, file, width))
 
     def _cut(self, photo: Photo, mask: Mask | None, hints: Hints, earlier: bytes | None) -> Product:
         smaller, marked = self._checked(photo, mask)

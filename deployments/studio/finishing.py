@@ -12,7 +12,7 @@ from deployments.jobs import FinishedImage, GeneratedImage, OpenedPhoto, Pixels
 from deployments.recipes import Recipe
 from deployments.settings import StudioSettings
 from deployments.studio.compositing import compose
-from deployments.studio.encoding import encode_png
+from deployments.studio.encoding import Metadata, encode
 from deployments.studio.fidelity import measure
 from deployments.studio.safety import SafetyFilter
 
@@ -42,9 +42,8 @@ def finished(
     fidelity = None if product is None else measure(pixels, product)
     told = replace(recipe, fidelity=fidelity, placement=opened.placement).public()
     height, width = pixels.shape[:2]
-    return FinishedImage(
-        encode_png(pixels, told), fidelity, width=width, height=height, placement=opened.placement
-    )
+    file = encode(pixels, recipe.look.output, Metadata(text=told))
+    return FinishedImage(file, fidelity, width=width, height=height, placement=opened.placement)
 
 
 def _background(image: GeneratedImage | None, look: Look, opened: OpenedPhoto) -> Pixels:
