@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     _studio: type[callees.StudioCalls] = Studio
     _model: type[callees.ModelCalls] = ModelReplica
     _results: type[callees.ResultCalls] = Storage
+    _tiles: type[callees.TileCalls] = Storage
     _sources: type[callees.SourceCalls] = Storage
     _cutouts: type[callees.CutOutCalls] = Storage
     _answers: type[callees.AnswerCalls] = Storage

@@ -311,14 +311,16 @@ class FinishedImage:
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """A stored result.
+    """A stored picture: a result, a smaller copy of one, or a picture of a cut-out.
 
     Attributes:
-        png: The file.
+        file: The picture.
+        media_type: Of the file, such as `image/png`.
         etag: A digest of the file, without quotes.
-        modified: When it was stored, timezone-aware, in UTC.
+        modified: When the result was stored, timezone-aware, in UTC.
     """
 
-    png: bytes
+    file: bytes
+    media_type: str
     etag: str
     modified: datetime

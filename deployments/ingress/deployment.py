@@ -23,6 +23,7 @@ from deployments.ingress.remote.remote_backends import (
     ResultsHandle,
     SourcesHandle,
     StudioHandle,
+    TilesHandle,
 )
 from deployments.ingress.remote.serve_calls import Handle
 from deployments.logs import join_replica_log
@@ -63,6 +64,7 @@ class Ingress:
                 cutter=pixels,
                 models=ModelHandles(models, retries, outage_s, images),
                 results=ResultsHandle(storage, retries, outage_s, images),
+                tiles=TilesHandle(storage, retries, outage_s),
                 sources=SourcesHandle(storage, retries, outage_s),
                 cutouts=CutOutsHandle(storage, retries, outage_s),
                 answers=AnswersHandle(storage, retries, outage_s),

@@ -73,7 +73,7 @@ EXAMPLES = [
     Progress(1, 16),
     GeneratedImage(PIXELS, 0.2, "demo@1", CONTROL, ("cut",)),
     FinishedImage(b"png", Fidelity(1.0, 0.97)),
-    StoredImage(b"png", "etag", datetime(2026, 1, 2, tzinfo=UTC)),
+    StoredImage(b"png", "image/png", "etag", datetime(2026, 1, 2, tzinfo=UTC)),
     Layout(512, RECIPE.canvas, RECIPE.placement, "image", PIXELS),
     RECIPE,
     RECIPE.look,

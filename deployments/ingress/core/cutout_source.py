@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from deployments.errors import InvalidRequest
 from deployments.ingress.core.cutout_records import CutOutRecord, digest_of, usable
 from deployments.ingress.core.decoder import Decoder
-from deployments.ingress.core.job_source import Origin, lineage, placement
+from deployments.ingress.core.job_source import Origin, file_format, lineage, placement
 from deployments.ingress.core.ports import Backends
 from deployments.jobs import Layout, Photo, Preserve
 
@@ -80,11 +80,12 @@ class CutOutSource:
         backends, image_key = self._backends, self._image_key
         record = await usable(backends, self._cutout, self._api_key_name)
         await self._check_photo(record)
-        layout = await self._laid_out(record)
+        recipe = None if image_key is None else await backends.results.load_recipe(image_key)
+        layout = self._laid_out(record, recipe)
         self.referred += record.sources
         # Marks first; then it is seen whether the cut-out, and the result, are still there.
         await backends.cutouts.borrow(self._cutout, record.sources, self._results)
-        photo = backends.studio.lend(await self._start(record))
+        photo = backends.studio.lend(await self._start(record, recipe))
         png = backends.sources.load_product(record.mask_key)
         opened = backends.studio.open_result(photo, png, layout)
         await opened
@@ -110,11 +111,10 @@ class CutOutSource:
                 "leave image out"
             )
 
-    async def _laid_out(self, record: CutOutRecord) -> Layout:
+    def _laid_out(self, record: CutOutRecord, recipe: Mapping[str, object] | None) -> Layout:
         """The layout, with the place of the photo in the result that is varied."""
-        if self._image_key is None:
+        if recipe is None:
             return self._layout
-        recipe = await self._backends.results.load_recipe(self._image_key)
         if lineage(recipe)[0] != record.photo_key:
             raise InvalidRequest(
                 "cutout: it was cut out of another photo than the one that the conversation of "
@@ -122,13 +122,13 @@ class CutOutSource:
             )
         return replace(self._layout, placement=placement(recipe))
 
-    async def _start(self, record: CutOutRecord) -> Photo:
+    async def _start(self, record: CutOutRecord, recipe: Mapping[str, object] | None) -> Photo:
         """The picture that the model starts from."""
         if self._photo is not None:
             return self._photo
-        if self._image_key is None:
+        if self._image_key is None or recipe is None:
             return await self._decoder.stored(
                 await self._backends.sources.load_photo(record.photo_key)
             )
-        stored = await self._backends.results.load_image(self._image_key)
-        return await self._decoder.stored(stored.png)
+        stored = await self._backends.results.load_image(self._image_key, file_format(recipe))
+        return await self._decoder.stored(stored.file)

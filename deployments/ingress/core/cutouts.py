@@ -22,7 +22,7 @@ from deployments.ingress.core.cutout_records import GONE, CutOutRecord, digest_o
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.generation import FORGET_S
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, fingerprint
-from deployments.ingress.core.job_source import lineage
+from deployments.ingress.core.job_source import file_format, lineage
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import new_key
 from deployments.ingress.core.studio_places import StudioPlaces
@@ -250,9 +250,10 @@ class CutOuts:
             return _Opened(await self._decoder.photo(order.image), new_key(), stored=False)
         # What is stored is marked first, and then it is seen whether it is still there.
         if order.image_key is not None:
-            photo_key, _ = lineage(await backends.results.load_recipe(order.image_key))
+            recipe = await backends.results.load_recipe(order.image_key)
+            photo_key, _ = lineage(recipe)
             referred.append(photo_key)
-            await backends.results.borrow(order.image_key, [photo_key], [key])
+            await backends.results.borrow(order.image_key, file_format(recipe), [photo_key], [key])
         else:
             cutout = order.cutout or ""  # one of the three is there
             photo_key = (await usable(backends, cutout, api_key_name)).photo_key

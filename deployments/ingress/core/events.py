@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deployments.composition import FileFormat
 from deployments.jobs import Fidelity
 
 
@@ -52,6 +53,9 @@ class ImageStored:
         key: Its object key.
         seed: The seed that it was made from; None where no model painted it.
         fidelity: How true it is to the product; None where none was kept.
+        width: In pixels.
+        height: In pixels.
+        file_format: Of its file.
         warnings: Sentences about what could not be honoured.
         timings: Where its time went.
     """
@@ -60,6 +64,9 @@ class ImageStored:
     key: str
     seed: int | None
     fidelity: Fidelity | None
+    width: int
+    height: int
+    file_format: FileFormat
     warnings: tuple[str, ...]
     timings: Timings
 

@@ -234,6 +234,9 @@ class Generation:
                     key=job.key,
                     seed=job.settings.seed if isinstance(job, ImageJob) else None,
                     fidelity=finished.fidelity,
+                    width=finished.width,
+                    height=finished.height,
+                    file_format=recipe.look.output.file_format,
                     warnings=origin.warnings + warnings,
                     timings=timings,
                 )

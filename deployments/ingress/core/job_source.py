@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
-from deployments.composition import Placement
+from deployments.composition import SUFFIXES, FileFormat, Placement
 from deployments.errors import InternalError
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.ports import Backends
@@ -167,8 +167,10 @@ class ResultSource:
         photo_key, mask_key = lineage(recipe)
         needed = distinct(photo_key, mask_key)
         self.referred += needed
-        stored = await backends.results.borrow(image_key, needed, self._results)
-        photo = backends.studio.lend(await self._decoder.stored(stored.png))
+        stored = await backends.results.borrow(
+            image_key, file_format(recipe), needed, self._results
+        )
+        photo = backends.studio.lend(await self._decoder.stored(stored.file))
         if mask_key is not None and self._preserve != "false":
             png = backends.sources.load_product(mask_key)
             layout = replace(self._layout, placement=placement(recipe))
@@ -208,6 +210,18 @@ def lineage(recipe: Mapping[str, object]) -> tuple[str, str | None]:
     photo_key, mask_key = recipe.get("photo_key"), recipe.get("mask_key")
     if _is_key(photo_key) and (mask_key is None or _is_key(mask_key)):
         return photo_key, mask_key
+    raise InternalError("the image's recipe is damaged")
+
+
+def file_format(recipe: Mapping[str, object]) -> FileFormat:
+    """The format of a result's file; a recipe without one is of a PNG.
+
+    Raises:
+        InternalError: It is none that a result has.
+    """
+    for known in SUFFIXES:
+        if recipe.get("file_format", "png") == known:
+            return known
     raise InternalError("the image's recipe is damaged")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from deployments.admission_messages import Claim, Lease, Report
+from deployments.composition import FileFormat
 from deployments.jobs import (
     EncodedCutOut,
     EncodedSources,
@@ -84,6 +85,10 @@ class Cutter(Protocol):
         """
         ...
 
+    def make_tile(self, file: bytes, width: int) -> Awaitable[bytes]:
+        """Make a smaller WebP of a result's file, at most so many pixels wide."""
+        ...
+
 
 class Models(Protocol):
     """The model deployments."""
@@ -98,15 +103,17 @@ class Models(Protocol):
 class Results(Protocol):
     """Stored results."""
 
-    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
-        """Store an image and its recipe under one key."""
+    async def save(self, key: str, file: bytes, recipe: Mapping[str, object]) -> None:
+        """Store an image, of the format that its recipe says, and the recipe under one key."""
         ...
 
-    async def load_image(self, key: str) -> StoredImage:
-        """Read an image, or raise ImageNotFound."""
+    async def load_image(self, key: str, file_format: FileFormat) -> StoredImage:
+        """Read an image, or raise ImageNotFound; also where it has another format."""
         ...
 
-    async def borrow(self, key: str, sources: Sequence[str], results: Sequence[str]) -> StoredImage:
+    async def borrow(
+        self, key: str, file_format: FileFormat, sources: Sequence[str], results: Sequence[str]
+    ) -> StoredImage:
         """Mark that new results need the sources of one; then read its image.
 
         Raises ImageNotFound.
@@ -119,6 +126,18 @@ class Results(Protocol):
 
     async def delete(self, key: str, sources: Sequence[str]) -> None:
         """Remove an image and its recipe, and those sources that no other result needs."""
+        ...
+
+
+class StoredTiles(Protocol):
+    """Stored smaller copies of results."""
+
+    async def save(self, key: str, width: int, webp: Awaitable[bytes]) -> None:
+        """Store a copy beside its result, or raise ImageNotFound where that is gone."""
+        ...
+
+    async def load(self, key: str, file_format: FileFormat, width: int) -> StoredImage | None:
+        """Read a copy; None where there is none, or no result of this format."""
         ...
 
 
@@ -213,6 +232,7 @@ class Backends:
         cutter: More of it.
         models: The model deployments.
         results: Stored results.
+        tiles: Smaller copies of them.
         sources: What they were made from.
         cutouts: Stored cut-outs.
         answers: Stored answers of idempotency keys.
@@ -223,6 +243,7 @@ class Backends:
     cutter: Cutter
     models: Models
     results: Results
+    tiles: StoredTiles
     sources: Sources
     cutouts: StoredCutOuts
     answers: KeptAnswers

@@ -9,10 +9,11 @@ import re
 import secrets
 from urllib.parse import urlsplit
 
+from deployments.composition import SUFFIXES, FileFormat
 from deployments.errors import ForeignImage
 
 KEY_PATTERN = "[0-9a-f]{32}"
-_PATH = re.compile(rf"/generated/({KEY_PATTERN})\.png")
+_PATH = re.compile(rf"/generated/({KEY_PATTERN})\.(?:{'|'.join(SUFFIXES.values())})")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -37,14 +38,15 @@ class ResultUrls:
     def __init__(self, public_base_url: str | None) -> None:
         self._public = public_base_url
 
-    def url(self, key: str, request_base: str) -> str:
+    def url(self, key: str, file_format: FileFormat, request_base: str) -> str:
         """The URL of a result.
 
         Args:
             key: A result's key.
+            file_format: Of its file.
             request_base: Scheme and host the caller used, without a slash at its end.
         """
-        return f"{self._public or request_base}/generated/{key}.png"
+        return f"{self._public or request_base}/generated/{key}.{SUFFIXES[file_format]}"
 
     def cutout_urls(self, key: str, request_base: str) -> tuple[str, str]:
         """The URLs of a cut-out's picture and of its mask.

@@ -1,6 +1,6 @@
-"""The use cases: generate from a photo, vary a result, read and delete a result.
+"""The use cases: generate from a photo, and vary a result.
 
-Those around cut-outs are in `cutouts`.
+Those around cut-outs are in `cutouts`, those around stored results in `result_files`.
 
 An order is planned once, against the catalog. Then the service looks its idempotency key up, takes
 room for its images, and starts the generation that makes them.
@@ -16,19 +16,14 @@ from deployments.ingress.core.cutouts import CutOuts
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.generation import Generation, Places
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
-from deployments.ingress.core.job_source import (
-    ResultSource,
-    Source,
-    UploadSource,
-    distinct,
-    lineage,
-)
+from deployments.ingress.core.job_source import ResultSource, Source, UploadSource
 from deployments.ingress.core.orders import Files, Order, Plan, planned
 from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
+from deployments.ingress.core.result_files import ResultFiles
 from deployments.ingress.core.studio_places import StudioPlaces
 from deployments.ingress.core.terms import Terms
-from deployments.jobs import ImageJob, Layout, Photo, StoredImage
+from deployments.jobs import ImageJob, Layout, Photo
 from deployments.settings import IngressSettings, ModelSettings
 
 
@@ -38,6 +33,7 @@ class Service:
     Attributes:
         catalog: The models, in listing order.
         cutouts: The use cases around cut-outs.
+        results: The use cases around stored results.
         max_output_side: The longer side of a result in pixels, at most.
 
     Args:
@@ -62,6 +58,7 @@ class Service:
     ) -> None:
         self.catalog = tuple(catalog)
         self._backends = backends
+        self.results = ResultFiles(backends)
         self._shape_floor = shape_floor
         self._version = version
         self.max_output_side = max_output_side
@@ -167,23 +164,6 @@ class Service:
 
         fields = {"image_key": image_key, **({} if cutout is None else {"cutout": cutout})}
         return await self._start("vary", plan, terms, fields, {}, background_image, open_source)
-
-    async def load_image(self, image_key: str) -> StoredImage:
-        """Read a result.
-
-        Raises:
-            ImageNotFound: It does not exist, or no longer.
-        """
-        return await self._backends.results.load_image(image_key)
-
-    async def delete(self, image_key: str) -> None:
-        """Remove a result, and what it was made from where no other result needs that.
-
-        Raises:
-            ImageNotFound: It does not exist, or no longer.
-        """
-        recipe = await self._backends.results.load_recipe(image_key)
-        await self._backends.results.delete(image_key, distinct(*lineage(recipe)))
 
     def _with_cutout(
         self,

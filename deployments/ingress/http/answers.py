@@ -23,6 +23,16 @@ class FidelityEntry(BaseModel):
     )
 
 
+class DetailEntry(BaseModel):
+    """What an image's file is like."""
+
+    width: int = Field(description="In pixels.", examples=[600])
+    height: int = Field(description="In pixels.", examples=[400])
+    media_type: str = Field(
+        description="`image/png`, `image/jpeg` or `image/webp`.", examples=["image/png"]
+    )
+
+
 class WithheldEntry(BaseModel):
     """An image that was made and is not delivered; also the event `withheld`."""
 
@@ -45,6 +55,7 @@ class ImagesAnswer(BaseModel):
     fidelity: list[FidelityEntry | None] = Field(
         description="For each image how true it is to the product; null where none was kept."
     )
+    details: list[DetailEntry] = Field(description="For each image what its file is like.")
     warnings: list[str] = Field(
         description="Sentences about what could not be honoured; usually none.", examples=[[]]
     )
@@ -91,3 +102,6 @@ class ImageEvent(BaseModel):
     url: str
     seed: int | None
     fidelity: FidelityEntry | None
+    width: int
+    height: int
+    media_type: str

@@ -10,18 +10,18 @@ from functools import partial
 from importlib.resources import files
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Form, Path, Request
+from fastapi import FastAPI, Form, Request
 from fastapi.staticfiles import StaticFiles
 from sse_starlette import EventSourceResponse
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from deployments.errors import ImageNotFound, ServiceError
+from deployments.errors import ServiceError
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.idempotency import KeptAnswer
 from deployments.ingress.core.orders import Files, Order
-from deployments.ingress.core.result_urls import KEY_PATTERN, ResultUrls, is_key
+from deployments.ingress.core.result_urls import ResultUrls
 from deployments.ingress.core.service import Service
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi, problems
@@ -46,7 +46,7 @@ from deployments.ingress.http.middleware.gate import Gate
 from deployments.ingress.http.middleware.security_headers import SecurityHeaders
 from deployments.ingress.http.middleware.whole_forms import WholeForms
 from deployments.ingress.http.outcome import Observer
-from deployments.ingress.http.result_responses import image_response
+from deployments.ingress.http.results import add_results
 from deployments.ingress.http.schemas import request_models
 from deployments.settings import CorsSettings, IngressSettings
 
@@ -142,26 +142,7 @@ def create_api(
             models=[ModelEntry(id=model.id, name=model.name) for model in service.catalog]
         )
 
-    @app.head("/generated/{key}.png", include_in_schema=False)
-    @app.get("/generated/{key}.png", **openapi.result_route())
-    async def generated(
-        request: Request,
-        key: Annotated[str, Path(json_schema_extra={"pattern": f"^{KEY_PATTERN}$"})],
-    ) -> Response:
-        """Fetch a generated image."""
-        if not is_key(key):
-            raise ImageNotFound("the image does not exist")
-        stored = await service.load_image(key)
-        return image_response(stored, request.headers, retention_s, public=public)
-
-    @app.delete("/generated/{key}.png", **openapi.removal_route())
-    async def delete(
-        key: Annotated[str, Path(json_schema_extra={"pattern": f"^{KEY_PATTERN}$"})],
-    ) -> None:
-        """Delete a generated image, and the photo it was made from where no other needs it."""
-        if not is_key(key):
-            raise ImageNotFound("the image does not exist")
-        await service.delete(key)
+    add_results(app, service.results, retention_s, public=public)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

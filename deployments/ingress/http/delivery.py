@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 from sse_starlette import JSONServerSentEvent
 
+from deployments.composition import MEDIA_TYPES
 from deployments.errors import ServiceError
 from deployments.ingress.core.events import ImageProgress, ImageStored, ImageWithheld, Made
 from deployments.ingress.core.generation import Generation
@@ -15,6 +16,7 @@ from deployments.ingress.core.orders import Order
 from deployments.ingress.core.result_urls import ResultUrls
 from deployments.ingress.http import problems
 from deployments.ingress.http.answers import (
+    DetailEntry,
     FidelityEntry,
     ImageEvent,
     ImagesAnswer,
@@ -46,11 +48,12 @@ class Delivery:
         """
         images = [image for image in made if isinstance(image, ImageStored)]
         return ImagesAnswer(
-            images=[self._urls.url(image.key, base) for image in images],
+            images=[self._urls.url(image.key, image.file_format, base) for image in images],
             model_used=order.model or NO_MODEL,
             prompt_used=order.prompt,
             seeds=[image.seed for image in images],
             fidelity=[_fidelity(image) for image in images],
+            details=[_detail(image) for image in images],
             warnings=list(dict.fromkeys(text for image in images for text in image.warnings)),
             withheld=[_withheld(image) for image in made if isinstance(image, ImageWithheld)],
         )
@@ -121,8 +124,13 @@ class Delivery:
         """
         if isinstance(made, ImageWithheld):
             return "withheld", _withheld(made).model_dump()
-        url = self._urls.url(made.key, base)
-        event = ImageEvent(index=made.index, url=url, seed=made.seed, fidelity=_fidelity(made))
+        event = ImageEvent(
+            index=made.index,
+            url=self._urls.url(made.key, made.file_format, base),
+            seed=made.seed,
+            fidelity=_fidelity(made),
+            **_detail(made).model_dump(),
+        )
         return "image", event.model_dump()
 
 
@@ -137,6 +145,12 @@ def _fidelity(image: ImageStored) -> FidelityEntry | None:
     if image.fidelity is None:
         return None
     return FidelityEntry(pixels=image.fidelity.pixels, shape=image.fidelity.shape)
+
+
+def _detail(image: ImageStored) -> DetailEntry:
+    return DetailEntry(
+        width=image.width, height=image.height, media_type=MEDIA_TYPES[image.file_format]
+    )
 
 
 def _withheld(image: ImageWithheld) -> WithheldEntry:

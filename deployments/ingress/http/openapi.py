@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -106,17 +107,34 @@ def models_route() -> dict[str, Any]:
     return {"response_model": ModelsAnswer, "tags": ["models"], "responses": _failures(401, 500)}
 
 
-def result_route(tag: str = "images") -> dict[str, Any]:
-    """Arguments of a route that serves stored pictures."""
-    png = {"schema": {"type": "string", "contentMediaType": "image/png"}}
+def result_route(tag: str, *media_types: str, widths: Sequence[int] = ()) -> dict[str, Any]:
+    """Arguments of a route that serves stored pictures.
+
+    Args:
+        tag: The route's group.
+        media_types: Of the pictures.
+        widths: Of the smaller copies, in pixels; empty where there are none.
+    """
+    content = {
+        media_type: {"schema": {"type": "string", "contentMediaType": media_type}}
+        for media_type in media_types
+    }
+    width = {
+        "name": "width",
+        "in": "query",
+        "required": False,
+        "description": "Of a smaller copy, which is a WebP; no image is enlarged.",
+        "schema": {"type": "integer", "enum": list(widths)},
+    }
     return {
         # With a class that has a media type, FastAPI would give it to the failures too.
         "response_class": Response,
         "tags": [tag],
+        "openapi_extra": {"parameters": [width]} if widths else {},
         "responses": {
-            200: {"description": "The image.", "content": {"image/png": png}},
+            200: {"description": "The image.", "content": content},
             304: {"description": "The caller has it already."},
-            **_failures(401, 404, 500, 503),
+            **_failures(*((400,) if widths else ()), 401, 404, 500, 503),
         },
     }
 

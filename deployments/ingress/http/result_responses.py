@@ -37,7 +37,7 @@ def image_response(
     }
     if _has_it(stored, etag, request_headers):
         return Response(status_code=304, headers=headers)
-    return Response(stored.png, media_type="image/png", headers=headers)
+    return Response(stored.file, media_type=stored.media_type, headers=headers)
 
 
 def _cache_s(modified: datetime, retention_s: float | None) -> int:

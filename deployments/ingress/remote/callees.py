@@ -82,6 +82,10 @@ class StudioCalls(Protocol):
         """See `Studio.cut_out`."""
         ...
 
+    async def make_tile(self, file: bytes, width: int) -> bytes:
+        """See `Studio.make_tile`."""
+        ...
+
 
 class ModelCalls(Protocol):
     """A model."""
@@ -96,16 +100,16 @@ class ModelCalls(Protocol):
 class ResultCalls(Protocol):
     """The storage's results."""
 
-    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
+    async def save(self, key: str, file: bytes, recipe: Mapping[str, object]) -> None:
         """See `Storage.save`."""
         ...
 
-    async def load_image(self, key: str) -> StoredObject | None:
+    async def load_image(self, key: str, file_format: str) -> StoredObject | None:
         """See `Storage.load_image`."""
         ...
 
     async def borrow(
-        self, key: str, sources: Sequence[str], results: Sequence[str]
+        self, key: str, file_format: str, sources: Sequence[str], results: Sequence[str]
     ) -> StoredObject | None:
         """See `Storage.borrow`."""
         ...
@@ -116,6 +120,18 @@ class ResultCalls(Protocol):
 
     async def delete(self, key: str, sources: Sequence[str]) -> None:
         """See `Storage.delete`."""
+        ...
+
+
+class TileCalls(Protocol):
+    """The storage's smaller copies of results."""
+
+    async def save_tile(self, key: str, width: int, webp: bytes) -> bool:
+        """See `Storage.save_tile`."""
+        ...
+
+    async def load_tile(self, key: str, file_format: str, width: int) -> StoredObject | None:
+        """See `Storage.load_tile`."""
         ...
 
 

@@ -9,7 +9,8 @@ from typing import Literal
 from ray.serve.metrics import Counter, Histogram
 
 from deployments.admission_messages import Claim, Lease, Report
-from deployments.errors import IdempotencyConflict, ReplicaLost
+from deployments.composition import FileFormat
+from deployments.errors import IdempotencyConflict, ImageNotFound, ReplicaLost
 from deployments.ingress.core.cutout_records import GONE
 from deployments.ingress.remote.callees import (
     AdmissionCalls,
@@ -19,6 +20,7 @@ from deployments.ingress.remote.callees import (
     ResultCalls,
     SourceCalls,
     StudioCalls,
+    TileCalls,
 )
 from deployments.ingress.remote.metrics import ImageMetrics
 from deployments.ingress.remote.retries import Patience, RetryObserver
@@ -39,6 +41,7 @@ from deployments.jobs import (
     StoredImage,
 )
 from deployments.recipes import Recipe
+from storage.store import StoredObject
 
 FIDELITY_BOUNDARIES = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99, 0.999]
 """Upper bounds of the histograms' buckets; what is above the last is as good as perfect."""
@@ -169,6 +172,9 @@ class StudioHandle:
             StudioCalls.cut_out, photo, mask, hints, earlier, patience=REPEATED
         )
 
+    def make_tile(self, file: bytes, width: int) -> Awaitable[bytes]:
+        return self._studio.call(StudioCalls.make_tile, file, width, patience=REPEATED)
+
 
 class ModelHandles:
     """`ports.Models` by a deployment each."""
@@ -218,26 +224,29 @@ class ResultsHandle:
         self._stored = stored(outage_s)
         self._images = images
 
-    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
-        await self._storage.call(ResultCalls.save, key, png, dict(recipe), patience=self._stored)
+    async def save(self, key: str, file: bytes, recipe: Mapping[str, object]) -> None:
+        await self._storage.call(ResultCalls.save, key, file, dict(recipe), patience=self._stored)
         self._images.stored(str(recipe["model"]))
 
-    async def load_image(self, key: str) -> StoredImage:
+    async def load_image(self, key: str, file_format: FileFormat) -> StoredImage:
         stored = await self._storage.find(
-            ResultCalls.load_image, key, patience=REPEATED, missing=NO_IMAGE
+            ResultCalls.load_image, key, file_format, patience=REPEATED, missing=NO_IMAGE
         )
-        return StoredImage(png=stored.data, etag=stored.etag, modified=stored.modified)
+        return _image(stored)
 
-    async def borrow(self, key: str, sources: Sequence[str], results: Sequence[str]) -> StoredImage:
+    async def borrow(
+        self, key: str, file_format: FileFormat, sources: Sequence[str], results: Sequence[str]
+    ) -> StoredImage:
         stored = await self._storage.find(
             ResultCalls.borrow,
             key,
+            file_format,
             list(sources),
             list(results),
             patience=self._stored,
             missing=NO_IMAGE,
         )
-        return StoredImage(png=stored.data, etag=stored.etag, modified=stored.modified)
+        return _image(stored)
 
     async def load_recipe(self, key: str) -> Mapping[str, object]:
         return await self._storage.find(
@@ -246,6 +255,27 @@ class ResultsHandle:
 
     async def delete(self, key: str, sources: Sequence[str]) -> None:
         await self._storage.call(ResultCalls.delete, key, list(sources), patience=self._stored)
+
+
+class TilesHandle:
+    """`ports.StoredTiles` by the storage deployment."""
+
+    def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
+        self._storage = Callee(handle, "the storage", observer, outage_s)
+        self._stored = stored(outage_s)
+
+    async def save(self, key: str, width: int, webp: Awaitable[bytes]) -> None:
+        saved = await self._storage.call(
+            TileCalls.save_tile, key, width, webp, patience=self._stored
+        )
+        if not saved:
+            raise ImageNotFound(NO_IMAGE)
+
+    async def load(self, key: str, file_format: FileFormat, width: int) -> StoredImage | None:
+        tile = await self._storage.call(
+            TileCalls.load_tile, key, file_format, width, patience=REPEATED
+        )
+        return None if tile is None else _image(tile)
 
 
 class SourcesHandle:
@@ -290,7 +320,7 @@ class CutOutsHandle:
         stored = await self._storage.find(
             CutOutCalls.load_cutout, key, part, patience=REPEATED, missing=GONE
         )
-        return StoredImage(png=stored.data, etag=stored.etag, modified=stored.modified)
+        return _image(stored)
 
     async def load_record(self, key: str) -> Mapping[str, object]:
         return await self._storage.find(
@@ -311,3 +341,7 @@ class CutOutsHandle:
         await self._storage.call(
             CutOutCalls.delete_cutout, key, list(sources), patience=self._stored
         )
+
+
+def _image(stored: StoredObject) -> StoredImage:
+    return StoredImage(stored.data, stored.content_type, stored.etag, stored.modified)

@@ -39,6 +39,7 @@ from tests.unit.ingress.stored import (
     StoredCutOuts,
     StoredResults,
     StoredSources,
+    StoredTiles,
 )
 
 CATALOG = (
@@ -158,6 +159,7 @@ class SharedStudio:
         self.finder = CornerFinder()
         self.sought = 0
         self.cuts: list[Cut] = []
+        self.tiles: list[int] = []
         self._studio = Studio(settings, finder=self.finder)
 
     def lend(self, photo):
@@ -182,6 +184,10 @@ class SharedStudio:
     def cut_out(self, photo, mask, hints, earlier):
         self.cuts.append(Cut(mask, hints, earlier is not None))
         return Shared(self._with(self._studio.cut_out, photo, mask, hints, earlier))
+
+    def make_tile(self, file, width):
+        self.tiles.append(width)
+        return Shared(self._with(self._studio.make_tile, file, width))
 
     async def _with(self, method, *args):
         """Awaitables among the arguments arrive as their values, as behind a handle."""
@@ -246,6 +252,7 @@ def surface(
             cutter=shared,
             models=models,
             results=results,
+            tiles=StoredTiles(store),
             sources=sources,
             cutouts=cutouts,
             answers=StoredAnswers(store),
@@ -280,4 +287,4 @@ def png(
 
 
 def key_of(url: str) -> str:
-    return url.rsplit("/", 1)[1].removesuffix(".png")
+    return url.rsplit("/", 1)[1].partition(".")[0]

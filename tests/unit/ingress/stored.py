@@ -14,7 +14,8 @@ from storage.cutouts import CutOuts
 from storage.errors import ObjectNotFound
 from storage.lineage import Lineage
 from storage.records import Records
-from storage.store import ImageStore
+from storage.store import ImageStore, StoredObject
+from storage.tiles import Tiles
 
 
 class StoredResults:
@@ -24,23 +25,41 @@ class StoredResults:
         self.store = store
         self.records = Records(store)
 
-    async def save(self, key: str, png: bytes, recipe: Mapping[str, object]) -> None:
-        self.records.save(key, png, recipe)
+    async def save(self, key: str, file: bytes, recipe: Mapping[str, object]) -> None:
+        self.records.save(key, file, recipe)
 
-    async def load_image(self, key: str) -> StoredImage:
-        stored = found(self.records.load_image, key)
-        return StoredImage(stored.data, stored.etag, stored.modified)
+    async def load_image(self, key: str, file_format: str) -> StoredImage:
+        return image(found(lambda key: self.records.load_image(key, file_format), key))
 
-    async def borrow(self, key: str, sources: Sequence[str], results: Sequence[str]) -> StoredImage:
+    async def borrow(
+        self, key: str, file_format: str, sources: Sequence[str], results: Sequence[str]
+    ) -> StoredImage:
         for source in sources:
             Lineage(self.store).refer(source, results)
-        return await self.load_image(key)
+        return await self.load_image(key, file_format)
 
     async def load_recipe(self, key: str) -> Mapping[str, object]:
         return found(self.records.load_recipe, key)
 
     async def delete(self, key: str, sources: Sequence[str]) -> None:
         self.records.delete(key, sources)
+
+
+class StoredTiles:
+    """The real smaller copies over a real store."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self.tiles = Tiles(store)
+
+    async def save(self, key: str, width: int, webp: Awaitable[bytes]) -> None:
+        made = await webp
+        found(lambda key: self.tiles.save(key, width, made), key)
+
+    async def load(self, key: str, file_format: str, width: int) -> StoredImage | None:
+        try:
+            return image(self.tiles.load(key, file_format, width))
+        except ObjectNotFound:
+            return None
 
 
 class StoredSources:
@@ -83,8 +102,7 @@ class StoredCutOuts:
 
     async def load(self, key: str, part: Literal["image", "mask"]) -> StoredImage:
         load = self.cutouts.load_image if part == "image" else self.cutouts.load_mask
-        stored = found(load, key, GONE)
-        return StoredImage(stored.data, stored.etag, stored.modified)
+        return image(found(load, key, GONE))
 
     async def load_record(self, key: str) -> Mapping[str, object]:
         return found(self.cutouts.load_record, key, GONE)
@@ -109,6 +127,10 @@ class StoredAnswers:
 
     async def load(self, name: str) -> Mapping[str, object] | None:
         return self.answers.load(name)
+
+
+def image(stored: StoredObject) -> StoredImage:
+    return StoredImage(stored.data, stored.content_type, stored.etag, stored.modified)
 
 
 def found(load, key: str, missing: str | None = None):

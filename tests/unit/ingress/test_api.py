@@ -32,7 +32,8 @@ async def test_generate_answers_the_contract(api):
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
     assert list(body) == [
-        "images", "model_used", "prompt_used", "seeds", "fidelity", "warnings", "withheld",
+        "images", "model_used", "prompt_used", "seeds", "fidelity", "details", "warnings",
+        "withheld",
     ]  # fmt: skip
     assert len(set(body["images"])) == 4
     assert all(URL.fullmatch(url) for url in body["images"])
@@ -258,6 +259,8 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
         "/api/variation",
         "/api/models",
         "/generated/{key}.png",
+        "/generated/{key}.jpg",
+        "/generated/{key}.webp",
         "/api/cutout",
         "/cutouts/{key}.png",
         "/cutouts/{key}-mask.png",

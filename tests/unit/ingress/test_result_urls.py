@@ -38,7 +38,7 @@ def test_what_is_not_a_key(text):
     ],
 )
 def test_a_url_is_made_and_read_back(urls, base, expected):
-    assert urls.url(KEY, base) == expected
+    assert urls.url(KEY, "png", base) == expected
     assert urls.key_of(expected, base) == KEY
     assert urls.key_of(PATH, base) == KEY
 
@@ -102,7 +102,7 @@ def test_with_a_public_base_only_it_is_ours(url):
 @pytest.mark.parametrize("prefix", ["/sd", "/a/b"])
 def test_an_application_under_a_prefix(prefix):
     base = f"http://localhost:8000{prefix}"
-    url = OURS.url(KEY, base)
+    url = OURS.url(KEY, "png", base)
     assert url == f"http://localhost:8000{prefix}{PATH}"
     assert OURS.key_of(url, base) == KEY
     assert OURS.key_of(url.replace("localhost", "127.0.0.1"), base) == KEY
@@ -119,7 +119,8 @@ BASES = st.sampled_from(
 )
 PIECES = st.sampled_from(
     ["http://", "https://", "//", "/", "localhost", "127.0.0.1", "[::1]", ":8000", ":", "@", "..",
-     "%2e", "/generated/", KEY, KEY.upper(), ".png", "?", "#", "\n", "\0", "\\", "[", "]", "é"]
+     "%2e", "/generated/", KEY, KEY.upper(), ".png", ".jpg", ".webp",
+     ".jpeg", "?", "#", "\n", "\0", "\\", "[", "]", "é"]
 )  # fmt: skip
 JUNK = st.one_of(
     st.text(max_size=80),
@@ -134,10 +135,15 @@ def test_junk_gives_a_key_or_is_foreign(urls, base, url):
     with suppress(ForeignImage):
         key = urls.key_of(url, base)
         assert is_key(key)
-        assert f"/generated/{key}.png" in url
+        assert any(f"/generated/{key}.{end}" in url for end in ("png", "jpg", "webp"))
 
 
-@given(urls=st.sampled_from([OURS, CDN]), base=BASES, number=st.integers(0, 2**128 - 1))
-def test_every_key_comes_back(urls, base, number):
+@given(
+    urls=st.sampled_from([OURS, CDN]),
+    file_format=st.sampled_from(["png", "jpeg", "webp"]),
+    base=BASES,
+    number=st.integers(0, 2**128 - 1),
+)
+def test_every_key_comes_back(urls, file_format, base, number):
     key = f"{number:032x}"
-    assert urls.key_of(urls.url(key, base), base) == key
+    assert urls.key_of(urls.url(key, file_format, base), base) == key

@@ -14,7 +14,7 @@ from deployments.ingress.http.result_responses import LONGEST_CACHE_S, image_res
 from deployments.jobs import StoredImage
 
 MODIFIED = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
-STORED = StoredImage(b"the png", "abc123", MODIFIED)
+STORED = StoredImage(b"the png", "image/png", "abc123", MODIFIED)
 ETAG = '"abc123"'
 
 
@@ -76,7 +76,7 @@ def test_the_etag_decides_alone_where_it_is_given():
     [(None, 0, LONGEST_CACHE_S), (1e9, 0, LONGEST_CACHE_S), (3600, 600, 3000), (3600, 7200, 0)],
 )
 def test_a_cache_keeps_it_no_longer_than_we_do(retention_s, age_s, longest):
-    stored = StoredImage(b"", "e", datetime.now(UTC) - timedelta(seconds=age_s))
+    stored = StoredImage(b"", "image/png", "e", datetime.now(UTC) - timedelta(seconds=age_s))
     control = image_response(stored, Headers(), retention_s).headers["cache-control"]
     seconds = int(control.partition("max-age=")[2].partition(",")[0])
     assert longest - 60 <= seconds <= longest

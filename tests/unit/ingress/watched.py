@@ -29,6 +29,7 @@ from tests.unit.ingress.stored import (
     StoredCutOuts,
     StoredResults,
     StoredSources,
+    StoredTiles,
 )
 
 PHOTO = Photo(np.full((32, 48, 3), 200, dtype=np.uint8))
@@ -67,9 +68,9 @@ class WatchedResults(StoredResults):
         await super().save(key, png, recipe)
         await self.save_gate.wait()
 
-    async def borrow(self, key, sources, results):
+    async def borrow(self, key, file_format, sources, results):
         self.watched.note("borrow", key)
-        return await super().borrow(key, sources, results)
+        return await super().borrow(key, file_format, sources, results)
 
     async def delete(self, key, sources):
         self.watched.note("delete", key)
@@ -155,6 +156,7 @@ class World:
             cutter=self.studio,
             models=self.models,
             results=self.results,
+            tiles=StoredTiles(self.store),
             sources=self.sources,
             cutouts=StoredCutOuts(self.store),
             answers=StoredAnswers(self.store),

@@ -4,7 +4,7 @@
  * @module
  */
 
-const RESULT_PATH = /\/generated\/[0-9a-f]{32}\.png$/;
+const RESULT_PATH = /\/generated\/[0-9a-f]{32}\.(?:png|jpg|webp)$/;
 const NUMBERS = /** @type {const} */ ({
   seed: "seed",
   steps: "steps",
