@@ -263,12 +263,15 @@ class StudioSettings(Settings):
         shape_floor: A result with a product that was found, whose `shape` fidelity is below this
             and whose seed nobody asked for, is made once more, and the better one is kept; 0 to 1,
             and 0 makes none again.
+        public_metadata: The files of results name the model, and PNGs hold the prompt, the seed
+            and what else makes the result again; else they have the marking alone.
         finder: What marks the product, where no mask and no transparency does.
     """
 
     max_output_side: int = Field(1536, ge=64, le=8192)
     contact_shadow: float = Field(0.0, ge=0, le=1)
     shape_floor: float = Field(0.0, ge=0, le=1)
+    public_metadata: bool = True
     finder: FinderSettings = FinderSettings()
 
 

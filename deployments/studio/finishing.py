@@ -12,8 +12,9 @@ from deployments.jobs import FinishedImage, GeneratedImage, OpenedPhoto, Pixels
 from deployments.recipes import Recipe
 from deployments.settings import StudioSettings
 from deployments.studio.compositing import compose
-from deployments.studio.encoding import Metadata, encode
+from deployments.studio.encoding import encode
 from deployments.studio.fidelity import measure
+from deployments.studio.marking import metadata_of
 from deployments.studio.safety import SafetyFilter
 
 
@@ -40,9 +41,10 @@ def finished(
     if safety and recipe.model and (reason := safety.withholds(recipe.model, pixels)):
         return FinishedImage(b"", None, withheld=reason)
     fidelity = None if product is None else measure(pixels, product)
-    told = replace(recipe, fidelity=fidelity, placement=opened.placement).public()
+    told = replace(recipe, fidelity=fidelity, placement=opened.placement)
     height, width = pixels.shape[:2]
-    file = encode(pixels, recipe.look.output, Metadata(text=told))
+    metadata = metadata_of(told, public=settings.public_metadata)
+    file = encode(pixels, recipe.look.output, metadata)
     return FinishedImage(file, fidelity, width=width, height=height, placement=opened.placement)
 
 

@@ -102,6 +102,7 @@ DEFAULTS = {
     StudioSettings: {
         "max_output_side": 1536,
         "contact_shadow": 0.0,
+        "public_metadata": True,
         "shape_floor": 0.0,
         "finder": FinderSettings(),
     },
@@ -203,7 +204,7 @@ def test_every_number_and_choice_has_its_bounds_tested():
         "controlnet_revision",
         "public_base_url",
     }
-    switches = {"require_key", "allow_anonymous", "public_results", "playground"}
+    switches = {"require_key", "allow_anonymous", "public_results", "playground", "public_metadata"}
     for kind, _ in KINDS[:-1]:
         for name, field in kind.model_fields.items():
             nested = isinstance(field.default, BaseModel)
