@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from ray.serve.schema import ServeDeploySchema
 
+from deployments.ingress.http import presets
 from deployments.settings import AppArgs
 from deployments.studio import safety
 
@@ -88,6 +89,7 @@ def _wrong_application(application: Mapping[str, Any], where: str) -> Iterator[s
     except ValidationError as error:
         yield from _lines(error, f"{where}.args")
         return
+    yield from (f"{where}.args.presets.{fault}" for fault in presets.faults(args))
     for index, model in enumerate(args.models):
         if model.safety == "nsfw" and not safety.installed():
             yield f"{where}.args.models.{index}.safety: {safety.MISSING}"

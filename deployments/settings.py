@@ -6,6 +6,8 @@ environment, and are read where they are used.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -281,6 +283,20 @@ DEFAULT_MODELS = (
 )
 
 
+PresetName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+PresetFields = Mapping[str, str | float | bool]
+"""Fields of a request by their names, as JSON has them."""
+
+DEFAULT_PRESETS: Mapping[PresetName, PresetFields] = MappingProxyType({
+    "marketplace-white": {
+        "background": "#FFFFFF", "aspect_ratio": "1:1", "padding": 0.075, "output_format": "jpeg",
+    },
+    "square-scene": {"aspect_ratio": "1:1", "padding": 0.15, "output_format": "jpeg"},
+    "story": {"aspect_ratio": "9:16", "padding": 0.12, "output_format": "jpeg"},
+})  # fmt: skip
+"""For the main picture of a market place, and for two places of a social network."""
+
+
 class AppArgs(Settings):
     """`args` of the application.
 
@@ -289,12 +305,16 @@ class AppArgs(Settings):
         ingress: The HTTP surface.
         studio: How products are found, kept and composed.
         storage: Where results go.
+        presets: Named sets of fields that requests may choose.
     """
 
     models: Annotated[tuple[ModelSettings, ...], Field(min_length=1)] = DEFAULT_MODELS
     ingress: IngressSettings = IngressSettings()
     studio: StudioSettings = StudioSettings()
     storage: StorageSettings = StorageSettings()
+    presets: Mapping[PresetName, PresetFields] = Field(
+        default_factory=lambda: dict(DEFAULT_PRESETS)
+    )
 
     @property
     def frame(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from ray.serve.context import _get_global_client
 
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.service import Service
+from deployments.ingress.http import presets
 from deployments.ingress.http.api import create_api
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.exposure import check_exposure
@@ -52,6 +53,8 @@ class Ingress:
         join_replica_log()
         self._keys = KeyRing.from_environment()
         check_exposure(args.ingress, keyed=self._keys is not None, host=_http_host())
+        if faults := list(presets.faults(args)):
+            raise ValueError(f"args.presets.{faults[0]}")
         self._args = args
         self._version = version("backdrop")
         retries, images, outage_s = RetryCounter(), ImageMetrics(), args.ingress.outage_s
@@ -87,6 +90,7 @@ class Ingress:
             sends_request_id=False,  # Serve's proxy puts it into the answer
             observer=ApiMetrics(),
             departures=(TaskCancelledError,),
+            presets=self._args.presets,
         )
 
 

@@ -5,7 +5,7 @@ The use cases arrive as a `Service`, so that the whole surface can be tested in 
 
 # No postponed annotations here: FastAPI reads those of the routes below, which name local types.
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from importlib.resources import files
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ from deployments.ingress.core.result_urls import ResultUrls
 from deployments.ingress.core.service import Service
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi, problems
-from deployments.ingress.http.answers import ModelEntry, ModelsAnswer
+from deployments.ingress.http.answers import ModelEntry, ModelsAnswer, PresetEntry
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.chat_page import add_playground
 from deployments.ingress.http.cutouts import add_cutouts
@@ -48,7 +48,7 @@ from deployments.ingress.http.middleware.whole_forms import WholeForms
 from deployments.ingress.http.outcome import Observer
 from deployments.ingress.http.results import add_results
 from deployments.ingress.http.schemas import request_models
-from deployments.settings import CorsSettings, IngressSettings
+from deployments.settings import DEFAULT_PRESETS, CorsSettings, IngressSettings, PresetFields
 
 EVENT_STREAM = "text/event-stream"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -69,6 +69,7 @@ def create_api(
     sends_request_id: bool = True,
     observer: Observer | None = None,
     departures: tuple[type[BaseException], ...] = (),
+    presets: Mapping[str, PresetFields] = DEFAULT_PRESETS,
 ) -> FastAPI:
     """Build the application.
 
@@ -82,6 +83,7 @@ def create_api(
             front does so.
         observer: Hears of every request; None where nobody wants to know.
         departures: Errors of the server's `receive` that mean that the caller has left.
+        presets: Sets of fields that a request may choose by name, without `presets.faults`.
     """
     app = FastAPI(
         title="Backdrop",
@@ -94,7 +96,7 @@ def create_api(
     urls = ResultUrls(settings.public_base_url)
     delivery = Delivery(urls)
     public = keys is None or settings.public_results
-    bodies = request_models(service.catalog, settings, service.max_output_side)
+    bodies = request_models(service.catalog, settings, service.max_output_side, presets)
     json_limit = min(settings.limits.max_json_bytes, settings.limits.max_body_bytes)
     body_limits = {
         "/api/generate": settings.limits.max_body_bytes,
@@ -137,9 +139,12 @@ def create_api(
 
     @app.get("/api/models", **openapi.models_route())
     async def models() -> ModelsAnswer:
-        """List the available models."""
+        """List the available models, and the presets."""
         return ModelsAnswer(
-            models=[ModelEntry(id=model.id, name=model.name) for model in service.catalog]
+            models=[ModelEntry(id=model.id, name=model.name) for model in service.catalog],
+            presets=[
+                PresetEntry(name=name, fields=dict(fields)) for name, fields in presets.items()
+            ],
         )
 
     add_results(app, service.results, retention_s, public=public)

@@ -23,6 +23,7 @@ from deployments.composition import (
     Shadow,
 )
 from deployments.errors import InvalidRequest
+from deployments.settings import PresetFields
 
 LEAST_SIDE = 64
 """Pixels: the shortest side of a canvas."""
@@ -54,7 +55,7 @@ class LookFields(BaseModel):
 
     max_side: ClassVar[int] = 1536
     max_aspect: ClassVar[float] = 8.0
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    presets: ClassVar[Mapping[str, PresetFields]] = {}
 
     preset: str | None = Field(
         None,

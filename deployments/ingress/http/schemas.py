@@ -6,7 +6,7 @@ bounds of the configuration into the request models, so that OpenAPI shows them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import File, UploadFile
@@ -26,7 +26,7 @@ from deployments.ingress.core.orders import SEEDS, Order
 from deployments.ingress.core.result_urls import KEY_PATTERN
 from deployments.ingress.http.look_fields import LookFields
 from deployments.jobs import Preserve
-from deployments.settings import IngressSettings, ModelSettings
+from deployments.settings import IngressSettings, ModelSettings, PresetFields
 
 EXAMPLE_URL = "https://yourdomain.com/generated/0123456789abcdef0123456789abcdef.png"
 
@@ -231,7 +231,10 @@ class RequestModels(NamedTuple):
 
 
 def request_models(
-    catalog: Sequence[ModelSettings], settings: IngressSettings, max_side: int
+    catalog: Sequence[ModelSettings],
+    settings: IngressSettings,
+    max_side: int,
+    presets: Mapping[str, PresetFields],
 ) -> RequestModels:
     """Put the configured bounds and the catalog's ids into the request models.
 
@@ -239,6 +242,7 @@ def request_models(
         catalog: The models.
         settings: Most bounds.
         max_side: The longest side of a result in pixels.
+        presets: Sets of fields that a request may choose by name.
     """
     plain = ImageOptions.model_fields
     longest = settings.max_prompt_chars
@@ -268,4 +272,5 @@ def request_models(
     )
     for model in models:
         model.max_side, model.max_aspect = max_side, settings.limits.max_aspect
+        model.presets = presets
     return models
