@@ -27,7 +27,7 @@ from deployments.ingress.core.events import (
 )
 from deployments.ingress.core.idempotency import Turn
 from deployments.ingress.core.job_source import Origin, Source
-from deployments.ingress.core.orders import SEEDS, Order, PlainJob, Plan
+from deployments.ingress.core.orders import SEEDS, PlainJob, Plan
 from deployments.ingress.core.ports import Backends
 from deployments.jobs import FinishedImage, GeneratedImage, ImageJob
 from deployments.recipes import Recipe
@@ -254,7 +254,7 @@ class Generation:
         calls: AsyncExitStack,
     ) -> tuple[Recipe, FinishedImage, tuple[str, ...], Timings]:
         asked = time.monotonic()
-        image, warnings = None, _not_used(self._plan.order)
+        image, warnings = None, self._plan.order.warnings
         if isinstance(job, ImageJob):
             image = await self._generate(index, job, origin, calls)
             warnings += image.warnings
@@ -330,14 +330,6 @@ class Generation:
         self._queue.put_nowait(None)
         if not work.cancelled():
             work.exception()  # retrieved, so that a generation that nobody reads makes no noise
-
-
-def _not_used(order: Order) -> tuple[str, ...]:
-    """A warning of what was sent for a model, where none paints."""
-    if not order.unused:
-        return ()
-    names = ", ".join(order.unused)
-    return (f"background={order.look.background} is painted by no model: {names} had no effect",)
 
 
 def _shape(finished: FinishedImage) -> float | None:

@@ -79,12 +79,14 @@ class Order:
         return document
 
     @property
-    def unused(self) -> list[str]:
-        """The fields that were given for a model, where none paints."""
-        if self.look.painted:
-            return []
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about what was given for a model, where none paints."""
         names = ("prompt", "negative_prompt", "seed", "steps", "guidance_scale", "strength")
-        return [name for name in names if getattr(self, name) not in (None, "")]
+        unused = [name for name in names if getattr(self, name) not in (None, "")]
+        if self.look.painted or not unused:
+            return ()
+        what, names_them = self.look.background, ", ".join(unused)
+        return (f"background={what} is painted by no model: {names_them} had no effect",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -211,15 +211,18 @@ class LookFields(BaseModel):
             raise InvalidRequest(
                 "output_quality: png keeps everything; it is for output_format jpeg and webp"
             )
-        if self.shadow == "none" and self.shadow_strength is not None:
-            raise InvalidRequest("shadow_strength: shadow=none throws no shadow")
-        return Look(
+        look = Look(
             background=self.background,
             shadow=self.shadow,
             shadow_strength=self.shadow_strength,
             harmonize=self.harmonize,
             output=Output(self.output_format, self.output_quality),
         )
+        if look.thrown == "none" and self.shadow_strength is not None:
+            raise InvalidRequest(
+                "shadow_strength: no shadow is thrown; choose contact, cast or floating with shadow"
+            )
+        return look
 
     def _check_transparent(self) -> None:
         if self.output_format == "jpeg":
