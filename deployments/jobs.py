@@ -36,11 +36,13 @@ class Photo:
         pixels: uint8 [height, width, 3], sRGB; transparency is already flattened over white.
         alpha: uint8 [height, width], 255 where the picture was opaque; None if it was all opaque.
         full_size: Width and height of the upright file where it was decoded smaller, or None.
+        file_sha256: SHA-256 of the upload's file as it was sent, in hex; None where it is unknown.
     """
 
     pixels: Pixels
     alpha: Mask | None = None
     full_size: tuple[int, int] | None = None
+    file_sha256: str | None = None
 
     @property
     def file_size(self) -> tuple[int, int]:

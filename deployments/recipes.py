@@ -31,6 +31,8 @@ class Recipe:
         look: How it was composed.
         canvas: What was asked of its size, and of the product's place.
         placement: Where the photo of the product lies in it; None in its own frame.
+        photo_sha256: SHA-256 of the upload at the root of the conversation, as it was sent, in hex;
+            None where it is not known.
     """
 
     model: str | None
@@ -48,6 +50,7 @@ class Recipe:
     look: Look = DEFAULT_LOOK
     canvas: Canvas = AS_THE_PHOTO
     placement: Placement | None = None
+    photo_sha256: str | None = None
 
     def document(self) -> dict[str, object]:
         """Every field, for the JSON stored beside the image.
@@ -66,7 +69,7 @@ class Recipe:
     def public(self) -> dict[str, str]:
         """The part that everybody may read who has the image, for the file's metadata."""
         shown = self.document()
-        for private in ("weights", "source", "source_key", "photo_key", "mask_key"):
+        for private in ("weights", "source", "source_key", "photo_key", "mask_key", "photo_sha256"):
             del shown[private]
         shown["fidelity"] = json.dumps(shown["fidelity"])
         for nested, asked in (("canvas", self.canvas.given), ("placement", self.placement)):

@@ -18,6 +18,7 @@ from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE, KeyR
 from deployments.ingress.http.exposure import check_exposure, is_loopback
 from deployments.launch.errors import LaunchError
 from deployments.settings import AppArgs
+from deployments.studio.credentials import CredentialsRefused, load_signer
 from deployments.studio.finder_weights import FinderError
 from deployments.studio.finders import check_finder
 
@@ -143,6 +144,10 @@ def obstacles(plan: Plan) -> Iterator[str]:
             check_finder(application.args.studio.finder)
         except FinderError as error:
             yield f"{application.place}.args.studio.{error}"
+        try:
+            load_signer(os.environ | application.environment)
+        except CredentialsRefused as error:
+            yield f"{application.place}: {error}"
         try:
             KeyRing.from_environment()
             check_exposure(application.args.ingress, keyed=_keyed(application), host=plan.host)

@@ -6,6 +6,7 @@ constructor, so that what only calls a studio does not load it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -37,6 +38,7 @@ from deployments.recipes import Recipe
 from deployments.settings import StudioSettings
 from deployments.studio import marks, segmentation
 from deployments.studio.compositing import limit
+from deployments.studio.credentials import load_signer
 from deployments.studio.encoding import encode_png, encode_product
 from deployments.studio.finders import Finder, load_finder
 from deployments.studio.finishing import finished
@@ -74,6 +76,7 @@ class Studio:
     Raises:
         FinderError: The settings' finder cannot be loaded.
         SafetyUnavailable: Results are to be filtered, and the filter cannot be loaded.
+        CredentialsRefused: The environment's certificate and key cannot sign results.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Studio:
             observer = StudioMetrics()
         self._observer = observer
         self._safety = SafetyFilter(safety) if safety else None
+        self._signer = load_signer(os.environ)
 
     async def open_upload(
         self, photo: Photo, mask: Mask | None, preserve: Preserve, layout: Layout
@@ -166,7 +170,7 @@ class Studio:
             The file in the format of the recipe's look, and how true it is to the product; or why
             there is none.
         """
-        work = partial(finished, image, recipe, opened, self._settings, self._safety)
+        work = partial(finished, image, recipe, opened, self._settings, self._safety, self._signer)
         return await self._work("finish", work)
 
     async def encode_sources(

@@ -12,6 +12,7 @@ from deployments.jobs import FinishedImage, GeneratedImage, OpenedPhoto, Pixels
 from deployments.recipes import Recipe
 from deployments.settings import StudioSettings
 from deployments.studio.compositing import compose
+from deployments.studio.credentials import ManifestSigner
 from deployments.studio.encoding import encode
 from deployments.studio.fidelity import measure
 from deployments.studio.marking import metadata_of
@@ -24,6 +25,7 @@ def finished(
     opened: OpenedPhoto,
     settings: StudioSettings,
     safety: SafetyFilter | None,
+    signer: ManifestSigner | None = None,
 ) -> FinishedImage:
     """Put the product's own pixels over its background, and encode the result.
 
@@ -33,6 +35,7 @@ def finished(
         opened: What it was made from; without a product the image stays as it is.
         settings: How products are composed.
         safety: Withholds results; None lets all pass.
+        signer: Signs the file; None leaves it unsigned.
     """
     product = opened.product
     pixels = _background(image, recipe.look, opened)
@@ -45,6 +48,8 @@ def finished(
     height, width = pixels.shape[:2]
     metadata = metadata_of(told, public=settings.public_metadata)
     file = encode(pixels, recipe.look.output, metadata)
+    if signer is not None:
+        file = signer.signed(file, told)
     return FinishedImage(file, fidelity, width=width, height=height, placement=opened.placement)
 
 

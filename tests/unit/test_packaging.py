@@ -53,7 +53,7 @@ def test_the_tested_versions_are_in_the_ranges() -> None:
 def test_every_import_is_declared() -> None:
     declared = {
         canonicalize_name(each.name)
-        for each in requirements(PROJECT["dependencies"] + EXTRAS["safety"])
+        for each in requirements(PROJECT["dependencies"] + EXTRAS["safety"] + EXTRAS["credentials"])
     }
     distributions = packages_distributions()
     for module in imported():

@@ -98,6 +98,7 @@ class CutOutSource:
             mask_key=record.mask_key,
             found=False,
             warnings=(),
+            photo_sha256=record.photo_sha256,
         )
 
     async def keep(self, origin: Origin) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -22,7 +22,7 @@ from deployments.ingress.core.cutout_records import GONE, CutOutRecord, digest_o
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.generation import FORGET_S
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, fingerprint
-from deployments.ingress.core.job_source import file_format, lineage
+from deployments.ingress.core.job_source import file_format, lineage, photo_sha256
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import new_key
 from deployments.ingress.core.studio_places import StudioPlaces
@@ -229,6 +229,7 @@ class CutOuts:
             photo_key=opened.photo_key,
             mask_key=key,
             photo_digest=digest,
+            photo_sha256=opened.photo.file_sha256,
             api_key_name=api_key_name,
             width=made.width,
             height=made.height,
@@ -251,12 +252,13 @@ class CutOuts:
         # What is stored is marked first, and then it is seen whether it is still there.
         if order.image_key is not None:
             recipe = await backends.results.load_recipe(order.image_key)
-            photo_key, _ = lineage(recipe)
+            photo_key, sha256 = lineage(recipe)[0], photo_sha256(recipe)
             referred.append(photo_key)
             await backends.results.borrow(order.image_key, file_format(recipe), [photo_key], [key])
         else:
             cutout = order.cutout or ""  # one of the three is there
-            photo_key = (await usable(backends, cutout, api_key_name)).photo_key
+            record = await usable(backends, cutout, api_key_name)
+            photo_key, sha256 = record.photo_key, record.photo_sha256
             referred.append(photo_key)
             await backends.cutouts.borrow(cutout, [photo_key], [key])
             earlier = backends.sources.load_product(cutout)
@@ -265,6 +267,7 @@ class CutOuts:
             except ImageNotFound:
                 raise ImageNotFound(GONE) from None
         photo = await self._decoder.stored(await backends.sources.load_photo(photo_key))
+        photo = replace(photo, file_sha256=sha256)
         return _Opened(photo, photo_key, stored=True, earlier=earlier)
 
     async def _forget(self, key: str, referred: list[str]) -> None:

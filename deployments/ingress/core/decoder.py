@@ -8,11 +8,13 @@ still waits for.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -91,7 +93,12 @@ class Decoder:
             InvalidImage: It is not an image that this service accepts.
             Overloaded: This replica holds as many decoded pixels as it may.
         """
-        return await self._decode(partial(decode_upload, field=field), data)
+
+        def decode(data: bytes, rules: UploadRules) -> Photo:
+            photo = decode_upload(data, rules, field=field)
+            return replace(photo, file_sha256=hashlib.sha256(data).hexdigest())
+
+        return await self._decode(decode, data)
 
     async def stored(self, data: bytes) -> Photo:
         """Decode a picture that this service has stored.
@@ -101,7 +108,7 @@ class Decoder:
             Overloaded: This replica holds as many decoded pixels as it may.
         """
         try:
-            return await self.photo(data)
+            return await self._decode(decode_upload, data)
         except InvalidImage:
             raise InternalError("the stored image is damaged") from None
 

@@ -307,6 +307,7 @@ class Generation:
             control=None if image is None else image.control,
             look=order.look,
             canvas=order.canvas,
+            photo_sha256=origin.photo_sha256,
         )
 
     async def _forget(self, keys: Collection[str]) -> None:

@@ -9,6 +9,7 @@ request may keep it again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeGuard
@@ -36,6 +37,7 @@ class Origin:
         mask_key: The object key of the product the results hand on; None where they have none.
         found: Whether the product was searched for now, and neither marked nor stored before.
         warnings: Sentences for the caller.
+        photo_sha256: As of a `Recipe`.
     """
 
     photo: Awaitable[Photo]
@@ -46,6 +48,7 @@ class Origin:
     mask_key: str | None
     found: bool
     warnings: tuple[str, ...]
+    photo_sha256: str | None = None
 
 
 class Source(Protocol):
@@ -115,6 +118,7 @@ class UploadSource:
             mask_key=None if product is None else key,
             found=product is not None and product.found,
             warnings=(await opened).warnings,
+            photo_sha256=self._photo.file_sha256,
         )
 
     async def keep(self, origin: Origin) -> None:
@@ -190,6 +194,7 @@ class ResultSource:
             mask_key=mask_key,
             found=found,
             warnings=(await opened).warnings,
+            photo_sha256=photo_sha256(recipe),
         )
 
     async def keep(self, origin: Origin) -> None:
@@ -222,6 +227,18 @@ def file_format(recipe: Mapping[str, object]) -> FileFormat:
     for known in SUFFIXES:
         if recipe.get("file_format", "png") == known:
             return known
+    raise InternalError("the image's recipe is damaged")
+
+
+def photo_sha256(recipe: Mapping[str, object]) -> str | None:
+    """The hash of the upload that a result was made from; None where its recipe has none.
+
+    Raises:
+        InternalError: It is no hash.
+    """
+    known = recipe.get("photo_sha256")
+    if known is None or (isinstance(known, str) and re.fullmatch("[0-9a-f]{64}", known)):
+        return known
     raise InternalError("the image's recipe is damaged")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from io import BytesIO
 
 import pytest
@@ -200,3 +201,24 @@ async def test_the_document_shows_every_ending_and_the_widths(api):
         (width,) = [given for given in operation["parameters"] if given["name"] == "width"]
         assert width["schema"]["enum"] == [128, 256, 512, 1024]
         assert "400" in operation["responses"]
+
+
+async def test_recipes_know_the_upload_by_its_hash_all_along(api):
+    photo = png()
+    expected = hashlib.sha256(photo).hexdigest()
+    urls = [await made(api, photo=photo)]
+    urls += (await api.vary(urls[0], num_images=1)).json()["images"]
+    cut: dict[str, object] = {"image_url": urls[1]}
+    for _ in range(2):
+        made_of = (await api.client.post("/api/cutout", json=cut)).json()["cutout"]
+        urls += (await api.vary(urls[0], num_images=1, cutout=made_of)).json()["images"]
+        cut = {"cutout": made_of}
+    files = {"image": ("photo.png", photo, "image/png")}
+    sent = (await api.client.post("/api/cutout", files=files)).json()["cutout"]
+    fields = {"prompt": "p", "model": "controlnet", "num_images": "1", "cutout": sent}
+    texts = {name: (None, value) for name, value in fields.items()}
+    urls += (await api.client.post("/api/generate", files=texts)).json()["images"]
+    assert len(urls) == 5
+    for url in urls:
+        assert (await api.results.load_recipe(key_of(url)))["photo_sha256"] == expected
+        assert expected.encode() not in (await api.client.get(url)).content
