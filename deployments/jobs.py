@@ -129,6 +129,7 @@ class Layout:
         canvas: What the request says of the picture.
         placement: Where the photo of the product lies in the result that is varied; None in its
             own frame. `canvas` goes before it.
+        varied: Whether the photo is a result that is varied, and not the upload.
         background: As of a `Look`.
         picture: uint8 [height, width, 3] of any size: what background `image` shows; else None.
     """
@@ -136,6 +137,7 @@ class Layout:
     size: int | None
     canvas: Canvas = AS_THE_PHOTO
     placement: Placement | None = None
+    varied: bool = False
     background: str = SCENE
     picture: Pixels | None = None
 

@@ -59,11 +59,11 @@ def compose(background: Pixels, product: Product, *, contact_shadow: float) -> P
         shade = np.rint(_shadow(product.alpha) * (255 * contact_shadow)).astype(np.uint8)
         light = cv2.merge([cv2.bitwise_not(shade)] * 3)
         scene = np.asarray(cv2.multiply(scene, light, scale=1 / 255), np.uint8)
-    _blend(scene, product)
+    blend(scene, product)
     return scene
 
 
-def _blend(scene: Pixels, product: Product) -> None:
+def blend(scene: Pixels, product: Product) -> None:
     """Lay the product over the scene, so that alpha 0 and 255 give their pixels exactly."""
     opaque = np.asarray(cv2.inRange(product.alpha, 255, 255), np.uint8)
     cv2.copyTo(product.pixels, opaque, scene)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from deployments.composition import Look
 from deployments.errors import InternalError
 from deployments.jobs import FinishedImage, GeneratedImage, OpenedPhoto, Pixels
 from deployments.recipes import Recipe
 from deployments.settings import StudioSettings
+from deployments.studio.backdrops import plain, transparent
 from deployments.studio.compositing import compose
 from deployments.studio.credentials import ManifestSigner
 from deployments.studio.encoding import encode
 from deployments.studio.fidelity import measure
 from deployments.studio.marking import metadata_of
+from deployments.studio.resampling import covered
 from deployments.studio.safety import SafetyFilter
 
 
@@ -37,17 +37,20 @@ def finished(
         safety: Withholds results; None lets all pass.
         signer: Signs the file; None leaves it unsigned.
     """
-    product = opened.product
-    pixels = _background(image, recipe.look, opened)
-    if product is not None:
-        pixels = compose(pixels, product, contact_shadow=settings.contact_shadow)
+    product, look = opened.product, recipe.look
+    if look.background == "transparent" and product is not None:
+        pixels = transparent(product, None)
+    else:
+        pixels = _background(image, look, opened)
+        if product is not None:
+            pixels = compose(pixels, product, contact_shadow=settings.contact_shadow)
     if safety and recipe.model and (reason := safety.withholds(recipe.model, pixels)):
         return FinishedImage(b"", None, withheld=reason)
-    fidelity = None if product is None else measure(pixels, product)
+    fidelity = None if product is None else measure(pixels[..., :3], product)
     told = replace(recipe, fidelity=fidelity, placement=opened.placement)
     height, width = pixels.shape[:2]
     metadata = metadata_of(told, public=settings.public_metadata)
-    file = encode(pixels, recipe.look.output, metadata)
+    file = encode(pixels, look.output, metadata)
     if signer is not None:
         file = signer.signed(file, told)
     return FinishedImage(file, fidelity, width=width, height=height, placement=opened.placement)
@@ -55,11 +58,13 @@ def finished(
 
 def _background(image: GeneratedImage | None, look: Look, opened: OpenedPhoto) -> Pixels:
     """What is behind the product: uint8 [height, width, 3]."""
+    if image is not None and opened.product is None and opened.placement is not None:
+        return covered(image.pixels, opened.placement.width, opened.placement.height)
     if image is not None:
         return image.pixels
     if opened.backdrop is not None:
         return opened.backdrop
     if opened.product is None:
         raise InternalError("there is neither a model's image nor a product")
-    colour = np.frombuffer(bytes.fromhex(look.background[1:]), np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(colour, opened.product.pixels.shape))
+    height, width = opened.product.alpha.shape
+    return plain(look.background, width, height)

@@ -121,7 +121,7 @@ class CutOutSource:
                 "cutout: it was cut out of another photo than the one that the conversation of "
                 "image_url began with"
             )
-        return replace(self._layout, placement=placement(recipe))
+        return replace(self._layout, placement=placement(recipe), varied=True)
 
     async def _start(self, record: CutOutRecord, recipe: Mapping[str, object] | None) -> Photo:
         """The picture that the model starts from."""

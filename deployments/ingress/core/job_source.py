@@ -175,12 +175,13 @@ class ResultSource:
             image_key, file_format(recipe), needed, self._results
         )
         photo = backends.studio.lend(await self._decoder.stored(stored.file))
+        lying = None if mask_key is None else placement(recipe)
+        layout = replace(self._layout, placement=lying, varied=True)
         if mask_key is not None and self._preserve != "false":
             png = backends.sources.load_product(mask_key)
-            layout = replace(self._layout, placement=placement(recipe))
             opened = backends.studio.open_result(photo, png, layout)
         else:
-            opened = backends.studio.open_upload(photo, None, self._preserve, self._layout)
+            opened = backends.studio.open_upload(photo, None, self._preserve, layout)
         product = (await opened).product
         found = mask_key is None and product is not None
         if found:
