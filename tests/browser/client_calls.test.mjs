@@ -99,6 +99,32 @@ describe("calls", { concurrency: true }, () => {
     assert.equal(shop.requests[1].url, "/shop/api/variation");
   });
 
+  shopTest("the picture's fields travel too, and a file makes a form", async (shop) => {
+    shop.script = [streams(done(0))];
+    const { client } = shop.listening();
+    const picture = {
+      background: "image",
+      aspectRatio: "4:5",
+      productPosition: "0.5,0.75",
+      shadowStrength: 0.25,
+      outputFormat: "webp",
+    };
+    const backgroundImage = new Blob(["a beach"]);
+    await client.vary({ ...picture, backgroundImage, imageUrl: url(0) });
+    assert.deepEqual(shop.requests[0].fields, {
+      background: "image",
+      background_image: "a beach",
+      aspect_ratio: "4:5",
+      product_position: "0.5,0.75",
+      shadow_strength: "0.25",
+      output_format: "webp",
+      image_url: url(0),
+    });
+    await client.vary({ background: "#FFFFFF", imageUrl: url(0) });
+    // No seed: no model paints it.
+    assert.deepEqual(shop.requests[1].fields, { background: "#FFFFFF", image_url: url(0) });
+  });
+
   shopTest("what is not given is left to the service, but for the seed", async (shop) => {
     shop.script = [streams(done(0))];
     const { client } = shop.listening();

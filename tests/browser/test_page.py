@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-PAGE_LIMIT_BYTES = 120_000
+PAGE_LIMIT_BYTES = 160_000
 MARKUP = "<img src=x onerror=\"document.title='hacked'\"><b>bold</b>"
 
 

@@ -81,7 +81,7 @@ class Order:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences about what was given for a model, where none paints."""
-        names = ("prompt", "negative_prompt", "seed", "steps", "guidance_scale", "strength")
+        names = ("prompt", "negative_prompt", "steps", "guidance_scale", "strength")
         unused = [name for name in names if getattr(self, name) not in (None, "")]
         if self.look.painted or not unused:
             return ()

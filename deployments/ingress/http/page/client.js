@@ -18,8 +18,8 @@ const LONGEST_PAUSE_S = 30;
  * @typedef {{pixels: number, shape: number} | null} Fidelity
  *
  * @typedef {Object} Recipe
- * @property {string} prompt
- * @property {string} model an id of `models()`
+ * @property {string} [prompt] required for the background `scene`
+ * @property {string} [model] an id of `models()`; required as above
  * @property {number} [numImages] the service's default if absent
  * @property {number} [seed] 0 to 4294967295, of the first image; chosen here if absent
  * @property {number} [steps]
@@ -27,6 +27,18 @@ const LONGEST_PAUSE_S = 30;
  * @property {number} [guidanceScale] 0 to 30
  * @property {string} [negativePrompt]
  * @property {"auto" | "true" | "false"} [preserveProduct]
+ * @property {string} [preset] a name of `catalog()`; it fills in what is absent here
+ * @property {string} [background] `scene`, `transparent`, `blur`, `image` or `#RRGGBB`
+ * @property {Blob} [backgroundImage] with the background `image`
+ * @property {string} [size] such as `1000x1000`
+ * @property {string} [aspectRatio] such as `4:5`
+ * @property {number} [padding] 0 to 0.49
+ * @property {string} [productPosition] such as `bottom`, or `0.5,0.75`
+ * @property {"none" | "contact" | "cast" | "floating"} [shadow]
+ * @property {number} [shadowStrength] 0 to 1
+ * @property {number} [harmonize] 0 to 1
+ * @property {"png" | "jpeg" | "webp"} [outputFormat]
+ * @property {number} [outputQuality] 1 to 100
  *
  * @typedef {Object} Photo
  * @property {Blob} image PNG, JPEG or WebP
@@ -35,7 +47,7 @@ const LONGEST_PAUSE_S = 30;
  * @typedef {Object} Listeners
  * @property {AbortSignal} [signal] cancels the call, and with it the work
  * @property {(progress: {index: number, step: number, steps: number}) => void} [onProgress]
- * @property {(image: {index: number, url: string, seed: number, fidelity: Fidelity}) => void}
+ * @property {(image: {index: number, url: string, seed: number | null, fidelity: Fidelity}) => void}
  *   [onImage] each image once, as soon as it can be fetched
  * @property {(wait: {seconds: number, reason: BackdropError}) => void} [onWait] the service is
  *   busy; the call repeats itself after so many seconds
@@ -46,7 +58,7 @@ const LONGEST_PAUSE_S = 30;
  * @property {string[]} images URLs
  * @property {string} modelUsed
  * @property {string} promptUsed
- * @property {number[]} seeds
+ * @property {(number | null)[]} seeds null where no model painted
  * @property {Fidelity[]} fidelity
  * @property {string[]} warnings sentences about what could not be honoured
  * @property {{index: number, reason: string}[]} withheld made, but kept back by a safety filter
@@ -153,12 +165,22 @@ export class BackdropClient {
    * @throws {BackdropError}
    */
   async models(listeners = {}) {
+    return (await this.catalog(listeners)).models;
+  }
+
+  /**
+   * The available models, and the named sets of fields.
+   * @param {Listeners} [listeners]
+   * @returns {Promise<{models: {id: string, name: string}[],
+   *   presets: {name: string, fields: Record<string, string | number | boolean>}[]}>}
+   * @throws {BackdropError}
+   */
+  async catalog(listeners = {}) {
     return this.#persist(async () => {
       const response = await this.#send("api/models", { signal: listeners.signal });
-      const { models } = await response.json().catch(() => {
+      return response.json().catch(() => {
         throw foreign();
       });
-      return models;
     }, listeners);
   }
 
@@ -169,12 +191,8 @@ export class BackdropClient {
    * @returns {Promise<Result>}
    * @throws {BackdropError}
    */
-  async generate({ image, productMask, ...recipe }, listeners = {}) {
-    const form = new FormData();
-    form.append("image", image);
-    if (productMask) form.append("product_mask", productMask);
-    Object.entries(fields(recipe)).forEach(([name, value]) => form.append(name, String(value)));
-    return this.#make("api/generate", form, {}, listeners);
+  async generate(request, listeners = {}) {
+    return this.#make("api/generate", form(request), {}, listeners);
   }
 
   /**
@@ -184,8 +202,10 @@ export class BackdropClient {
    * @returns {Promise<Result>}
    * @throws {BackdropError}
    */
-  async vary({ imageUrl, ...recipe }, listeners = {}) {
-    const body = JSON.stringify({ image_url: imageUrl, ...fields(recipe) });
+  async vary(request, listeners = {}) {
+    // Only a form can hold a file.
+    if (request.backgroundImage) return this.#make("api/variation", form(request), {}, listeners);
+    const body = JSON.stringify(fields(request));
     return this.#make("api/variation", body, { "Content-Type": "application/json" }, listeners);
   }
 
@@ -318,21 +338,30 @@ export class BackdropClient {
   }
 }
 
-/** @param {Recipe} recipe */
-function fields({ prompt, model, numImages, seed, steps, strength, guidanceScale, ...more }) {
-  const named = {
-    prompt,
-    model,
-    num_images: numImages,
-    // Chosen here, so that a repeat makes the same images.
-    seed: seed ?? crypto.getRandomValues(new Uint32Array(1))[0],
-    steps,
-    strength,
-    guidance_scale: guidanceScale,
-    negative_prompt: more.negativePrompt,
-    preserve_product: more.preserveProduct,
-  };
-  return Object.fromEntries(Object.entries(named).filter(([, value]) => value != null));
+/**
+ * A request's fields under the service's names.
+ * @param {Recipe} request
+ */
+function fields(request) {
+  const painted = (request.background ?? "scene") === "scene";
+  // Chosen here, so that a repeat makes the same images.
+  const seed = request.seed ?? (painted ? crypto.getRandomValues(new Uint32Array(1))[0] : null);
+  const given = Object.entries({ ...request, seed }).filter(([, value]) => value != null);
+  const snake = (/** @type {string} */ name) =>
+    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(given.map(([name, value]) => [snake(name), value]));
+}
+
+/**
+ * The same as a form.
+ * @param {Recipe} request
+ */
+function form(request) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields(request))) {
+    form.append(name, value instanceof Blob ? value : String(value));
+  }
+  return form;
 }
 
 /** 128 random bits; unlike `crypto.randomUUID` also on pages without TLS. */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { CanvasFields } from "./canvas.js";
 import { byId, element, rove } from "./dom.js";
 import { newId } from "./history.js";
 import { fileOf, readPicture } from "./pictures.js";
@@ -25,6 +26,7 @@ import { strings } from "./strings.js";
  * @property {{id: string, picture: import("./pictures.js").Picture} | null} photo
  * @property {{id: string, blob: Blob} | null} mask
  * @property {Continued | null} continued
+ * @property {number | null} aspect width over height where it is not the photo's
  */
 
 const NUMBERS = { seed: "seed", steps: "steps", strength: "strength", guidance: "guidanceScale" };
@@ -32,6 +34,7 @@ const NUMBERS = { seed: "seed", steps: "steps", strength: "strength", guidance: 
 /** The composer. */
 export class Composer {
   #gallery;
+  #canvas = new CanvasFields();
   #form = byId("composer");
   #prompt = byId("prompt");
   #error = byId("composer-error");
@@ -57,7 +60,7 @@ export class Composer {
       event.preventDefault();
       const asked = this.#asked();
       if (!asked) return;
-      this.#afterwards();
+      this.#afterwards(asked.recipe.prompt !== undefined);
       create(asked);
     });
     this.#form.addEventListener("input", () => this.#say(""));
@@ -81,8 +84,12 @@ export class Composer {
     this.#showSource();
   }
 
-  /** @param {{id: string, name: string}[]} models */
-  setModels(models) {
+  /**
+   * @param {{id: string, name: string}[]} models
+   * @param {import("./canvas.js").Preset[]} [presets]
+   */
+  setModels(models, presets = []) {
+    this.#canvas.setPresets(presets);
     const select = byId("model");
     const before = select.value;
     select.replaceChildren(
@@ -153,6 +160,7 @@ export class Composer {
     this.#replaced = { images: byId("images").value };
     byId("images").value = 1;
     byId("advanced").open = true;
+    this.#canvas.load(recipe);
     this.#say("");
     this.focus();
   }
@@ -192,32 +200,45 @@ export class Composer {
     const model = byId("model");
     const prompt = this.#prompt.value.trim();
     if (!this.#photo && !this.#continued) return this.#refuse(strings.needPhoto, byId("photo"));
-    if (!prompt) return this.#refuse(strings.needPrompt, this.#prompt);
-    if (!model.value) return this.#refuse(strings.needModel, model);
-    /** @type {import("./client.js").Recipe} */
-    const recipe = {
-      prompt,
-      model: model.value,
-      numImages: byId("images").valueAsNumber || 4,
-      preserveProduct: byId("preserve").value,
-    };
-    for (const [id, name] of Object.entries(NUMBERS)) {
-      if (byId(id).value !== "") recipe[name] = byId(id).valueAsNumber;
-    }
-    const negative = byId("negative-prompt").value.trim();
-    if (negative) recipe.negativePrompt = negative;
+    const { missing, painted, aspect } = this.#canvas;
+    if (missing) return this.#refuse(missing.text, missing.field);
+    if (painted && !prompt) return this.#refuse(strings.needPrompt, this.#prompt);
+    if (painted && !model.value) return this.#refuse(strings.needModel, model);
     return {
-      recipe,
-      modelName: model.selectedOptions[0].textContent,
+      recipe: {
+        ...(painted ? this.#painting(prompt, model.value) : { numImages: 1 }),
+        preserveProduct: byId("preserve").value,
+        ...this.#canvas.recipe(),
+      },
+      modelName: painted ? model.selectedOptions[0].textContent : strings.plain,
+      aspect,
       photo: this.#continued ? null : this.#photo,
       mask: this.#continued ? null : this.#mask,
       continued: this.#continued,
     };
   }
 
-  #afterwards() {
+  /**
+   * What a model is asked for.
+   * @param {string} prompt
+   * @param {string} model
+   * @returns {import("./client.js").Recipe}
+   */
+  #painting(prompt, model) {
+    /** @type {import("./client.js").Recipe} */
+    const recipe = { prompt, model, numImages: byId("images").valueAsNumber || 4 };
+    for (const [id, name] of Object.entries(NUMBERS)) {
+      if (byId(id).value !== "") recipe[name] = byId(id).valueAsNumber;
+    }
+    const negative = byId("negative-prompt").value.trim();
+    if (negative) recipe.negativePrompt = negative;
+    return recipe;
+  }
+
+  /** @param {boolean} prompted whether the prompt was sent */
+  #afterwards(prompted) {
     this.#say("");
-    this.#prompt.value = "";
+    if (prompted) this.#prompt.value = "";
     if (this.#replaced) {
       byId("images").value = this.#replaced.images;
       byId("seed").value = "";
@@ -227,6 +248,7 @@ export class Composer {
     const fields = [...byId("advanced").querySelectorAll("input, select")];
     const set = fields.some(({ id, value }) => value !== (id === "preserve" ? "auto" : ""));
     byId("advanced").open = set || this.#mask !== null;
+    byId("picture").open = this.#canvas.set;
     this.focus();
   }
 

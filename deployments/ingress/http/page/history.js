@@ -13,7 +13,7 @@ const MOST_TURNS = 60;
 /**
  * @typedef {Object} Result an image that was made
  * @property {string} url
- * @property {number} seed
+ * @property {number | null} seed null where no model painted it
  * @property {import("./client.js").Fidelity} fidelity
  *
  * @typedef {Object} Turn

@@ -48,7 +48,8 @@ addEventListener("hashchange", restoreLink);
 
 async function loadModels() {
   try {
-    composer.setModels(await client.models());
+    const { models, presets } = await client.catalog();
+    composer.setModels(models, presets);
     composer.fail("");
   } catch (error) {
     if (!(error instanceof BackdropError)) throw error;
@@ -73,7 +74,7 @@ async function setKey(key) {
 }
 
 /** @param {import("./composer.js").Asked} asked */
-function create({ recipe, modelName, photo, mask, continued }) {
+function create({ recipe, modelName, photo, mask, continued, aspect }) {
   if (photo) history.savePicture(photo.id, photo.picture.file);
   if (mask) history.savePicture(mask.id, mask.blob);
   conversation.begin({
@@ -84,7 +85,9 @@ function create({ recipe, modelName, photo, mask, continued }) {
     photo: photo?.id ?? continued?.photo ?? null,
     mask: mask?.id ?? null,
     imageUrl: continued?.url ?? null,
-    aspect: photo ? photo.picture.width / photo.picture.height : (continued?.aspect ?? 1),
+    aspect:
+      aspect ??
+      (photo ? photo.picture.width / photo.picture.height : (continued?.aspect ?? 1)),
     status: "running",
     results: [],
     warnings: [],

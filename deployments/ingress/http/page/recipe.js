@@ -4,19 +4,41 @@
  * @module
  */
 
+import { strings } from "./strings.js";
+
 const RESULT_PATH = /\/generated\/[0-9a-f]{32}\.(?:png|jpg|webp)$/;
 const NUMBERS = /** @type {const} */ ({
   seed: "seed",
   steps: "steps",
   strength: "strength",
   guidance_scale: "guidanceScale",
+  padding: "padding",
 });
 const TEXTS = /** @type {const} */ ({
   prompt: "prompt",
   model: "model",
   negative_prompt: "negativePrompt",
   preserve_product: "preserveProduct",
+  preset: "preset",
+  background: "background",
+  aspect_ratio: "aspectRatio",
+  product_position: "productPosition",
+  shadow: "shadow",
+  output_format: "outputFormat",
 });
+
+/**
+ * What a person calls it.
+ * @param {import("./client.js").Recipe} recipe
+ */
+export const titleOf = ({ prompt, preset }) => prompt || preset || strings.plain;
+
+/**
+ * Whether the product may lie elsewhere than in the photo.
+ * @param {import("./client.js").Recipe} recipe
+ */
+export const movesProduct = (recipe) =>
+  ["preset", "size", "aspectRatio", "padding", "productPosition"].some((name) => name in recipe);
 
 /**
  * The link that shows an image to somebody else, with the recipe it was made by.
@@ -28,7 +50,7 @@ export function recipeLink(recipe, result) {
   const wanted = { ...recipe, seed: result.seed };
   for (const [field, name] of Object.entries({ ...TEXTS, ...NUMBERS })) {
     const value = wanted[name];
-    if (value !== undefined && value !== "") fields.set(field, String(value));
+    if (value !== undefined && value !== null && value !== "") fields.set(field, String(value));
   }
   const link = new URL(location.href);
   link.hash = fields.toString();

@@ -8,6 +8,7 @@
 
 import { BackdropError } from "./client.js";
 import { announce, byId, element } from "./dom.js";
+import { titleOf } from "./recipe.js";
 import { sentence, strings } from "./strings.js";
 
 /**
@@ -44,7 +45,7 @@ export class TurnView {
     this.grid = element("ul", {
       class: "grid",
       role: "list",
-      "aria-label": strings.resultsOf(recipe.prompt),
+      "aria-label": strings.resultsOf(titleOf(recipe)),
     });
     this.state = element("span", { class: "state" });
     this.action = element("button", { type: "button", class: "quiet", hidden: true });
@@ -223,7 +224,7 @@ export class TurnView {
     const advice = code === "photo_gone" ? "" : (known[code] ?? strings.adviceElse);
     this.turn.status = "failed";
     this.turn.failure = { text: sentence(message), advice, requestId: requestId ?? null };
-    if (status === 400) this.#page.giveBack(this.turn.recipe.prompt);
+    if (status === 400) this.#page.giveBack(this.turn.recipe.prompt ?? "");
     if (status === 401) this.#page.needKey();
   }
 
@@ -245,7 +246,7 @@ export class TurnView {
       element(
         "div",
         { class: "bubble" },
-        element("p", { class: "prompt", dir: "auto" }, recipe.prompt),
+        element("p", { class: "prompt", dir: "auto" }, titleOf(recipe)),
         element("p", { class: "settings" }, settings.join(" · ")),
       ),
       shown === null ? null : thumb,
@@ -272,7 +273,7 @@ export class TurnView {
     const number = index + 1;
     const slot = element("li", { "data-url": result?.url ?? "" });
     if (result) {
-      const image = element("img", { alt: strings.imageAlt(number, this.turn.recipe.prompt) });
+      const image = element("img", { alt: strings.imageAlt(number, titleOf(this.turn.recipe)) });
       const button = element(
         "button",
         {

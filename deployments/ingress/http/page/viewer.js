@@ -8,7 +8,7 @@
 
 import { BackdropError } from "./client.js";
 import { announce, confirm, element } from "./dom.js";
-import { recipeLink } from "./recipe.js";
+import { movesProduct, recipeLink, titleOf } from "./recipe.js";
 import { sentence, strings } from "./strings.js";
 
 /**
@@ -76,7 +76,7 @@ export class Viewer {
         element(
           "div",
           { class: "side" },
-          element("p", { class: "prompt", dir: "auto" }, view.turn.recipe.prompt),
+          element("p", { class: "prompt", dir: "auto" }, titleOf(view.turn.recipe)),
           element("p", { class: "hint" }, view.turn.modelName),
           ...facts(result),
           this.#buttons(dialog, view, index, result),
@@ -116,13 +116,14 @@ export class Viewer {
   #comparison(view, index, { url }) {
     const image = element("img", {
       class: "after",
-      alt: strings.imageAlt(index + 1, view.turn.recipe.prompt),
+      alt: strings.imageAlt(index + 1, titleOf(view.turn.recipe)),
     });
     const figure = element("figure", { class: "compare" }, image);
     figure.style.setProperty("--aspect", String(view.turn.aspect));
     this.#gallery.show(image, url, () =>
       figure.replaceChildren(element("span", { class: "nothing" }, strings.gone)));
-    const original = view.originalUrl;
+    // Where the product lies elsewhere, the photo under it would show another place.
+    const original = movesProduct(view.turn.recipe) ? null : view.originalUrl;
     if (original === null) return figure;
     const before = element("img", { class: "before", alt: "" });
     const slider = element("input", {
@@ -185,7 +186,8 @@ export class Viewer {
 
   /** @param {import("./history.js").Result} result */
   #download({ url, seed }) {
-    const name = `backdrop-${seed}.png`;
+    const ending = /\.\w+$/.exec(url)?.[0] ?? "";
+    const name = `backdrop${seed === null ? "" : `-${seed}`}${ending}`;
     const link = element("a", { class: "button", href: url, download: name }, strings.download);
     link.addEventListener("click", async (/** @type {Event} */ event) => {
       // A browser saves by itself what is of this origin and open to all; the rest is fetched.
@@ -231,7 +233,7 @@ function facts({ seed, fidelity }) {
   // Rounded down: 100 % is said only of what is all there.
   const percent = fidelity ? Math.floor(fidelity.pixels * 1000) / 10 : 0;
   return [
-    element("p", { class: "fact" }, strings.seedLine(seed)),
+    seed === null ? "" : element("p", { class: "fact" }, strings.seedLine(seed)),
     fidelity
       ? element("p", { class: "fact", title: strings.fidelityHint }, strings.fidelityLine(percent))
       : element("p", { class: "fact" }, strings.fidelityNone),
