@@ -6,6 +6,8 @@ import re
 
 from playwright.sync_api import expect
 
+from tests.browser.chat import SAMPLE
+
 
 def choose(chat, field: str, option: str) -> None:
     select = chat.composer.get_by_label(field, exact=True)
@@ -54,6 +56,6 @@ def test_a_picture_of_ones_own_is_asked_for(chat):
     chat.create.click()
     expect(chat.composer.get_by_role("alert")).to_contain_text("Choose the background picture")
     own = chat.composer.get_by_label("Background picture", exact=True)
-    own.set_input_files("deployments/samples/coffee.png")
+    own.set_input_files(SAMPLE)
     chat.create.click()
     chat.finished(chat.turn, 1)
