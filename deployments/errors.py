@@ -78,6 +78,13 @@ class Unauthorized(ServiceError):
     code = "unauthorized"
 
 
+class OriginNotAllowed(ServiceError):
+    """A page of an address that may not call asks whether it may."""
+
+    status = 403
+    code = "origin_not_allowed"
+
+
 class ImageNotFound(ServiceError):
     """The named result does not exist, or no longer exists."""
 

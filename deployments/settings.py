@@ -6,11 +6,19 @@ environment, and are read where they are used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from deployments.finder_settings import FinderSettings
 from storage.settings import FilesystemSettings, StoreSettings
@@ -169,16 +177,40 @@ class RateSettings(Settings):
     images_per_minute: int | None = Field(None, ge=1, le=1_000_000)
 
 
+def _as_browsers_write(origin: str) -> str:
+    """Accept an origin as a browser sends it; another one would never match.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if origin == "*":
+        return origin
+    match = re.fullmatch(r"(https?)://(\[[0-9a-f:.]+\]|[^\s/?#:@\[\]]+)(?::([0-9]{1,5}))?", origin)
+    if match is None or origin != origin.lower():
+        raise ValueError(
+            "must be * or an origin as browsers write it: scheme and host in lower case and "
+            "nothing behind them but a port, such as https://shop.example"
+        )
+    if (match[1], match[3]) in (("http", "80"), ("https", "443")):
+        raise ValueError(f"browsers leave out the port :{match[3]} of {match[1]}: so must this")
+    return origin
+
+
+PageOrigin = Annotated[str, AfterValidator(_as_browsers_write)]
+
+
 class CorsSettings(Settings):
     """Which browser pages may call the API.
 
     Attributes:
         origins: Exact origins such as `https://shop.example`, or `*` for all.
         localhost: Also allow pages served from localhost, on any port.
+        private_network: Let public pages that may call reach the service in a private network.
     """
 
-    origins: tuple[str, ...] = ()
+    origins: tuple[PageOrigin, ...] = ()
     localhost: bool = True
+    private_network: bool = False
 
 
 class IngressSettings(Settings):

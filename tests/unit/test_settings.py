@@ -81,7 +81,7 @@ DEFAULTS = {
         "max_side": 16_384,
         "max_aspect": 8.0,
     },
-    CorsSettings: {"origins": (), "localhost": True},
+    CorsSettings: {"origins": (), "localhost": True, "private_network": False},
     RateSettings: {"requests_per_minute": None, "images_per_minute": None},
     IngressSettings: {
         "public_base_url": None,
@@ -305,3 +305,31 @@ def test_the_store_is_chosen_by_its_kind():
     for wrong in ({"kind": "s3"}, {"path": "data"}, {"kind": "filesystem", "bucket": "b"}):
         with pytest.raises(ValidationError, match="store"):
             made(StorageSettings, store=wrong)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://shop.example", "http://localhost:3000", "https://[::1]:8443", "*", "http://a:443"],
+)
+def test_an_origin_is_as_browsers_write_it(origin):
+    assert CorsSettings(origins=(origin,)).origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://shop.example/",
+        "shop.example",
+        "https://Shop.example",
+        "HTTPS://shop.example",
+        "https://shop.example/path",
+        "https://shop.example:443",
+        "http://shop.example:80",
+        "https://user@shop.example",
+        "https://*.shop.example ",
+        "",
+    ],
+)
+def test_an_origin_that_never_matches_is_refused(origin):
+    with pytest.raises(ValidationError, match="browsers"):
+        CorsSettings(origins=(origin,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -14,6 +15,9 @@ from deployments.settings import ModelSettings
 
 SEEDS = 2**32
 """Seeds are 0 to SEEDS - 1; the images of a request take consecutive ones."""
+
+_SYNTAX = re.compile(r"\([^()]{1,100}:\s*-?\d*\.?\d+\)|<(?:lora|lyco|hypernet):[^<>]{1,100}>", re.I)
+"""Weights and LoRAs in prompts, as other programs write them."""
 
 _NEWER = ("canvas", "look")
 """Fields that a digest leaves out at their defaults, so that older digests stay true."""
@@ -80,13 +84,18 @@ class Order:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences about what was given for a model, where none paints."""
-        names = ("prompt", "negative_prompt", "steps", "guidance_scale", "strength")
-        unused = [name for name in names if getattr(self, name) not in (None, "")]
-        if self.look.painted or not unused:
-            return ()
-        what, names_them = self.look.background, ", ".join(unused)
-        return (f"background={what} is painted by no model: {names_them} had no effect",)
+        """Sentences about what will not have the effect that it may be meant to have."""
+        if not self.look.painted:
+            names = ("prompt", "negative_prompt", "steps", "guidance_scale", "strength")
+            given = [name for name in names if getattr(self, name) not in (None, "")]
+            told = f"background={self.look.background} is painted by no model: "
+            return (f"{told}{', '.join(given)} had no effect",) if given else ()
+        prompts = {"prompt": self.prompt, "negative_prompt": self.negative_prompt}
+        return tuple(
+            f"{name}: {found[0]} is read as letters: weights and LoRAs have no syntax here"
+            for name, prompt in prompts.items()
+            if (found := _SYNTAX.search(prompt))
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,6 @@ from fastapi import FastAPI, Form, Request
 from fastapi.staticfiles import StaticFiles
 from sse_starlette import EventSourceResponse
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from deployments.errors import ServiceError
@@ -43,20 +42,19 @@ from deployments.ingress.http.idempotency_header import HEADER, REPLAYED, idempo
 from deployments.ingress.http.middleware.deadline_header import RequestDeadline
 from deployments.ingress.http.middleware.frame import RequestFrame
 from deployments.ingress.http.middleware.gate import Gate
+from deployments.ingress.http.middleware.pages import PageAccess
 from deployments.ingress.http.middleware.security_headers import SecurityHeaders
 from deployments.ingress.http.middleware.whole_forms import WholeForms
+from deployments.ingress.http.negotiation import wants_events
 from deployments.ingress.http.outcome import Observer
 from deployments.ingress.http.results import add_results
 from deployments.ingress.http.schemas import request_models
-from deployments.settings import DEFAULT_PRESETS, CorsSettings, IngressSettings, PresetFields
+from deployments.settings import DEFAULT_PRESETS, IngressSettings, PresetFields
 
-EVENT_STREAM = "text/event-stream"
 NO_STORE = {"Cache-Control": "no-store"}
 
 PING_S = 15
 """Seconds between comments that keep an idle event stream open through proxies."""
-
-_LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
 
 
 def create_api(
@@ -137,6 +135,7 @@ def create_api(
         started = service.vary(order, image_key, terms(request), asked.cutout, behind)
         return await answer(request, response, order, started)
 
+    @app.head("/api/models", include_in_schema=False)
     @app.get("/api/models", **openapi.models_route())
     async def models() -> ModelsAnswer:
         """List the available models, and the presets."""
@@ -149,6 +148,7 @@ def create_api(
 
     add_results(app, service.results, retention_s, public=public)
 
+    @app.head("/docs", include_in_schema=False)
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return openapi.docs_page(app)
@@ -203,7 +203,7 @@ def create_api(
         keys=keys,
         public_results=settings.public_results,
     )
-    _allow_pages(app, settings.cors)
+    app.add_middleware(PageAccess, cors=settings.cors)
     app.add_middleware(SecurityHeaders, public_results=settings.public_results)
     app.add_middleware(
         RequestFrame,
@@ -229,8 +229,7 @@ async def _to_the_docs() -> RedirectResponse:
 
 
 def _wants_events(request: Request) -> bool:
-    accepted = request.headers.get("accept", "")
-    return any(part.split(";")[0].strip() == EVENT_STREAM for part in accepted.split(","))
+    return wants_events(request.headers.getlist("accept"))
 
 
 def _note_failure(request: Request, error: ServiceError) -> None:
@@ -240,14 +239,3 @@ def _note_failure(request: Request, error: ServiceError) -> None:
 
 def _base(request: Request) -> str:
     return str(request.base_url).rstrip("/")
-
-
-def _allow_pages(app: FastAPI, cors: CorsSettings) -> None:
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=list(cors.origins),
-        allow_origin_regex=_LOCALHOST if cors.localhost else None,
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["*"],
-        expose_headers=["X-Request-Id", "Retry-After", REPLAYED],
-    )

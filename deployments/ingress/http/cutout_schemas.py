@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import File, UploadFile
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from deployments.ingress.http.forms import without_nulls
 from deployments.ingress.http.schemas import EXAMPLE_ID, EXAMPLE_URL, IMAGE_FORMATS, CutOutId
 
 MOST_POINTS = 32
@@ -77,6 +78,11 @@ class CutOutBody(_Asked):
 
     # As of the other bodies in JSON: "4" is not a number there.
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nulls_are_absent(cls, data: Any) -> Any:  # noqa: ANN401 - whatever was sent
+        return without_nulls(data)
 
 
 class Box(BaseModel):

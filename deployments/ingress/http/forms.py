@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from contextlib import suppress
+from json import loads
+from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
@@ -31,10 +33,7 @@ def refuse_repeated(form: FormData) -> None:
     Raises:
         InvalidRequest: There is such a field.
     """
-    names = [name for name, _ in form.multi_items()]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InvalidRequest(f"field given more than once: {', '.join(twice)}")
+    _refuse_twice([name for name, _ in form.multi_items()])
 
 
 async def read_either(
@@ -54,11 +53,13 @@ async def read_either(
     Raises:
         RequestValidationError: Its fields are wrong.
         BodyTooLarge: It is JSON and too long.
-        InvalidRequest: It is a form and has a field twice.
+        InvalidRequest: It has a field twice.
     """
     try:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
-            return json.model_validate_json(await _bytes(request, json_limit)), {}
+            data = await _bytes(request, json_limit)
+            _refuse_repeated_names(data)
+            return json.model_validate_json(data), {}
         async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as fields:
             refuse_repeated(fields)
             given = {name: value for name, value in fields.items() if value != ""}
@@ -77,6 +78,31 @@ async def read_either(
 async def file_bytes(upload: UploadFile | None) -> bytes | None:
     """The content of a file, if there is one."""
     return None if upload is None else await upload.read()
+
+
+def without_nulls(data: Any) -> Any:  # noqa: ANN401 - whatever was sent
+    """A JSON body without the fields that are null: those are left open."""
+    if not isinstance(data, dict):
+        return data
+    return {name: value for name, value in data.items() if value is not None}
+
+
+def _refuse_repeated_names(data: bytes) -> None:
+    """Refuse JSON whose object has a name twice: parsers differ in which one counts."""
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        _refuse_twice([name for name, _ in pairs])
+        return dict(pairs)
+
+    # What is no JSON at all is told by the model that reads it.
+    with suppress(ValueError, RecursionError):
+        loads(data, object_pairs_hook=unique)
+
+
+def _refuse_twice(names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidRequest(f"field given more than once: {', '.join(twice)}")
 
 
 async def _bytes(request: Request, limit: int) -> bytes:

@@ -193,7 +193,9 @@ def _either(body: type[BaseModel], form: type[BaseModel]) -> dict[str, Any]:
     """A body that is JSON or a form."""
     fields = form.model_json_schema()
     _drop_nulls(fields)
-    content = {JSON: {"schema": body.model_json_schema()}, FORM: {"schema": fields}}
+    named = body.model_json_schema()
+    _allow_nulls(named)
+    content = {JSON: {"schema": named}, FORM: {"schema": fields}}
     return {"required": True, "content": content}
 
 
@@ -202,6 +204,17 @@ def _drop_nulls(form: dict[str, Any]) -> None:
         for kind in field.pop("anyOf", []):
             if kind != {"type": "null"}:
                 field.update(kind)
+
+
+def _allow_nulls(body: dict[str, Any]) -> None:
+    """Every field of a JSON body that may be left out may be null as well."""
+    for name, field in body["properties"].items():
+        if name in body.get("required", []) or {"type": "null"} in field.get("anyOf", []):
+            continue
+        if "type" in field:
+            field["type"] = [field["type"], "null"]
+        if "enum" in field:
+            field["enum"] = [*field["enum"], None]
 
 
 def _add_keys(schema: dict[str, Any], public_results: bool) -> None:

@@ -17,6 +17,7 @@ from pydantic import (
     ValidationInfo,
     create_model,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -24,6 +25,7 @@ from deployments.composition import SCENE
 from deployments.errors import InvalidRequest
 from deployments.ingress.core.orders import SEEDS, Order
 from deployments.ingress.core.result_urls import KEY_PATTERN
+from deployments.ingress.http.forms import without_nulls
 from deployments.ingress.http.look_fields import LookFields
 from deployments.jobs import Preserve
 from deployments.settings import IngressSettings, ModelSettings, PresetFields
@@ -208,6 +210,11 @@ class VariationBody(VariationOptions):
         description=ImageOptions.model_fields["preserve_product"].description,
         json_schema_extra=_or_boolean,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nulls_are_absent(cls, data: Any) -> Any:  # noqa: ANN401 - whatever was sent
+        return without_nulls(data)
 
     @field_validator("preserve_product", mode="before")
     @classmethod

@@ -281,7 +281,7 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert "background_image" in kinds["multipart/form-data"]["schema"]["properties"]
     body = kinds["application/json"]["schema"]["properties"]
     assert "background_image" not in body
-    assert body["preserve_product"]["enum"] == ["auto", "true", "false", True, False]
+    assert body["preserve_product"]["enum"] == ["auto", "true", "false", True, False, None]
     assert body["preserve_product"]["default"] == "auto"
     assert "product_mask" not in body
     generate = document["paths"]["/api/generate"]["post"]

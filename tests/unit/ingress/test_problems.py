@@ -108,7 +108,7 @@ async def test_broken_multipart_is_refused(api):
         problem(answer, 400, "invalid_request")
 
 
-@pytest.mark.parametrize("value", ["4", 4.5, True, None, [4]])
+@pytest.mark.parametrize("value", ["4", 4.5, True, [4]])
 async def test_json_types_are_not_guessed(api, value):
     body = {"image_url": "/generated/x.png", "prompt": "p", "model": "m", "num_images": value}
     answer = await api.client.post("/api/variation", json=body)
@@ -291,3 +291,72 @@ async def test_configured_origins_may_call(tmp_path):
         for origin, allowed in (("https://shop.example", True), ("http://localhost:1", False)):
             answer = await client.get("/api/models", headers={"Origin": origin})
             assert ("access-control-allow-origin" in answer.headers) is allowed
+
+
+async def test_a_foreign_page_s_preflight_is_refused_in_words(api):
+    asked = await api.client.options(
+        "/api/generate",
+        headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"},
+    )
+    assert "cors.origins" in problem(asked, 403, "origin_not_allowed")
+    assert "access-control-allow-origin" not in asked.headers
+    assert "Origin" in asked.headers["vary"]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_pages_may_call_into_a_private_network_where_that_is_configured(tmp_path, allowed):
+    made = surface(tmp_path, IngressSettings(cors={"private_network": allowed}))
+    headers = {
+        "Origin": "http://localhost:3000",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Private-Network": "true",
+    }
+    async with made.client as client:
+        answer = await client.options("/api/generate", headers=headers)
+    if allowed:
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-private-network"] == "true"
+    else:
+        assert "cors.private_network" in problem(answer, 403, "origin_not_allowed")
+
+
+@pytest.mark.parametrize("path", ["/api/models", "/docs", "/"])
+async def test_head_is_get_without_a_body(api, path):
+    whole, head = await api.client.get(path), await api.client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
+async def test_a_name_twice_in_json_is_refused(api):
+    for path in ("/api/variation", "/api/cutout"):
+        answer = await api.client.post(
+            path,
+            content=b'{"image_url": "/generated/x.png", "image_url": "/generated/y.png"}',
+            headers={"Content-Type": "application/json"},
+        )
+        error = problem(answer, 400, "invalid_request")
+        assert error == "field given more than once: image_url"
+
+
+async def test_null_is_a_field_left_open(api):
+    url = (await api.generate(num_images=1)).json()["images"][0]
+    nothing = dict.fromkeys(["num_images", "seed", "steps", "negative_prompt", "size", "padding"])
+    answer = await api.vary(url, **nothing)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["images"]) == 4
+    answer = await api.client.post("/api/variation", json={"image_url": None, "prompt": None})
+    error = problem(answer, 400, "invalid_request")
+    assert "image_url is required" in error
+    assert "prompt is required" in error
+
+
+@pytest.mark.parametrize("prompt", ["a (forest:1.3)", "beach <lora:detail:0.8>", "(a cup: -.5)"])
+async def test_syntax_of_other_programs_is_warned_of(api, prompt):
+    told = (await api.generate(prompt=prompt, num_images=1)).json()["warnings"]
+    assert any("is read as letters" in warning for warning in told)
+
+
+@pytest.mark.parametrize("prompt", ["a cup (blue)", "ratio 4:5 (of a kind)", "a <b> tag"])
+async def test_plain_brackets_are_no_syntax(api, prompt):
+    told = (await api.generate(prompt=prompt, num_images=1)).json()["warnings"]
+    assert not any("is read as letters" in warning for warning in told)

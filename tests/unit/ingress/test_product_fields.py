@@ -244,7 +244,7 @@ async def test_json_has_booleans_too(api, value, kept):
     assert (answer.json()["fidelity"][0] is not None) is kept
 
 
-@pytest.mark.parametrize("value", ["yes", "True", "", 1, 0, None, [True]])
+@pytest.mark.parametrize("value", ["yes", "True", "", 1, 0, [True]])
 async def test_another_value_is_refused(api, value):
     sentence = "preserve_product must be 'auto', 'true' or 'false'"
     answer = await api.vary(f"/generated/{'0' * 32}.png", preserve_product=value)
