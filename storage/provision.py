@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 
 from storage.errors import StorageError, StorageMisconfigured, StorageUnavailable
 from storage.minio_store import MinioStore
-from storage.names import CUTOUTS, RESULTS
+from storage.names import CUTOUTS, RESULTS, TILES
 from storage.settings import Credentials, MinioSettings, read_credentials
 
 ROOT_ACCESS_KEY_VARIABLE = "BACKDROP_S3_ROOT_ACCESS_KEY"
@@ -66,9 +66,9 @@ def provision(
         settings: The endpoint and the bucket, as in the service's settings.
         root: Credentials that may administer the server.
         user: The access and secret key of the user; an existing user gets this secret key.
-        expire_days: Days after which the server itself removes results and cut-outs, if no replica
-            has done so; None leaves that to the replicas. It removes no sources, because a newer
-            result may still need them.
+        expire_days: Days after which the server itself removes results, their smaller copies and
+            cut-outs, if no replica has done so; None leaves that to the replicas. It removes no
+            sources, because a newer result may still need them.
 
     Raises:
         StorageError: Something could not be made; the message says what and why.
@@ -105,7 +105,11 @@ def provision(
                     rule_id=rule_id,
                     expiration=Expiration(days=expire_days),
                 )
-                for rule_id, folder in (("expire-results", RESULTS), ("expire-cutouts", CUTOUTS))
+                for rule_id, folder in (
+                    ("expire-results", RESULTS),
+                    ("expire-tiles", TILES),
+                    ("expire-cutouts", CUTOUTS),
+                )
             ]
             client.set_bucket_lifecycle(settings.bucket, LifecycleConfig(rules))
         policy = f"{settings.bucket}-readwrite"
