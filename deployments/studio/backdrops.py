@@ -14,7 +14,11 @@ from deployments.studio.resampling import covered
 _SIDE = 384
 """The longer side, in pixels, at which a background is blurred."""
 _BLUR = 0.025
-"""Standard deviation of the blur, as a share of the photo's longer side."""
+_FAR_BLUR = 0.15
+"""Standard deviation of the blur in the photo, and far outside of it, as shares of its longer side:
+what goes on mirrored shall not be seen twice."""
+_FAR = 0.25
+"""How far outside that is, as the same share."""
 _OUTLINE = 0.012
 """How far around the product its light and shadow reach, as a share of the same."""
 
@@ -59,7 +63,8 @@ def blurred(photo: Pixels, alpha: Mask, placement: Placement) -> Pixels:
     Args:
         photo: uint8 [height, width, 3] of any size, in the product's frame.
         alpha: uint8 [height, width] of the product; its size is what the placement counts in.
-        placement: Where the frame lies. Beyond the photo its background goes on mirrored.
+        placement: Where the frame lies. Outside of the photo its background goes on mirrored,
+            and more blurred the further out.
 
     Returns:
         uint8 [height, width, 3] at the canvas's size.
@@ -68,22 +73,44 @@ def blurred(photo: Pixels, alpha: Mask, placement: Placement) -> Pixels:
     share = min(1.0, _SIDE / max(wide, high))
     size = (max(1, round(wide * share)), max(1, round(high * share)))
     ground = without_product(photo, alpha, size)
-    soft = cv2.GaussianBlur(ground, (0, 0), _BLUR * max(size), borderType=cv2.BORDER_REFLECT)
     # From the canvas's pixels to the small picture's, whose middles lie half a pixel in.
     across, down = size[0] / wide / placement.scale, size[1] / high / placement.scale
     matrix = np.array([
         [across, 0, (0.5 - placement.left) * across - 0.5],
         [0, down, (0.5 - placement.top) * down - 0.5],
     ])  # fmt: skip
-    spread = cv2.warpAffine(
-        soft,
-        matrix,
-        (placement.width, placement.height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT,
-    )
-    dithered = np.asarray(spread, np.float32) + _dither(placement.height, placement.width)
+
+    def spread(blur: float) -> npt.NDArray[np.float32]:
+        deviation = blur * max(size)
+        soft = cv2.GaussianBlur(ground, (0, 0), deviation, borderType=cv2.BORDER_REFLECT)
+        over = cv2.warpAffine(
+            soft,
+            matrix,
+            (placement.width, placement.height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT,
+        )
+        return np.asarray(over, np.float32)
+
+    result = spread(_BLUR)
+    outside = _outside((high, wide), placement) / (_FAR * max(high, wide) * placement.scale)
+    if outside.any():
+        share = np.minimum(outside, 1)[..., None]
+        result += share * share * (3 - 2 * share) * (spread(_FAR_BLUR) - result)
+    dithered = result + _dither(placement.height, placement.width)
     return np.asarray(np.rint(dithered).clip(0, 255), np.uint8)
+
+
+def _outside(frame: tuple[int, int], placement: Placement) -> npt.NDArray[np.float32]:
+    """How far each pixel of a canvas, [height, width], lies outside of the photo; 0 in it."""
+    beyond = []
+    for side, length, begin in (
+        (placement.height, frame[0], placement.top),
+        (placement.width, frame[1], placement.left),
+    ):
+        at = np.arange(side, dtype=np.float32) + np.float32(0.5 - begin)
+        beyond.append(np.maximum(np.maximum(-at, at - length * placement.scale), 0))
+    return np.asarray(np.hypot(beyond[0][:, None], beyond[1][None]), np.float32)
 
 
 def without_product(photo: Pixels, alpha: Mask, size: tuple[int, int]) -> npt.NDArray[np.float32]:

@@ -47,6 +47,9 @@ def finished(
     if safety and recipe.model and (reason := safety.withholds(recipe.model, pixels)):
         return FinishedImage(b"", None, withheld=reason)
     fidelity = None if product is None else measure(pixels[..., :3], product)
+    if fidelity is not None and not look.painted:
+        # Nothing was painted that could grow onto the product.
+        fidelity = replace(fidelity, shape=1.0)
     told = replace(recipe, fidelity=fidelity, placement=opened.placement)
     height, width = pixels.shape[:2]
     metadata = metadata_of(told, public=settings.public_metadata)
