@@ -15,16 +15,17 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import cv2
 import numpy as np
 from PIL import Image
 
 import deployments
+from deployments.composition import FileFormat, Output
 from deployments.jobs import Photo, Pixels
 from deployments.studio.compositing import compose
-from deployments.studio.encoding import encode_png
+from deployments.studio.encoding import Metadata, encode
 from deployments.studio.fidelity import measure
 from deployments.studio.finders import ProductFinder
 from deployments.studio.fitting import shrink
@@ -32,6 +33,7 @@ from deployments.studio.foreground import cut_out
 from deployments.studio.framing import frame
 from deployments.studio.marks import soften
 from deployments.studio.matting import refine
+from deployments.studio.tiles import make_tile
 
 SIZES = ((600, 400), (1024, 1024), (4000, 3000))
 MAX_SIDE = 1536
@@ -89,7 +91,12 @@ def measured(pixels: Pixels, finder: ProductFinder, runs: int) -> dict[str, floa
     shaded = timed("compose with a shadow", lambda: compose(scene, product, contact_shadow=0.5))
     assert shaded.shape == result.shape
     timed("measure", lambda: measure(result, product))
-    timed("encode", lambda: encode_png(result, {"prompt": "Forest"}))
+    metadata = Metadata(b"<x:xmpmeta/>", {"prompt": "Forest"})
+    for file_format in get_args(FileFormat):
+        output = Output(file_format)
+        name = "encode" if file_format == "png" else f"encode a {file_format} instead"
+        file = timed(name, lambda output=output: encode(result, output, metadata))
+        timed(f"a tile of the {file_format}", lambda file=file: make_tile(file, 256))
     costs["finish one image"] = sum(costs[name] for name in ("compose", "measure", "encode"))
     return costs
 
