@@ -51,7 +51,7 @@ def source_type(recipe: Recipe) -> SourceType:
     Args:
         recipe: The result's, with its fidelity.
     """
-    if recipe.model is not None:
+    if recipe.look.painted:
         return (
             "trainedAlgorithmicMedia"
             if recipe.fidelity is None
@@ -80,7 +80,7 @@ def metadata_of(recipe: Recipe, *, public: bool) -> Metadata:
         ("Iptc4xmpExt:DigitalSourceType", VOCABULARY + source_type(recipe)),
         ("xmp:CreatorTool", f"{SOFTWARE} {recipe.version}"),
     ]
-    if public and recipe.model is not None:
+    if public and recipe.look.painted and recipe.model is not None:
         properties.append(("Iptc4xmpExt:AISystemUsed", recipe.model))
     lines = [f"<{name}>{escape(value)}</{name}>" for name, value in properties]
     packet = _PACKET.format(properties="\n".join(lines))

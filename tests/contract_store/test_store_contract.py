@@ -15,6 +15,7 @@ from storage.lineage import Lineage
 from storage.records import Records
 from storage.retention import sweep
 from storage.store import ImageStore
+from storage.tiles import Tiles
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 
@@ -163,6 +164,29 @@ def test_records_keep_results_and_sweep_them(store: ImageStore) -> None:
     now = datetime.now(UTC)
     assert sweep(store, timedelta(days=1), now) == 0
     assert len(list(store.list(""))) == 5
+    assert sweep(store, timedelta(days=1), now + timedelta(days=2)) == 2
+    assert list(store.list("")) == []
+
+
+def test_results_of_every_format_and_their_smaller_copies_are_kept_and_swept(
+    store: ImageStore,
+) -> None:
+    records, tiles = Records(store), Tiles(store)
+    files = {"png": PNG, "jpeg": b"\xff\xd8\xff", "webp": b"RIFF\x10\0\0\0WEBP"}
+    for number, (file_format, data) in enumerate(files.items()):
+        records.save(key(number), data, {"file_format": file_format})
+        for width in (128, 1024):
+            tiles.save(key(number), width, files["webp"] + bytes([number]))
+        stored = records.load_image(key(number), file_format)
+        assert (stored.data, stored.content_type) == (data, f"image/{file_format}")
+        tile = tiles.load(key(number), file_format, 1024)
+        assert (tile.data[-1], tile.content_type) == (number, "image/webp")
+    records.delete(key(0), [])
+    assert len(list(store.list("tiles/"))) == 4
+    with pytest.raises(ObjectNotFound):
+        tiles.save(key(0), 128, files["webp"])
+    now = datetime.now(UTC)
+    assert sweep(store, timedelta(days=1), now) == 0
     assert sweep(store, timedelta(days=1), now + timedelta(days=2)) == 2
     assert list(store.list("")) == []
 

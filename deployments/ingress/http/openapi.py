@@ -32,9 +32,9 @@ _REASONS = {
 _WITH_RETRY_AFTER = {429, 503}
 _EVENTS = (
     "With `Accept: text/event-stream`: `progress` events (index, step, steps), an `image` event "
-    "(index, url, seed, fidelity, width, height, media_type) for each image as soon as it is stored or `withheld` (index, "
-    "reason) where it will not come, then `done` with the "
-    "same body as the JSON answer, or `error` with the body of a failure."
+    "(index, url, seed, fidelity, width, height, media_type) for each image as soon as it is "
+    "stored or `withheld` (index, reason) where it will not come, then `done` with the same body "
+    "as the JSON answer, or `error` with the body of a failure."
 )
 _REPLAYED = {
     REPLAYED: {

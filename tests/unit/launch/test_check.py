@@ -93,6 +93,18 @@ def test_a_finder_that_contradicts_itself_is_wrong(check):
     )
 
 
+def test_a_certificate_that_cannot_sign_is_told(check, monkeypatch):
+    monkeypatch.setenv("BACKDROP_C2PA_CERTIFICATE_FILE", "/nowhere/chain.pem")
+    monkeypatch.setenv("BACKDROP_C2PA_KEY", "x")
+    code, out = check(SHIPPED)
+    assert code == 0
+    assert (
+        "on this machine it would not start: applications.0: BACKDROP_C2PA_CERTIFICATE_FILE: the "
+        "file cannot be read" in out
+    )
+    assert "/nowhere" not in out
+
+
 def test_it_starts_nothing(check, monkeypatch):
     monkeypatch.setattr("subprocess.Popen.__init__", lambda *_, **__: pytest.fail("it started"))
     assert check(SHIPPED)[0] == 0
