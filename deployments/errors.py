@@ -106,6 +106,13 @@ class BodyTooLarge(ServiceError):
     code = "body_too_large"
 
 
+class WrongMediaType(ServiceError):
+    """The body is of another type than the path takes, or compressed."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
 class Overloaded(ServiceError):
     """There is no room for the request's images."""
 

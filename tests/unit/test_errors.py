@@ -31,6 +31,7 @@ STATUSES = {
     "ProductNotFound": (400, "product_not_found"),
     "ForeignImage": (400, "foreign_image_url"),
     "Unauthorized": (401, "unauthorized"),
+    "WrongMediaType": (415, "unsupported_media_type"),
     "OriginNotAllowed": (403, "origin_not_allowed"),
     "ImageNotFound": (404, "not_found"),
     "IdempotencyConflict": (409, "idempotency_conflict"),
@@ -69,7 +70,7 @@ def test_every_class_has_its_status_and_code(kind):
 
 def test_the_classes_cover_the_statuses_of_the_contract():
     assert {kind.status for kind in EVERY} == {
-        400, 401, 403, 404, 409, 413, 429, 500, 503, 504,
+        400, 401, 403, 404, 409, 413, 415, 429, 500, 503, 504,
     }  # fmt: skip
     assert {kind.__name__ for kind in EVERY} == set(STATUSES)
 

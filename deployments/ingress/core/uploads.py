@@ -189,7 +189,33 @@ def _format(data: bytes) -> tuple[str, Callable[[bytes], _Opened]]:
         return "JPEG", _open_jpeg
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WebP", _open_webp
-    raise InvalidImage("the file is not a PNG, JPEG or WebP image")
+    raise InvalidImage(_other_kind(data) or "the file is not a PNG, JPEG or WebP image")
+
+
+def _other_kind(data: bytes) -> str | None:
+    """What to do about a file of another kind that people send."""
+    brand = data[8:12] if data[4:8] == b"ftyp" else b""
+    if brand in _HEIC:
+        return (
+            "the file is HEIC, as iPhones keep photos; export it as JPEG, or set the camera's "
+            "formats to Most Compatible"
+        )
+    if brand in (b"avif", b"avis"):
+        return "the file is AVIF; save it as PNG, JPEG or WebP"
+    if data.startswith(b"GIF8"):
+        return "the file is GIF; save it as PNG, which keeps as much"
+    if data.startswith((b"II*\0", b"MM\0*")):
+        return "the file is TIFF or a camera's raw format; export it as PNG or JPEG"
+    if data.startswith(b"BM"):
+        return "the file is BMP; save it as PNG, which keeps as much"
+    if data.startswith(b"%PDF"):
+        return "the file is a PDF; export the picture in it as PNG or JPEG"
+    if b"<svg" in data[:1024].lower():
+        return "the file is SVG; export it as PNG"
+    return None
+
+
+_HEIC = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
 
 
 def _check_size(width: int, height: int, limits: UploadLimits) -> None:

@@ -24,6 +24,7 @@ _REASONS = {
     404: "The image does not exist, or no longer.",
     409: "The Idempotency-Key belongs to a request with another body.",
     413: "The body is over the limit.",
+    415: "The body is of a type that the path does not take, or is compressed.",
     429: "There is no room now; Retry-After says when to try again.",
     500: "Our fault.",
     503: "The model or the storage cannot serve now; Retry-After says when to try again.",
@@ -74,7 +75,7 @@ def images_route() -> dict[str, Any]:
                 "headers": _REPLAYED,
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
-            **_failures(400, 401, 404, 409, 413, 429, 500, 503, 504),
+            **_failures(400, 401, 404, 409, 413, 415, 429, 500, 503, 504),
         },
     }
 
@@ -97,7 +98,7 @@ def cutout_route() -> dict[str, Any]:
         },
         "responses": {
             200: {"description": "The cut-out.", "headers": _REPLAYED},
-            **_failures(400, 401, 404, 409, 413, 429, 500, 503, 504),
+            **_failures(400, 401, 404, 409, 413, 415, 429, 500, 503, 504),
         },
     }
 

@@ -285,7 +285,7 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert body["preserve_product"]["default"] == "auto"
     assert "product_mask" not in body
     generate = document["paths"]["/api/generate"]["post"]
-    statuses = ["200", "400", "401", "404", "409", "413", "429", "500", "503", "504"]
+    statuses = ["200", "400", "401", "404", "409", "413", "415", "429", "500", "503", "504"]
     assert {header["name"] for header in generate["parameters"]} == {
         "Idempotency-Key", "X-Deadline-Seconds",
     }  # fmt: skip

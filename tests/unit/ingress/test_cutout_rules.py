@@ -65,7 +65,9 @@ async def test_other_bodies_and_too_long_ones_are_refused(tmp_path):
     made = surface(tmp_path, IngressSettings(limits=limits))
     async with made.client as client:
         typed = await client.post("/api/cutout", content=b"x", headers={"Content-Type": "text/csv"})
-        assert "multipart/form-data or application/json" in problem(typed, 400, "invalid_request")
+        assert "multipart/form-data or application/json" in problem(
+            typed, 415, "unsupported_media_type"
+        )
 
         async def chunks():
             for _ in range(30):
@@ -205,5 +207,5 @@ async def test_the_document_has_both_bodies(api):
         "Idempotency-Key", "X-Deadline-Seconds",
     }  # fmt: skip
     assert sorted(operation["responses"]) == [
-        "200", "400", "401", "404", "409", "413", "429", "500", "503", "504",
+        "200", "400", "401", "404", "409", "413", "415", "429", "500", "503", "504",
     ]  # fmt: skip

@@ -84,12 +84,12 @@ async def test_what_is_not_an_image_is_refused(api, photo):
 
 async def test_a_form_route_refuses_json(api):
     answer = await api.client.post("/api/generate", json={"prompt": "p"})
-    assert "multipart/form-data" in problem(answer, 400, "invalid_request")
+    assert "multipart/form-data" in problem(answer, 415, "unsupported_media_type")
 
 
 async def test_a_json_route_refuses_a_form(api):
     answer = await api.client.post("/api/variation", data={"prompt": "p"})
-    assert "application/json" in problem(answer, 400, "invalid_request")
+    assert "application/json" in problem(answer, 415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"a":'])

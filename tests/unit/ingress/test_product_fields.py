@@ -156,7 +156,7 @@ COLOURED = np.dstack([SQUARE, SQUARE // 2, SQUARE])
         (mask(SQUARE * 0), "product_mask: the mask marks nothing"),
         (mask(SQUARE * 0 + 255), "product_mask: the mask marks everything"),
         (b"", "product_mask: the file is empty"),
-        (b"GIF89a", "product_mask: the file is not a PNG, JPEG or WebP image"),
+        (b"GIF89a", "product_mask: the file is GIF; save it as PNG"),
         (mask()[:70], "product_mask: the PNG is truncated"),
         (mask(COLOURED), "product_mask must be grey, not coloured"),
         (mask(np.dstack([SQUARE] * 4)), "product_mask must not be transparent"),

@@ -76,7 +76,7 @@ async def test_a_stream_that_fails_tells_the_failure(api, log):
         ("GET", f"/generated/{'0' * 32}.png", "/generated/{key}.png", 404, "not_found"),
         ("GET", f"/{SECRET}?{SECRET}", "unmatched", 404, "not_found"),
         ("PUT", "/api/models", "/api/models", 405, "method_not_allowed"),
-        ("POST", "/api/generate", "/api/generate", 400, "invalid_request"),
+        ("POST", "/api/generate", "/api/generate", 415, "unsupported_media_type"),
     ],
 )
 async def test_failures_tell_their_code_and_no_path(api, log, method, path, route, status, code):

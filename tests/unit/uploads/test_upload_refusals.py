@@ -35,14 +35,32 @@ def test_zero_bytes_are_refused() -> None:
     assert refusal(b"") == "the file is empty"
 
 
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "ICO", "PPM", "PDF", "AVIF", "JPEG2000"])
+@pytest.mark.parametrize("kind", ["ICO", "PPM", "JPEG2000"])
 def test_other_formats_are_refused(kind: str) -> None:
     data = saved(Image.new("RGB", (16, 16)), kind)
     assert refusal(data) == "the file is not a PNG, JPEG or WebP image"
 
 
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "PDF", "AVIF"])
+def test_formats_that_people_send_are_told_what_to_do(kind: str) -> None:
+    told = refusal(saved(Image.new("RGB", (16, 16)), kind))
+    assert kind in told
+    assert "PNG" in told
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"mif1"])
+def test_an_iphone_s_photo_is_told_what_to_do(brand: bytes) -> None:
+    told = refusal(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0" + b"\0" * 64)
+    assert told.startswith("the file is HEIC, as iPhones keep photos")
+
+
+def test_an_svg_is_told_what_to_do() -> None:
+    told = refusal(b"<?xml version='1.0'?><SVG xmlns='http://www.w3.org/2000/svg'/>")
+    assert told == "the file is SVG; export it as PNG"
+
+
 @pytest.mark.parametrize("data", [
-    b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0", b"\0" * 64,
+    b"hello", b"%!PS-Adobe-3.0 EPSF-3.0", b"\0" * 64,
     b"RIFF\x24\0\0\0WAVEfmt ",
 ])  # fmt: skip
 def test_what_is_no_image_is_refused(data: bytes) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.errors import ImageNotFound, InvalidRequest, Unauthorized
+from deployments.errors import ImageNotFound, Unauthorized, WrongMediaType
 from deployments.ingress.http import problems
 from deployments.ingress.http.api_keys import KeyRing
 
@@ -85,9 +85,12 @@ class Gate:
         wanted = self._body_types.get(path, ())
         given = headers.get("content-type", "").partition(";")[0].strip().lower()
         if method == "POST" and wanted and given not in wanted:
-            raise InvalidRequest(
+            raise WrongMediaType(
                 f"the body must be {' or '.join(wanted)}, not {given or 'untyped'}"
             )
+        coding = headers.get("content-encoding", "identity").strip().lower()
+        if method == "POST" and coding not in ("", "identity"):
+            raise WrongMediaType(f"the body must not be compressed, and its coding is {coding}")
         return name
 
     def _guards(self, method: str, path: str) -> bool:
