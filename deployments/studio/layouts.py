@@ -53,7 +53,7 @@ def laid_out(photo: Photo, product: Product | None, layout: Layout, max_side: in
     canvas = layout.canvas
     if canvas.given and before and canvas.size is None and canvas.aspect is None:
         canvas = replace(canvas, size=(before.width, before.height))
-    opaque = not layout.varied and photo.alpha is None
+    opaque = None if layout.varied else photo.alpha is None
     placement, warnings = place(product, canvas, max_side=max_side, opaque_photo=opaque)
     if not canvas.given:
         placement = before

@@ -98,7 +98,7 @@ class _Axis:
 
 
 def place(
-    product: Product, canvas: Canvas, *, max_side: int, opaque_photo: bool = False
+    product: Product, canvas: Canvas, *, max_side: int, opaque_photo: bool | None = None
 ) -> tuple[Placement | None, tuple[str, ...]]:
     """Find where a photo lies on a canvas, so that its product lies where it is asked for.
 
@@ -111,8 +111,9 @@ def place(
         product: In its photo's frame.
         canvas: What is asked for.
         max_side: The longer side of a result in pixels, at most.
-        opaque_photo: Whether it is known that the photo has no transparency. A product that touches
-            all borders is else taken for one that was trimmed to its box.
+        opaque_photo: Whether the photo has no transparency; None where that is not known. A product
+            that touches all borders is taken for one that was trimmed to its box; and in a
+            transparent photo one that touches two borders that face each other.
 
     Returns:
         The placement, None where nothing is asked for; and warnings for the caller.
@@ -122,7 +123,7 @@ def place(
     """
     if not canvas.given:
         return None, ()
-    axes = _axes(product, canvas)
+    axes = _axes(product, canvas, opaque_photo)
     width, height, scale = _sized(axes, canvas, max_side)
     sides, shorter = (width, height), min(width, height)
     padding = None if canvas.padding is None else canvas.padding * shorter
@@ -157,7 +158,7 @@ def place(
     if scale == 1:
         corner = [float(round(at)) for at in corner]
     warnings = [ENLARGED.format(scale)] if scale > 1 else []
-    warnings += _cuts(axes, begins, sides, scale, opaque_photo=opaque_photo)
+    warnings += _cuts(axes, begins, sides, scale, all_round=bool(opaque_photo))
     return Placement(width, height, scale, corner[0], corner[1]), tuple(warnings)
 
 
@@ -185,7 +186,7 @@ def covering(width: int, height: int, canvas: Canvas, *, max_side: int) -> Place
     return Placement(wide, high, scale, (wide - width * scale) / 2, (high - height * scale) / 2)
 
 
-def _axes(product: Product, canvas: Canvas) -> tuple[_Axis, _Axis]:
+def _axes(product: Product, canvas: Canvas, opaque_photo: bool | None) -> tuple[_Axis, _Axis]:
     height, width = product.alpha.shape
     left, top, wide, high = cv2.boundingRect((product.alpha >= SEEN).astype(np.uint8))
     if wide == 0:
@@ -193,7 +194,10 @@ def _axes(product: Product, canvas: Canvas) -> tuple[_Axis, _Axis]:
     alpha = product.alpha
     across = (_is_cut(alpha[:, 0], high), _is_cut(alpha[:, -1], high))
     down = (_is_cut(alpha[0], wide), _is_cut(alpha[-1], wide))
-    if (wide, high) == (width, height):
+    trimmed = (wide, high) == (width, height)
+    if opaque_photo is False:
+        trimmed = wide == width or high == height
+    if trimmed:
         across = down = (False, False)
     x, y = _wishes(canvas)
     return _Axis(width, left, wide, across, x), _Axis(height, top, high, down, y)
@@ -265,10 +269,10 @@ def _cuts(
     sides: tuple[int, int],
     scale: float,
     *,
-    opaque_photo: bool,
+    all_round: bool,
 ) -> list[str]:
     """A warning where a side that the photo's border cuts ends inside the canvas."""
-    all_round = opaque_photo and all(axis.length == axis.photo for axis in axes)
+    all_round = all_round and all(axis.length == axis.photo for axis in axes)
     inside = []
     for axis, begin, side, names in zip(axes, begins, sides, _SIDES, strict=True):
         ends = (begin > _NEAR, begin + axis.length * scale < side - _NEAR)

@@ -215,6 +215,24 @@ def test_an_upload_that_was_trimmed_to_its_product_is_not_cut() -> None:
     assert "on the left and on the right and at the top and at the bottom" in warning
 
 
+def test_a_transparent_upload_that_was_trimmed_in_one_direction_is_not_cut() -> None:
+    wide = product((0, 20, 600, 380))
+    canvas = Canvas(size=(1000, 1000), padding=0.2)
+    placement, warnings = place(wide, canvas, max_side=1536, opaque_photo=False)
+    assert placement == Placement(1000, 1000, 1, 200, 290)
+    assert warnings == ()
+    # In an opaque photo the same is cut on three sides, and stays at those borders.
+    placement, _ = place(wide, canvas, max_side=1536, opaque_photo=True)
+    assert placement is not None
+    assert placement.left == 0
+    assert placement.scale == pytest.approx(1000 / 600)
+    assert placement.top + 400 * placement.scale == pytest.approx(1000)
+    # One that is cut at one border only stays there in any photo.
+    placement, _ = place(product((200, 20, 200, 380)), canvas, max_side=1536, opaque_photo=False)
+    assert placement is not None
+    assert placement.top + 400 * placement.scale == pytest.approx(1000)
+
+
 def test_what_only_touches_the_border_is_not_cut() -> None:
     """A point of a star, or a pixel of noise."""
     touching = product((100, 100, 200, 200))
