@@ -305,3 +305,18 @@ async def test_docs_need_no_other_server(api):
         assert "//" not in link
         asset = await api.client.get(f"/{link}")
         assert asset.status_code == 200, link
+
+
+async def test_the_server_can_start_and_end_it(api):
+    """Serve runs an application's lifespan, which is no request and has no headers."""
+    said = []
+    asked = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def receive():
+        return asked.pop(0)
+
+    async def send(message):
+        said.append(message["type"])
+
+    await api.app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+    assert said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]

@@ -37,9 +37,11 @@ class PageAccess(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
+        if scope["type"] != "http" or scope["method"] != "OPTIONS":  # a lifespan has no headers
+            await super().__call__(scope, receive, send)
+            return
         headers = Headers(scope=scope)
-        asks = scope["type"] == "http" and scope["method"] == "OPTIONS" and "origin" in headers
-        if not asks or "access-control-request-method" not in headers:
+        if "origin" not in headers or "access-control-request-method" not in headers:
             await super().__call__(scope, receive, send)
             return
         answer = self.preflight_response(headers)
