@@ -122,6 +122,21 @@ def test_result_headers_and_conditional_get(cluster):
     assert (again.status_code, again.content) == (304, b"")
 
 
+def test_a_jpeg_its_smaller_copy_and_their_removal(cluster):
+    body = cluster.generate(png((320, 192)), num_images=1, output_format="jpeg").json()
+    (url,), (detail,) = body["images"], body["details"]
+    image = Image.open(BytesIO(cluster.client.get(url).content))
+    assert (image.format, image.size) == ("JPEG", (detail["width"], detail["height"]))
+    with ThreadPoolExecutor(4) as pool:
+        tiles = list(pool.map(lambda _: cluster.client.get(f"{url}?width=128"), range(4)))
+    assert len({tile.content for tile in tiles}) == 1
+    assert Image.open(BytesIO(tiles[0].content)).format == "WEBP"
+    assert problem(cluster.client.get(f"{url}?width=99"), 400, "invalid_request")
+    assert cluster.client.delete(url).status_code == 204
+    for gone in (url, f"{url}?width=128"):
+        problem(cluster.client.get(gone), 404, "not_found")
+
+
 def test_400(cluster):
     problem(cluster.generate(png(), num_images=99), 400, "invalid_request")
     problem(cluster.generate(png(), model="dall-e"), 400, "unknown_model")
