@@ -154,6 +154,7 @@ def test_bucket_user_policy_and_lifecycle_are_made(
     lifecycle = s3.client().get_bucket_lifecycle(MISSING_BUCKET)
     assert {rule.rule_filter.prefix: rule.expiration.days for rule in lifecycle.rules} == {
         "generated/": 31,
+        "tiles/": 31,
         "cutouts/": 31,
     }
 

@@ -140,13 +140,21 @@ def result_route(tag: str, *media_types: str, widths: Sequence[int] = ()) -> dic
     }
 
 
-def removal_route(tag: str = "images") -> dict[str, Any]:
-    """Arguments of a route that deletes stored pictures."""
+def removal_route(tag: str, *refusals: int) -> dict[str, Any]:
+    """Arguments of a route that deletes stored pictures.
+
+    Args:
+        tag: The route's group.
+        refusals: Further statuses of failures.
+    """
     return {
         "status_code": 204,
         "response_class": Response,
         "tags": [tag],
-        "responses": {204: {"description": "It is gone."}, **_failures(401, 404, 500, 503)},
+        "responses": {
+            204: {"description": "It is gone."},
+            **_failures(*refusals, 401, 404, 500, 503),
+        },
     }
 
 

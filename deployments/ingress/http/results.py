@@ -60,7 +60,7 @@ def _add(
             stored = await results.load_tile(key, file_format, width)
         return image_response(stored, request.headers, retention_s, public=public)
 
-    @app.delete(path, **openapi.removal_route())
+    @app.delete(path, **openapi.removal_route("images", 400))
     async def delete(request: Request, key: Key) -> None:
         """Delete a generated image, and the photo it was made from where no other needs it."""
         _check(key)
