@@ -293,7 +293,7 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert "text/event-stream" in generate["responses"]["200"]["content"]
     assert "Retry-After" in generate["responses"]["429"]["headers"]
     removal = document["paths"]["/generated/{key}.png"]["delete"]
-    assert sorted(removal["responses"]) == ["204", "401", "404", "500", "503"]
+    assert sorted(removal["responses"]) == ["204", "400", "401", "404", "500", "503"]
 
 
 async def test_docs_need_no_other_server(api):
