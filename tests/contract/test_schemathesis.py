@@ -18,7 +18,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.transport.serialization import Binary
 
 from deployments.ingress.http.api_keys import KeyRing
-from tests.unit.ingress.memory import CATALOG, Surface, png, surface
+from tests.unit.ingress.memory import CATALOG, Surface, key_of, png, surface
 from tests.unit.ingress.test_cutouts import cut, strokes
 
 KEY = "contract-key-51c2"
@@ -38,11 +38,14 @@ CONFIG = {
 PHOTO = Binary(png())
 MASK = Binary(png(colour=(0, 0, 0), product=(255, 255, 255)))
 FREE_TEXT = ("prompt", "negative_prompt")
+OF_A_PRODUCT = ("padding", "product_position", "shadow", "shadow_strength", "harmonize")
 STROKES = {
     "keep": Binary(png(colour=(0, 0, 0), product=(255, 255, 255))),
     "remove": Binary(strokes((0, 0, 48, 2))),
 }
-RESULT: list[str] = []
+FORMATS = {"png": "png", "jpg": "jpeg", "webp": "webp"}
+RESULTS: dict[str, str] = {}
+"""By the ending of its URL, the key of a result."""
 CUTOUTS: dict[int, str] = {}
 """One of each surface, by its `id`: a cut-out is its API key's own."""
 FOLDER = Path(tempfile.mkdtemp(prefix="backdrop-contract-"))
@@ -61,9 +64,10 @@ def make_possible(case: schemathesis.Case, made: Surface) -> None:
     if "key" in case.path_parameters and valid:
         # What is deleted is gone for the next request.
         cuts = case.path.startswith("/cutouts/")
-        stored = CUTOUTS[id(made)] if cuts else RESULT[0]
+        ending = case.path.rpartition(".")[2]
+        stored = CUTOUTS[id(made)] if cuts else RESULTS[ending]
         if case.method == "DELETE":
-            stored = asyncio.run(stored_cutout(made) if cuts else stored_key(OPEN))
+            stored = asyncio.run(stored_cutout(made) if cuts else stored_key(OPEN, ending))
         case.path_parameters["key"] = stored
     if valid and case.headers is not None:
         # A shorter deadline may pass, and one key with another body is a conflict: both rightly.
@@ -86,15 +90,17 @@ def make_possible(case: schemathesis.Case, made: Surface) -> None:
             if isinstance(value, str) and name not in FREE_TEXT:
                 body[name] = f"{value}?"
     if isinstance(body.get("image_url"), str):
-        body["image_url"] = f"/generated/{RESULT[0]}.png"
+        body["image_url"] = f"/generated/{RESULTS['png']}.png"
     if valid and isinstance(body.get("cutout"), str):
         body["cutout"] = CUTOUTS[id(made)]
     if valid and case.path == "/api/cutout":
         of_one_source(body, form=case.media_type == "multipart/form-data")
     elif valid:
+        of_one_look(body, form=case.media_type == "multipart/form-data")
         # What is white space differs between the pattern's dialect and ours.
-        if not body["prompt"].strip():
+        if not (body.get("prompt") or "").strip():
             body["prompt"] = "forest"
+        body["model"] = body.get("model") or CATALOG[0].id
         # One model takes fewer steps than the other, and at least one step must be left to take.
         model = next(model for model in CATALOG if model.id == body["model"])
         steps = body.get("steps") or model.steps
@@ -104,9 +110,6 @@ def make_possible(case: schemathesis.Case, made: Surface) -> None:
             body["image"] = PHOTO
         if body.get("cutout"):
             body.pop("product_mask", None)
-        given = body.get("cutout") or "product_mask" in body
-        if given and body.get("preserve_product") in ("false", False):
-            body["preserve_product"] = "true"
 
 
 def of_one_source(body: dict[str, Any], form: bool) -> None:
@@ -115,22 +118,59 @@ def of_one_source(body: dict[str, Any], form: bool) -> None:
     for name in sources[1:]:
         del body[name]
     if not sources:
-        body.update({"image": PHOTO} if form else {"image_url": f"/generated/{RESULT[0]}.png"})
+        body.update({"image": PHOTO} if form else {"image_url": f"/generated/{RESULTS['png']}.png"})
     if body.get("point") is not None:
         body["point"] = "0.5,0.5"
     if {"cutout", "keep", "remove", "point"} & body.keys():
         body.pop("product_mask", None)
 
 
-async def stored_key(made: Surface) -> str:
-    """Make a result, and give its key."""
-    url = (await made.generate(num_images=1)).json()["images"][0]
-    return url.rsplit("/", 1)[1].removesuffix(".png")
+def of_one_look(body: dict[str, Any], form: bool) -> None:
+    """Leave what goes together of the picture around the product, with room for the product."""
+    body.pop("preset", None)
+    if body.get("background") == "image" and not form:  # the file
+        body["background"] = "blur"
+    plain = body.get("background") not in (None, "", "scene")
+    if body.get("background") == "image":
+        body["background_image"] = PHOTO
+    else:
+        body.pop("background_image", None)
+    if plain:
+        body.pop("num_images", None)
+    if body.get("size") not in (None, "", "auto"):
+        body["size"] = "96x64"
+        body.pop("aspect_ratio", None)
+    elif body.get("aspect_ratio") not in (None, "", "auto"):
+        body["aspect_ratio"] = "4:5"
+    if body.get("padding") not in (None, ""):
+        body["padding"] = "0.1" if isinstance(body["padding"], str) else 0.1
+    if "," in str(body.get("product_position")):
+        body["product_position"] = "0.5,0.5"
+    if body.get("background") == "transparent":
+        body.pop("harmonize", None)
+        if body.get("output_format") == "jpeg":
+            body["output_format"] = "webp"
+    if body.get("output_format") in (None, "", "png"):
+        body.pop("output_quality", None)
+    if body.get("shadow") == "none" or (plain and body.get("shadow") in (None, "")):
+        body.pop("shadow_strength", None)
+    if body.get("preserve_product") in ("false", False):
+        if plain or body.get("cutout") or "product_mask" in body:
+            body["preserve_product"] = "auto"
+        else:
+            for name in OF_A_PRODUCT:
+                body.pop(name, None)
+
+
+async def stored_key(made: Surface, ending: str) -> str:
+    """Make a result whose URL ends so, and give its key."""
+    made_as = await made.generate(num_images=1, output_format=FORMATS[ending])
+    return key_of(made_as.json()["images"][0])
 
 
 async def stored_cutout(made: Surface) -> str:
     """Make a cut-out of the result's photo, and give its key."""
-    url, headers = f"/generated/{RESULT[0]}.png", {"X-API-Key": KEY}
+    url, headers = f"/generated/{RESULTS['png']}.png", {"X-API-Key": KEY}
     return (await cut(made, image_url=url, headers=headers)).json()["cutout"]
 
 
@@ -144,7 +184,8 @@ open_contract, keyed_contract = contract(OPEN), contract(KEYED)
 
 @pytest.fixture(scope="module", autouse=True)
 def _result() -> None:
-    RESULT.append(asyncio.run(stored_key(OPEN)))
+    for ending in FORMATS:
+        RESULTS[ending] = asyncio.run(stored_key(OPEN, ending))
     for made in (OPEN, KEYED):
         CUTOUTS[id(made)] = asyncio.run(stored_cutout(made))
 
