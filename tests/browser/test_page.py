@@ -68,6 +68,13 @@ def test_nothing_moves_when_images_arrive(chat):
     indirect=True,
 )
 def test_a_phone_needs_no_sideways_scrolling(chat, screenshots):
+    chat.composer.get_by_text("Picture", exact=True).click()
+    chat.composer.get_by_role("combobox", name="Background", exact=True).select_option("image")
+    assert chat.page.locator("#card").evaluate("card => card.scrollWidth - card.clientWidth") <= 0
+    chat.page.screenshot(path=screenshots / "phone-picture.png")
+    chat.composer.get_by_role("combobox", name="Background", exact=True).select_option("")
+    chat.composer.get_by_text("Picture", exact=True).click()
+
     def sideways() -> bool:
         # Not against innerWidth, which a phone's browser stretches to what overflows.
         return chat.page.evaluate("document.documentElement.scrollWidth > screen.width")
