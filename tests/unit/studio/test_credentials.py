@@ -26,6 +26,7 @@ from deployments.studio.credentials import (
     CredentialsRefused,
     load_signer,
 )
+from deployments.studio.deployment import Studio
 from deployments.studio.encoding import encode
 from deployments.studio.finishing import finished
 from deployments.studio.marking import metadata_of
@@ -48,6 +49,8 @@ RECIPE = Recipe(
     control=None,
     photo_sha256=SHA256,
 )
+NOBODY: Any = object()
+"""A finder that is not asked."""
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
@@ -162,6 +165,25 @@ def test_a_result_is_signed_where_there_is_a_signer(shop: Certified) -> None:
         load_signer(environment(shop)),
     )
     assert read(result.file, "png", shop.authority)[0] == "Trusted"
+
+
+async def test_a_studio_signs_with_what_its_environment_holds(
+    shop: Certified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(shop).items():
+        monkeypatch.setenv(name, value)
+    studio = Studio(finder=NOBODY)
+    image, opened = GeneratedImage(PIXELS, 0.1, "demo"), OpenedPhoto(PreparedPhoto(PIXELS), None)
+    result = await studio.finish(image, of("webp"), opened)
+    assert read(result.file, "webp", shop.authority)[0] == "Trusted"
+    # Its smaller copy is marked, and not signed.
+    tile = await studio.make_tile(result.file, 128)
+    assert b"trainedAlgorithmicMedia" in tile
+    with pytest.raises(c2pa.C2paError, match="ManifestNotFound"):
+        read(tile, "webp")
+    monkeypatch.setenv(KEY_VARIABLE, certified().key)
+    with pytest.raises(CredentialsRefused, match="does not belong to the certificate"):
+        Studio(finder=NOBODY)
 
 
 def wrong(shop: Certified, folder: Path) -> dict[str, tuple[Mapping[str, str], str]]:
