@@ -293,7 +293,8 @@ class StudioSettings(Settings):
     Attributes:
         max_output_side: The longer side of a composed result, in pixels; larger photos are made
             smaller.
-        contact_shadow: How dark the soft shadow under a product is, 0 to 1; 0 draws none.
+        contact_shadow: How dark a `contact` shadow is where a request says nothing of it, 0 to 1;
+            0 draws none.
         shape_floor: A result with a product that was found, whose `shape` fidelity is below this
             and whose seed nobody asked for, is made once more, and the better one is kept; 0 to 1,
             and 0 makes none again.
@@ -303,7 +304,7 @@ class StudioSettings(Settings):
     """
 
     max_output_side: int = Field(1536, ge=64, le=8192)
-    contact_shadow: float = Field(0.0, ge=0, le=1)
+    contact_shadow: float = Field(0.6, ge=0, le=1)
     shape_floor: float = Field(0.0, ge=0, le=1)
     public_metadata: bool = True
     finder: FinderSettings = FinderSettings()

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from deployments.jobs import Mask, Pixels, Product
+from deployments.composition import Shadow
+from deployments.jobs import Pixels, Product
 from deployments.studio.fitting import limited
-
-_SHADOW_SIDE = 256
-"""The longer side, in pixels, at which a shadow is drawn."""
+from deployments.studio.light import harmonized
+from deployments.studio.shadows import shade
 
 
 def limit(product: Product, max_side: int) -> Product:
@@ -38,29 +37,36 @@ def limit(product: Product, max_side: int) -> Product:
     return replace(product, pixels=pixels, alpha=alpha)
 
 
-def compose(background: Pixels, product: Product, *, contact_shadow: float) -> Pixels:
+def compose(
+    background: Pixels,
+    product: Product,
+    shadow: Shadow = "none",
+    strength: float = 0.0,
+    *,
+    harmonize: float = 0.0,
+) -> Pixels:
     """Put a product over a background, at the product's size.
 
     Args:
         background: uint8 [height, width, 3] at the model's working size; made larger with a cubic
             filter, and smaller by the mean of what a pixel covers.
-        product: At the size of the result.
-        contact_shadow: How dark the soft shadow under the product is, 0 to 1; 0 draws none.
+        product: At the size of the result, where it lies in it.
+        shadow: What the product throws on the ground, as of `shadows.shade`.
+        strength: How dark it is, 0 to 1; 0 draws none.
+        harmonize: How far the product takes the background's light, as of `light.harmonized`.
 
     Returns:
         uint8 [height, width, 3] at the product's size; where that is opaque, its pixels bit for
-        bit.
+        bit, unless it is harmonized.
     """
     height, width = product.alpha.shape
     larger = width >= background.shape[1] and height >= background.shape[0]
     filtered = cv2.INTER_CUBIC if larger else cv2.INTER_AREA
     scene = np.asarray(cv2.resize(background, (width, height), interpolation=filtered), np.uint8)
-    if contact_shadow > 0:
-        shade = np.rint(_shadow(product.alpha) * (255 * contact_shadow)).astype(np.uint8)
-        light = cv2.merge([cv2.bitwise_not(shade)] * 3)
-        scene = np.asarray(cv2.multiply(scene, light, scale=1 / 255), np.uint8)
-    blend(scene, product)
-    return scene
+    lit = harmonized(product, background, harmonize)
+    shaded = shade(scene, product, shadow, strength)
+    blend(shaded, lit)
+    return shaded
 
 
 def blend(scene: Pixels, product: Product) -> None:
@@ -73,35 +79,3 @@ def blend(scene: Pixels, product: Product) -> None:
     flat = scene.reshape(-1, 3)
     mixed = product.pixels.reshape(-1, 3)[band] * weight + flat[band] * (255 - weight)
     flat[band] = ((mixed + 127) // 255).astype(np.uint8)
-
-
-def _shadow(alpha: Mask) -> npt.NDArray[np.float32]:
-    """Where a product shades the ground: float32 [height, width], 0 to 1.
-
-    Columns whose lowest opaque pixel is near the product's bottom touch the ground there; what
-    hangs higher shades less, and a Gaussian wider than high makes it soft. It has nothing sharp,
-    so it is drawn small.
-    """
-    height, width = alpha.shape
-    size = limited(width, height, _SHADOW_SIDE)
-    small = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.uint8)
-    shade = _small_shadow(small.reshape(size[1], size[0]))
-    return np.asarray(cv2.resize(shade, (width, height)), np.float32).reshape(height, width)
-
-
-def _small_shadow(alpha: Mask) -> npt.NDArray[np.float32]:
-    shade = np.zeros(alpha.shape, np.float32)
-    columns = np.flatnonzero((alpha >= 128).any(axis=0))
-    if columns.size == 0:
-        return shade
-    opaque = alpha[:, columns] >= 128
-    lowest = alpha.shape[0] - 1 - opaque[::-1].argmax(axis=0)
-    tall = int(lowest.max() - opaque.any(axis=1).argmax() + 1)
-    near = np.exp(-(lowest.max() - lowest) / (0.06 * tall))
-    thick = max(1, round(0.02 * tall))
-    for column, row, strength in zip(columns, lowest, near, strict=True):
-        shade[max(0, row - thick) : row + thick + 1, column] = strength
-    soft = cv2.GaussianBlur(
-        shade, (0, 0), sigmaX=max(1.0, 0.03 * tall), sigmaY=max(1.0, 0.012 * tall)
-    )
-    return np.asarray(soft / max(float(soft.max()), 1e-6), np.float32)

@@ -17,6 +17,7 @@ from deployments.studio.fidelity import measure
 from deployments.studio.marking import metadata_of
 from deployments.studio.resampling import covered
 from deployments.studio.safety import SafetyFilter
+from deployments.studio.shadows import STRENGTHS, shadow_mask
 
 
 def finished(
@@ -38,12 +39,13 @@ def finished(
         signer: Signs the file; None leaves it unsigned.
     """
     product, look = opened.product, recipe.look
+    thrown, dark = look.thrown, _darkness(look, settings)
     if look.background == "transparent" and product is not None:
-        pixels = transparent(product, None)
+        pixels = transparent(product, shadow_mask(product, thrown, dark))
     else:
         pixels = _background(image, look, opened)
         if product is not None:
-            pixels = compose(pixels, product, contact_shadow=settings.contact_shadow)
+            pixels = compose(pixels, product, thrown, dark, harmonize=look.harmonize)
     if safety and recipe.model and (reason := safety.withholds(recipe.model, pixels)):
         return FinishedImage(b"", None, withheld=reason)
     fidelity = None if product is None else measure(pixels[..., :3], product)
@@ -57,6 +59,13 @@ def finished(
     if signer is not None:
         file = signer.signed(file, told)
     return FinishedImage(file, fidelity, width=width, height=height, placement=opened.placement)
+
+
+def _darkness(look: Look, settings: StudioSettings) -> float:
+    """How dark the product's shadow is, 0 to 1."""
+    if look.shadow_strength is not None:
+        return look.shadow_strength
+    return STRENGTHS.get(look.thrown, settings.contact_shadow)
 
 
 def _background(image: GeneratedImage | None, look: Look, opened: OpenedPhoto) -> Pixels:

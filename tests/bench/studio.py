@@ -87,8 +87,8 @@ def measured(pixels: Pixels, finder: ProductFinder, runs: int) -> dict[str, floa
     product = timed("cut out", lambda: cut_out(photo, alpha))
     prepared = timed("prepare", lambda: frame(Photo(pixels), product, 256))
     scene = prepared.pixels[:, ::-1].copy()
-    result = timed("compose", lambda: compose(scene, product, contact_shadow=0))
-    shaded = timed("compose with a shadow", lambda: compose(scene, product, contact_shadow=0.5))
+    result = timed("compose", lambda: compose(scene, product))
+    shaded = timed("compose with a shadow", lambda: compose(scene, product, "contact", 0.5))
     assert shaded.shape == result.shape
     timed("measure", lambda: measure(result, product))
     metadata = Metadata(b"<x:xmpmeta/>", {"prompt": "Forest"})

@@ -22,7 +22,7 @@ def vase() -> Product:
 def composed(product: Product) -> Pixels:
     y, x = np.mgrid[0:64, 0:64]
     background = np.stack([90 + x, 140 + y, 200 - y], axis=2).astype(np.uint8)
-    return compose(background, product, contact_shadow=0)
+    return compose(background, product)
 
 
 def test_a_composed_result_is_true(vase: Product) -> None:
@@ -98,7 +98,7 @@ def test_shape_leaves_other_things_alone(vase: Product, name: str) -> None:
 
 def test_a_scene_of_the_products_colour_is_no_growth(vase: Product) -> None:
     scenery = np.full((64, 64, 3), vase.pixels[vase.alpha == 255].mean(axis=0), np.uint8)
-    result = compose(scenery, vase, contact_shadow=0)
+    result = compose(scenery, vase)
     assert measure(result, vase).shape > 0.97
 
 

@@ -49,7 +49,7 @@ def flattened(made: Scene) -> Pixels:
 def on_a_beach(product: Product) -> Pixels:
     y, x = np.mgrid[0:64, 0:80]
     scenery = np.stack([90 + x, 140 + y, 200 - y], axis=2).astype(np.uint8)
-    return compose(scenery, product, contact_shadow=0)
+    return compose(scenery, product)
 
 
 @pytest.mark.parametrize("made", [scene(), bottle()], ids=["soft outline", "glass"])
