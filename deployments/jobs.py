@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from deployments.composition import AS_THE_PHOTO, SCENE, Canvas, Placement
+from deployments.composition import AS_THE_PHOTO, SCENE, Canvas, Placement, Shadow
 
 Pixels = npt.NDArray[np.uint8]
 """RGB pixels: uint8 [height, width, 3], sRGB, 0 to 255."""
@@ -132,6 +132,7 @@ class Layout:
         varied: Whether the photo is a result that is varied, and not the upload.
         background: As of a `Look`.
         picture: uint8 [height, width, 3] of any size: what background `image` shows; else None.
+        shadow: What the request itself asks for; None where it says nothing.
     """
 
     size: int | None
@@ -140,6 +141,7 @@ class Layout:
     varied: bool = False
     background: str = SCENE
     picture: Pixels | None = None
+    shadow: Shadow | None = None
 
     @property
     def needs_product(self) -> bool:

@@ -19,6 +19,7 @@ from deployments.studio.fitting import fit, limited, working_size
 from deployments.studio.framing import frame
 from deployments.studio.placing import covering, place
 from deployments.studio.resampling import covered, placed
+from deployments.studio.shadows import draws_nothing
 
 _COLOURS_SIDE = 64
 """The longer side, in pixels, of the picture that holds a background's colours."""
@@ -60,6 +61,8 @@ def laid_out(photo: Photo, product: Product | None, layout: Layout, max_side: in
     lying = product if placement is None else placed(product, placement)
     if layout.background == "blur" and photo.alpha is not None and photo.alpha.min() < 128:
         warnings = (*warnings, NO_GROUND)
+    if layout.shadow is not None and (undrawn := draws_nothing(lying, layout.shadow)):
+        warnings = (*warnings, undrawn)
     behind = prepared = None
     if layout.size is None:
         shown = product if before is None else placed(product, before)

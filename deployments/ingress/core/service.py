@@ -196,6 +196,7 @@ class Service:
             canvas=plan.order.canvas,
             background=plan.order.look.background,
             picture=None if picture is None else picture.pixels,
+            shadow=plan.order.look.shadow,
         )
 
     async def _start(

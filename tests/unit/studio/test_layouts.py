@@ -193,3 +193,18 @@ def test_a_result_without_its_product_keeps_the_products_place_for_later() -> No
     layout = replace(layout, canvas=Canvas(size=(300, 600)))
     placement = laid_out(result, None, layout, 1536).placement
     assert placement == Placement(300, 600, 0.6, -138, 24)
+
+
+def test_a_shadow_that_was_asked_for_and_is_not_drawn_is_told() -> None:
+    pixels = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
+    alpha[HEIGHT // 2 :, 100:200] = 255
+    cut = Product(pixels, alpha)
+    told = {
+        shadow: laid_out(Photo(pixels), cut, Layout(None, shadow=shadow), 1536).warnings
+        for shadow in (None, "none", "contact", "floating")
+    }
+    assert not told[None]
+    assert not told["none"]
+    assert "nothing of the product seems to stand" in told["contact"][0]
+    assert "reaches the lower border" in told["floating"][0]
