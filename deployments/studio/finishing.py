@@ -14,6 +14,7 @@ from deployments.studio.compositing import compose
 from deployments.studio.credentials import ManifestSigner
 from deployments.studio.encoding import encode
 from deployments.studio.fidelity import measure
+from deployments.studio.fringes import without_fringe
 from deployments.studio.marking import metadata_of
 from deployments.studio.resampling import covered
 from deployments.studio.safety import SafetyFilter
@@ -70,10 +71,12 @@ def _darkness(look: Look, settings: StudioSettings) -> float:
 
 def _background(image: GeneratedImage | None, look: Look, opened: OpenedPhoto) -> Pixels:
     """What is behind the product: uint8 [height, width, 3]."""
-    if image is not None and opened.product is None and opened.placement is not None:
-        return covered(image.pixels, opened.placement.width, opened.placement.height)
     if image is not None:
-        return image.pixels
+        if opened.placement is None:
+            return image.pixels
+        if opened.product is not None:
+            return without_fringe(image.pixels, opened.product.alpha)
+        return covered(image.pixels, opened.placement.width, opened.placement.height)
     if opened.backdrop is not None:
         return opened.backdrop
     if opened.product is None:

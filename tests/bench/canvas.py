@@ -40,6 +40,7 @@ from deployments.settings import ModelSettings, StudioSettings
 from deployments.studio.finders import ProductFinder
 from deployments.studio.finishing import finished
 from deployments.studio.fitting import shrink
+from deployments.studio.fringes import without_fringe
 from deployments.studio.layouts import laid_out
 from deployments.studio.placing import place
 from deployments.studio.resampling import placed
@@ -212,7 +213,8 @@ def seam(scenes: int) -> dict[str, float]:
         if opened.prepared is None or opened.product is None:
             raise RuntimeError("nothing was made ready for the model")
         job = ImageJob("-", GenerationSettings(PROMPTS[number % 4], "", number, 20, 7.5, 0.8))
-        scene = cv2.resize(paint(job, opened.prepared), (wide, high), interpolation=cv2.INTER_CUBIC)
+        small = without_fringe(paint(job, opened.prepared), opened.product.alpha)
+        scene = cv2.resize(small, (wide, high), interpolation=cv2.INTER_CUBIC)
         colours = np.asarray(scene, np.float32)
         own = _around(colours, opened.product.alpha > 0)
         others = [_around(colours, disc) for disc in _discs(opened.product.alpha, rng)]
