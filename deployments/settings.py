@@ -304,7 +304,7 @@ class StudioSettings(Settings):
     """
 
     max_output_side: int = Field(1536, ge=64, le=8192)
-    contact_shadow: float = Field(0.6, ge=0, le=1)
+    contact_shadow: float = Field(0.75, ge=0, le=1)
     shape_floor: float = Field(0.0, ge=0, le=1)
     public_metadata: bool = True
     finder: FinderSettings = FinderSettings()

@@ -101,7 +101,7 @@ DEFAULTS = {
     },
     StudioSettings: {
         "max_output_side": 1536,
-        "contact_shadow": 0.6,
+        "contact_shadow": 0.75,
         "public_metadata": True,
         "shape_floor": 0.0,
         "finder": FinderSettings(),
