@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from deployments.composition import Shadow
 from deployments.jobs import Mask, Pixels, Product
+from deployments.studio.blurring import blurred
 from deployments.studio.light import LightSide, light_side
 from deployments.studio.marks import SEEN
 from deployments.studio.standing import Footing, standing
@@ -225,11 +226,8 @@ def _soft_cover(
     covered = np.zeros(shape, np.float32)
     for run in runs:
         _cover(covered, footing.left, ground, weight, run, 2 * soft[1])
-    blurred = cv2.GaussianBlur(
-        covered, (0, 0), soft[0], sigmaY=soft[1], borderType=cv2.BORDER_REPLICATE
-    )
     # Along a straight border a blurred half plane has a half.
-    return np.minimum(2 * np.asarray(blurred, np.float32), 1)
+    return np.minimum(2 * blurred(covered, *soft), 1)
 
 
 def _bridged(footing: Footing) -> tuple[Floats, Floats]:
@@ -308,10 +306,11 @@ def _laid(footing: Footing, away: float) -> Floats:
     steps = np.linspace(0, 1, len(_SOFT), dtype=np.float32)
     for step, soft in zip(steps, _SOFT, strict=True):
         layer = np.zeros(rows * columns, np.float32)
-        np.maximum.at(layer, at, dark * np.maximum(1 - np.abs(far - step) / steps[1], 0))
-        result += cv2.GaussianBlur(
-            layer.reshape(rows, columns), (0, 0), max(0.8, soft * footing.tall)
-        )
+        share = 1 - np.abs(far - step) / steps[1]
+        here = share > 0
+        np.maximum.at(layer, at[here], (dark * share)[here])
+        wide = max(0.8, soft * footing.tall)
+        result += blurred(layer.reshape(rows, columns), wide, wide)
     return np.minimum(result, 1)
 
 

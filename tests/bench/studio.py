@@ -90,6 +90,8 @@ def measured(pixels: Pixels, finder: ProductFinder, runs: int) -> dict[str, floa
     result = timed("compose", lambda: compose(scene, product))
     shaded = timed("compose with a shadow", lambda: compose(scene, product, "contact", 0.5))
     assert shaded.shape == result.shape
+    timed("compose with a cast one", lambda: compose(scene, product, "cast", 0.6))
+    timed("compose with harmonize", lambda: compose(scene, product, harmonize=1.0))
     timed("measure", lambda: measure(result, product))
     metadata = Metadata(b"<x:xmpmeta/>", {"prompt": "Forest"})
     for file_format in get_args(FileFormat):
