@@ -192,6 +192,11 @@ def test_a_cut_edge_inside_the_picture_is_warned_of(
     assert f"cuts the product {sides}," in warning
 
 
+def test_a_position_that_takes_a_cut_side_off_its_border_has_padding_there() -> None:
+    _, box, _ = laid((0, 100, 300, 200), Canvas(size=(1000, 1000), padding=0.1, position="center"))
+    assert box == pytest.approx((100, 500 - 800 / 3, 900, 500 + 800 / 3))
+
+
 def test_a_cut_edge_at_the_border_that_is_asked_for_is_right() -> None:
     assert laid((0, 250, 100, 150), Canvas(size=(800, 800), position="bottom-left"))[2] == ()
     assert laid((0, 250, 100, 150), Canvas(size=(800, 800), position="bottom"))[2] == ()
