@@ -6,13 +6,10 @@ environment, and are read where they are used.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -21,6 +18,8 @@ from pydantic import (
 )
 
 from deployments.finder_settings import FinderSettings
+from deployments.page_origins import PageOrigin
+from deployments.presets import DEFAULT_PRESETS, PresetFields, PresetName
 from storage.settings import FilesystemSettings, StoreSettings
 
 SchedulerName = Literal[
@@ -177,28 +176,6 @@ class RateSettings(Settings):
     images_per_minute: int | None = Field(None, ge=1, le=1_000_000)
 
 
-def _as_browsers_write(origin: str) -> str:
-    """Accept an origin as a browser sends it; another one would never match.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if origin == "*":
-        return origin
-    match = re.fullmatch(r"(https?)://(\[[0-9a-f:.]+\]|[^\s/?#:@\[\]]+)(?::([0-9]{1,5}))?", origin)
-    if match is None or origin != origin.lower():
-        raise ValueError(
-            "must be * or an origin as browsers write it: scheme and host in lower case and "
-            "nothing behind them but a port, such as https://shop.example"
-        )
-    if (match[1], match[3]) in (("http", "80"), ("https", "443")):
-        raise ValueError(f"browsers leave out the port :{match[3]} of {match[1]}: so must this")
-    return origin
-
-
-PageOrigin = Annotated[str, AfterValidator(_as_browsers_write)]
-
-
 class CorsSettings(Settings):
     """Which browser pages may call the API.
 
@@ -314,20 +291,6 @@ DEFAULT_MODELS = (
     ModelSettings(id="stable-diffusion", name="Stable Diffusion"),
     ModelSettings(id="controlnet", name="ControlNet", controlnet="demo"),
 )
-
-
-PresetName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-PresetFields = Mapping[str, str | float | bool]
-"""Fields of a request by their names, as JSON has them."""
-
-DEFAULT_PRESETS: Mapping[PresetName, PresetFields] = MappingProxyType({
-    "marketplace-white": {
-        "background": "#FFFFFF", "aspect_ratio": "1:1", "padding": 0.075, "output_format": "jpeg",
-    },
-    "square-scene": {"aspect_ratio": "1:1", "padding": 0.15, "output_format": "jpeg"},
-    "story": {"aspect_ratio": "9:16", "padding": 0.12, "output_format": "jpeg"},
-})  # fmt: skip
-"""For the main picture of a market place, and for two places of a social network."""
 
 
 class AppArgs(Settings):

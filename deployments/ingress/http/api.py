@@ -49,7 +49,8 @@ from deployments.ingress.http.negotiation import wants_events
 from deployments.ingress.http.outcome import Observer
 from deployments.ingress.http.results import add_results
 from deployments.ingress.http.schemas import request_models
-from deployments.settings import DEFAULT_PRESETS, IngressSettings, PresetFields
+from deployments.presets import DEFAULT_PRESETS, PresetFields
+from deployments.settings import IngressSettings
 
 NO_STORE = {"Cache-Control": "no-store"}
 

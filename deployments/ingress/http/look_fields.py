@@ -23,7 +23,7 @@ from deployments.composition import (
     Shadow,
 )
 from deployments.errors import InvalidRequest
-from deployments.settings import PresetFields
+from deployments.presets import PresetFields
 
 LEAST_SIDE = 64
 """Pixels: the shortest side of a canvas."""

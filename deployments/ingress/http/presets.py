@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from deployments.errors import InvalidRequest
 from deployments.ingress.http import problems
 from deployments.ingress.http.schemas import EXAMPLE_URL, VariationBody, request_models
-from deployments.settings import AppArgs, PresetFields
+from deployments.presets import PresetFields
+from deployments.settings import AppArgs
 
 _NOT_OF_A_PRESET = frozenset({"image_url", "cutout", "preset", "seed"})
 """Fields of one request alone."""

@@ -28,7 +28,8 @@ from deployments.ingress.core.result_urls import KEY_PATTERN
 from deployments.ingress.http.forms import without_nulls
 from deployments.ingress.http.look_fields import LookFields
 from deployments.jobs import Preserve
-from deployments.settings import IngressSettings, ModelSettings, PresetFields
+from deployments.presets import PresetFields
+from deployments.settings import IngressSettings, ModelSettings
 
 EXAMPLE_URL = "https://yourdomain.com/generated/0123456789abcdef0123456789abcdef.png"
 

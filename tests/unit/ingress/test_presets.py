@@ -6,7 +6,8 @@ import pytest
 
 from deployments.ingress.http import presets
 from deployments.ingress.http.schemas import request_models
-from deployments.settings import DEFAULT_PRESETS, AppArgs, IngressSettings, ModelSettings
+from deployments.presets import DEFAULT_PRESETS
+from deployments.settings import AppArgs, IngressSettings, ModelSettings
 
 SETS = {
     "white": {"background": "#FFFFFF", "size": "500x500", "padding": 0.1},

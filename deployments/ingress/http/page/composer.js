@@ -8,8 +8,9 @@
 
 import { CanvasFields } from "./canvas.js";
 import { byId, element, rove } from "./dom.js";
+import { takeDrops } from "./drops.js";
 import { newId } from "./history.js";
-import { fileOf, readPicture } from "./pictures.js";
+import { readPicture } from "./pictures.js";
 import { strings } from "./strings.js";
 
 /**
@@ -80,7 +81,7 @@ export class Composer {
     });
     this.#fillIdeas();
     this.#fillSamples();
-    this.#takeDrops();
+    takeDrops((file) => this.setPhoto(file));
     this.#showSource();
   }
 
@@ -336,28 +337,5 @@ export class Composer {
     if (!response?.ok) return this.#say(strings.noSample);
     const blob = await response.blob();
     await this.setPhoto(new File([blob], name, { type: blob.type }));
-  }
-
-  #takeDrops() {
-    // The whole page takes a drop: beside the form, the browser would leave the page for the file.
-    addEventListener("dragover", (event) => {
-      event.preventDefault();
-      byId("card").classList.add("dropping");
-    });
-    addEventListener("dragleave", (event) => {
-      if (!event.relatedTarget) byId("card").classList.remove("dropping");
-    });
-    addEventListener("drop", (event) => {
-      event.preventDefault();
-      byId("card").classList.remove("dropping");
-      const file = fileOf(event.dataTransfer);
-      if (file) this.setPhoto(file);
-    });
-    addEventListener("paste", (event) => {
-      const file = fileOf(event.clipboardData);
-      if (!file) return;
-      event.preventDefault();
-      this.setPhoto(file);
-    });
   }
 }

@@ -1,7 +1,5 @@
 /**
- * One turn of the conversation: what was asked for, and its images as they come.
- *
- * Knows how to run itself and to show itself; not what else the page holds.
+ * One turn of the conversation: what was asked for, and its images as they come; it runs itself.
  *
  * @module
  */
