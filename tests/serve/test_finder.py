@@ -24,7 +24,7 @@ import ray
 from ray import serve
 
 from deployments.app import build
-from deployments.jobs import Photo
+from deployments.jobs import Layout, Photo
 from deployments.settings import AppArgs
 
 ray.init(num_cpus=4, include_dashboard=False, logging_level="ERROR")
@@ -37,7 +37,7 @@ pixels[60:180, 40:120] = (20, 30, 160)
 pixels[60:180, 200:280] = (210, 30, 160)
 
 def search():
-    return handle.open_upload.remote(Photo(pixels), None, "true", 64).result(timeout_s=100)
+    return handle.open_upload.remote(Photo(pixels), None, "true", Layout(64)).result(timeout_s=100)
 
 def finder():
     (process,) = [
