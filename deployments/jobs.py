@@ -144,6 +144,11 @@ class Layout:
     shadow: Shadow | None = None
 
     @property
+    def reads_photo(self) -> bool:
+        """Whether the photo's own pixels are looked at, and not only those of its product."""
+        return self.size is not None or self.background == "blur"
+
+    @property
     def needs_product(self) -> bool:
         """Whether it cannot be followed without a product."""
         return self.background != SCENE or self.canvas.needs_product

@@ -138,12 +138,13 @@ class Studio:
         return replace(opened, warnings=product.warnings + opened.warnings)
 
     async def open_result(
-        self, photo: Photo, product: bytes | None, layout: Layout
+        self, photo: Photo | None, product: bytes | None, layout: Layout
     ) -> OpenedPhoto | None:
         """Make a result ready for a model, with the product that it was made with.
 
         Args:
-            photo: The result, or the photo that the product is of.
+            photo: The result, or the photo that the product is of; None where the layout does not
+                read it.
             product: What `encode_sources` wrote of its product; None where it is no longer stored.
             layout: What for.
 
@@ -282,7 +283,9 @@ class Studio:
         product = Product(np.ascontiguousarray(layers[..., :3]), layers[..., 3].copy())
         return limit(product, self._settings.max_output_side)
 
-    async def _laid_out(self, photo: Photo, product: Product | None, layout: Layout) -> OpenedPhoto:
+    async def _laid_out(
+        self, photo: Photo | None, product: Product | None, layout: Layout
+    ) -> OpenedPhoto:
         side = self._settings.max_output_side
         return await self._work("prepare", partial(laid_out, photo, product, layout, side))
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from deployments.composition import Placement
+from deployments.errors import InternalError
 from deployments.jobs import Layout, OpenedPhoto, Photo, Pixels, PreparedPhoto, Product
 from deployments.studio.backdrops import backdrop, cleared, without_product
 from deployments.studio.compositing import blend
@@ -31,12 +32,15 @@ NO_GROUND = (
 )
 
 
-def laid_out(photo: Photo, product: Product | None, layout: Layout, max_side: int) -> OpenedPhoto:
+def laid_out(
+    photo: Photo | None, product: Product | None, layout: Layout, max_side: int
+) -> OpenedPhoto:
     """Lay a photo and its product out as a request asks for it.
 
     Args:
         photo: The upload, or the result that is varied. It may be larger or smaller than the frame
-            that it shows, and by rounding of a slightly other shape.
+            that it shows, and by rounding of a slightly other shape. None where there is a product
+            and the layout does not read the photo.
         product: What is kept, in the frame of the photo it was cut out of; None without one.
         layout: What is asked for. Where it says no size and no shape, a result keeps its own.
         max_side: The longer side of a result in pixels, at most.
@@ -48,6 +52,10 @@ def laid_out(photo: Photo, product: Product | None, layout: Layout, max_side: in
     Raises:
         InvalidRequest: The product cannot lie where it is asked for.
     """
+    if photo is None:
+        if product is None or layout.reads_photo:
+            raise InternalError("there is no photo to lay out")
+        photo = Photo(product.pixels)
     if product is None:
         return _without_product(photo, layout, max_side)
     before = layout.placement

@@ -85,7 +85,9 @@ class CutOutSource:
         self.referred += record.sources
         # Marks first; then it is seen whether the cut-out, and the result, are still there.
         await backends.cutouts.borrow(self._cutout, record.sources, self._results)
-        photo = backends.studio.lend(await self._start(record, recipe))
+        photo = None
+        if layout.reads_photo:
+            photo = backends.studio.lend(await self._start(record, recipe))
         png = backends.sources.load_product(record.mask_key)
         opened = backends.studio.open_result(photo, png, layout)
         await opened
@@ -97,7 +99,7 @@ class CutOutSource:
             photo_key=record.photo_key,
             mask_key=record.mask_key,
             found=False,
-            warnings=(),
+            warnings=(await opened).warnings,
             photo_sha256=record.photo_sha256,
         )
 

@@ -29,7 +29,7 @@ class Origin:
     """What a request's images are made from.
 
     Attributes:
-        photo: What the model starts from.
+        photo: What the model starts from; None where nothing reads it.
         opened: The photo made ready for the model, and the product that is kept.
         kind: The photo is an upload, or one of our results.
         key: The object key of that upload or result.
@@ -40,7 +40,7 @@ class Origin:
         photo_sha256: As of a `Recipe`.
     """
 
-    photo: Awaitable[Photo]
+    photo: Awaitable[Photo] | None
     opened: Awaitable[OpenedPhoto]
     kind: Literal["upload", "result"]
     key: str
@@ -174,13 +174,16 @@ class ResultSource:
         stored = await backends.results.borrow(
             image_key, file_format(recipe), needed, self._results
         )
-        photo = backends.studio.lend(await self._decoder.stored(stored.file))
+        kept = mask_key is not None and self._preserve != "false"
+        photo = None
+        if not kept or self._layout.reads_photo:
+            photo = backends.studio.lend(await self._decoder.stored(stored.file))
         lying = None if mask_key is None else placement(recipe)
         layout = replace(self._layout, placement=lying, varied=True)
-        if mask_key is not None and self._preserve != "false":
+        if mask_key is not None and kept:
             png = backends.sources.load_product(mask_key)
             opened = backends.studio.open_result(photo, png, layout)
-        else:
+        elif photo is not None:
             opened = backends.studio.open_upload(photo, None, self._preserve, layout)
         product = (await opened).product
         found = mask_key is None and product is not None

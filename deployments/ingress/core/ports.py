@@ -48,9 +48,12 @@ class Studio(Protocol):
         ...
 
     def open_result(
-        self, photo: Awaitable[Photo], product: Awaitable[bytes], layout: Layout
+        self, photo: Awaitable[Photo] | None, product: Awaitable[bytes], layout: Layout
     ) -> Awaitable[OpenedPhoto]:
-        """The same with a product that was stored; awaited it may raise ImageNotFound."""
+        """The same with a product that was stored; a layout that reads no photo needs none.
+
+        Awaited it may raise ImageNotFound or InvalidRequest.
+        """
         ...
 
     def finish(

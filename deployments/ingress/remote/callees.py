@@ -59,7 +59,7 @@ class StudioCalls(Protocol):
         ...
 
     async def open_result(
-        self, photo: Photo, product: bytes | None, layout: Layout
+        self, photo: Photo | None, product: bytes | None, layout: Layout
     ) -> OpenedPhoto | None:
         """See `Studio.open_result`."""
         ...

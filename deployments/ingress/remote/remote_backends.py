@@ -136,7 +136,7 @@ class StudioHandle:
         )
 
     def open_result(
-        self, photo: Awaitable[Photo], product: Awaitable[bytes], layout: Layout
+        self, photo: Awaitable[Photo] | None, product: Awaitable[bytes], layout: Layout
     ) -> Awaitable[OpenedPhoto]:
         return self._studio.find(
             StudioCalls.open_result, photo, product, layout, patience=REPEATED, missing=NO_PRODUCT
