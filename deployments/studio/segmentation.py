@@ -42,7 +42,7 @@ INVERTED = (
     " rest; white marks the product that is kept"
 )
 ALL_OPAQUE = (
-    "{:.0%} of the upload is opaque and kept as it is, so only its transparent part is painted;"
+    "{:.0%} of the upload is opaque, and all of that is kept as it is; if it is not all product,"
     " upload a photo without transparency, or mark the product with product_mask"
 )
 UNSURE = (
