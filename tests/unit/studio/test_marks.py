@@ -170,7 +170,7 @@ def test_opaque_pixels_of_a_transparent_upload_are_never_painted(margin: int) ->
     assert np.array_equal(product.alpha, alpha)
     opaque = alpha == 255
     assert np.array_equal(on_a_beach(product)[opaque], colours[opaque])
-    warned = [text for text in product.warnings if "only its transparent part" in text]
+    warned = [text for text in product.warnings if "all of that is kept as it is" in text]
     assert len(warned) == len(product.warnings) == (1 if margin < 80 else 0)
 
 
