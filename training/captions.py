@@ -20,11 +20,13 @@ class Spec:
     light: str | None = None
 
 
-def _pick(rng: Rng, choices: tuple[str, ...]) -> str:
+def pick(rng: Rng, choices: tuple[str, ...]) -> str:
+    """One of the choices, each as likely."""
     return choices[int(rng.integers(len(choices)))]
 
 
-def _typo(rng: Rng, text: str) -> str:
+def typo(rng: Rng, text: str) -> str:
+    """The text with a letter dropped or two swapped."""
     at = int(rng.integers(len(text)))
     if rng.random() < 0.5:
         return text[:at] + text[at + 1 :]
@@ -37,20 +39,20 @@ def caption(rng: Rng, spec: Spec) -> str:
     One in twenty captions has a letter dropped or two swapped, as typed text has.
     """
     if spec.colour is None or (spec.scene in BARE and rng.random() < 0.2):
-        phrase = _pick(rng, BARE.get(spec.scene, PHRASES[spec.scene]))
+        phrase = pick(rng, BARE.get(spec.scene, PHRASES[spec.scene]))
     else:
         word = (
-            _pick(rng, COLOUR_WORDS[spec.colour])
+            pick(rng, COLOUR_WORDS[spec.colour])
             if rng.random() < 0.5
             else COLOUR_WORDS[spec.colour][0]
         )
-        phrase = _pick(rng, PHRASES[spec.scene]).format(c=word)
+        phrase = pick(rng, PHRASES[spec.scene]).format(c=word)
     if spec.light is not None and rng.random() < 0.85:
-        word = _pick(rng, LIGHTS[spec.light])
+        word = pick(rng, LIGHTS[spec.light])
         phrase = f"{word} {phrase}" if rng.random() < 0.4 else f"{phrase}, {word}"
-    text = _pick(rng, TEMPLATES).format(phrase)
+    text = pick(rng, TEMPLATES).format(phrase)
     if rng.random() < 0.05:
-        text = _typo(rng, text)
+        text = typo(rng, text)
     return text
 
 

@@ -1,37 +1,27 @@
 """Captions of rendered pictures: one of the many ways in which people ask for them."""
 
 from training import words
+from training.captions import pick, typo
 from training.rendering import phrases
 from training.rendering.looks import Shown
 from training.rendering.scene import Rng
 
 
-def _pick(rng: Rng, choices: tuple[str, ...]) -> str:
-    return choices[int(rng.integers(len(choices)))]
-
-
-def _typo(rng: Rng, text: str) -> str:
-    at = int(rng.integers(len(text)))
-    if rng.random() < 0.5:
-        return text[:at] + text[at + 1 :]
-    return text[:at] + text[at : at + 2][::-1] + text[at + 2 :]
-
-
 def _colour(rng: Rng, name: str) -> str:
-    return _pick(rng, words.COLOUR_WORDS[name]) if rng.random() < 0.5 else name
+    return pick(rng, words.COLOUR_WORDS[name]) if rng.random() < 0.5 else name
 
 
 def _scene(rng: Rng, shown: Shown) -> str:
     bare = phrases.BARE.get(shown.kind, words.PHRASES.get(shown.kind))
-    surface = _pick(rng, phrases.SURFACES.get(shown.sort or "", ("",)))
+    surface = pick(rng, phrases.SURFACES.get(shown.sort or "", ("",)))
     if shown.kind in ("kitchen", "bathroom"):
-        surface = _pick(rng, phrases.SURFACES[shown.surface or "wood"])
+        surface = pick(rng, phrases.SURFACES[shown.surface or "wood"])
     slots = {"s": surface, "w": shown.wall or ""}
     if shown.colour is None or (bare is not None and rng.random() < 0.15):
         if bare is None:
             raise ValueError(f"kind {shown.kind} has no phrases")
-        return _pick(rng, bare).format(**slots)
-    text = _pick(rng, phrases.COLOURED[shown.kind])
+        return pick(rng, bare).format(**slots)
+    text = pick(rng, phrases.COLOURED[shown.kind])
     return text.format(c=_colour(rng, shown.colour), **slots)
 
 
@@ -43,17 +33,17 @@ def caption(rng: Rng, shown: Shown) -> str:
     text = _scene(rng, shown)
     far = shown.kind in words.PHRASES and shown.kind not in phrases.COLOURED
     if far and shown.surface in phrases.SURFACES and rng.random() < 0.3:
-        table = _pick(rng, phrases.TABLES).format(s=_pick(rng, phrases.SURFACES[shown.surface]))
+        table = pick(rng, phrases.TABLES).format(s=pick(rng, phrases.SURFACES[shown.surface]))
         text = f"{table}, {text}" if rng.random() < 0.5 else f"{text}, {table}"
     if shown.second is not None and rng.random() < 0.4:
-        text = f"{text} {_pick(rng, ('and', 'with'))} {_colour(rng, shown.second)}"
+        text = f"{text} {pick(rng, ('and', 'with'))} {_colour(rng, shown.second)}"
     if shown.metal is not None and rng.random() < 0.4:
         text = f"{text} with {shown.metal}"
     own = shown.kind in ("window_light", "leaf_shadows")
     if shown.shadow is not None and not own and rng.random() < 0.5:
-        text = f"{text}, {_pick(rng, phrases.SHADOWS[shown.shadow])}"
+        text = f"{text}, {pick(rng, phrases.SHADOWS[shown.shadow])}"
     if shown.light is not None and rng.random() < 0.85:
-        word = _pick(rng, words.LIGHTS[shown.light])
+        word = pick(rng, words.LIGHTS[shown.light])
         text = f"{word} {text}" if rng.random() < 0.4 else f"{text}, {word}"
-    text = _pick(rng, words.TEMPLATES).format(text)
-    return _typo(rng, text) if rng.random() < 0.05 else text
+    text = pick(rng, words.TEMPLATES).format(text)
+    return typo(rng, text) if rng.random() < 0.05 else text
