@@ -21,7 +21,7 @@ from deployments.errors import InternalError
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import is_key, new_key
-from deployments.jobs import Layout, Mask, OpenedPhoto, Photo, Preserve
+from deployments.jobs import Layout, Mask, OpenedPhoto, Photo, Preserve, StoredImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,16 +174,14 @@ class ResultSource:
         stored = await backends.results.borrow(
             image_key, file_format(recipe), needed, self._results
         )
-        kept = mask_key is not None and self._preserve != "false"
-        photo = None
-        if not kept or self._layout.reads_photo:
-            photo = backends.studio.lend(await self._decoder.stored(stored.file))
         lying = None if mask_key is None else placement(recipe)
         layout = replace(self._layout, placement=lying, varied=True)
-        if mask_key is not None and kept:
+        if mask_key is not None and self._preserve != "false":
+            photo = await self._lent(stored) if layout.reads_photo else None
             png = backends.sources.load_product(mask_key)
             opened = backends.studio.open_result(photo, png, layout)
-        elif photo is not None:
+        else:
+            photo = await self._lent(stored)
             opened = backends.studio.open_upload(photo, None, self._preserve, layout)
         product = (await opened).product
         found = mask_key is None and product is not None
@@ -200,6 +198,10 @@ class ResultSource:
             warnings=(await opened).warnings,
             photo_sha256=photo_sha256(recipe),
         )
+
+    async def _lent(self, stored: StoredImage) -> Awaitable[Photo]:
+        """The result's pixels, where the studio finds them."""
+        return self._backends.studio.lend(await self._decoder.stored(stored.file))
 
     async def keep(self, origin: Origin) -> None:
         """Store a product that was found in the result itself."""
