@@ -23,9 +23,7 @@ from deployments.ingress.http.answers import (
     ProgressEvent,
     WithheldEntry,
 )
-
-NO_MODEL = "none"
-"""What `model_used` says where no model paints and none was named."""
+from deployments.ingress.http.outcome import NO_MODEL
 
 
 class Delivery:
@@ -49,7 +47,7 @@ class Delivery:
         images = [image for image in made if isinstance(image, ImageStored)]
         return ImagesAnswer(
             images=[self._urls.url(image.key, image.file_format, base) for image in images],
-            model_used=order.model or NO_MODEL,
+            model_used=(order.model if order.look.painted else None) or NO_MODEL,
             prompt_used=order.prompt,
             seeds=[image.seed for image in images],
             fidelity=[_fidelity(image) for image in images],

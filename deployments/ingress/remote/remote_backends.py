@@ -12,6 +12,7 @@ from deployments.admission_messages import Claim, Lease, Report
 from deployments.composition import FileFormat
 from deployments.errors import IdempotencyConflict, ImageNotFound, ReplicaLost
 from deployments.ingress.core.cutout_records import GONE
+from deployments.ingress.http.outcome import NO_MODEL
 from deployments.ingress.remote.callees import (
     AdmissionCalls,
     AnswerCalls,
@@ -148,7 +149,7 @@ class StudioHandle:
         finished = await self._studio.call(
             StudioCalls.finish, image, recipe, opened, patience=REPEATED
         )
-        tags = {"model": recipe.model or "none"}
+        tags = {"model": recipe.model or NO_MODEL}
         if finished.withheld is not None:
             self._withheld.inc(1, tags)
         if finished.fidelity is not None:

@@ -56,7 +56,10 @@ async def test_it_takes_no_place_of_a_model_and_counts_for_the_rate(tmp_path):
 
 
 async def test_what_was_meant_for_a_model_is_told(api):
-    told = (await ask(api, background="blur", prompt="a beach", steps="9")).json()["warnings"]
+    named = {"prompt": "a beach", "model": "stable-diffusion", "steps": "9"}
+    body = (await ask(api, background="blur", **named)).json()
+    assert body["model_used"] == "none"
+    told = body["warnings"]
     assert told == ["background=blur is painted by no model: prompt, steps had no effect"]
 
 
