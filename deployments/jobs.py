@@ -130,6 +130,8 @@ class Layout:
         placement: Where the photo of the product lies in the result that is varied; None in its
             own frame. `canvas` goes before it.
         varied: Whether the photo is a result that is varied, and not the upload.
+        opaque_photo: Whether the photo of the product came without transparency; None where that is
+            not known.
         background: As of a `Look`.
         picture: uint8 [height, width, 3] of any size: what background `image` shows; else None.
         shadow: What the request itself asks for; None where it says nothing.
@@ -139,6 +141,7 @@ class Layout:
     canvas: Canvas = AS_THE_PHOTO
     placement: Placement | None = None
     varied: bool = False
+    opaque_photo: bool | None = None
     background: str = SCENE
     picture: Pixels | None = None
     shadow: Shadow | None = None

@@ -10,6 +10,18 @@ from deployments.composition import AS_THE_PHOTO, DEFAULT_LOOK, Canvas, Look, Pl
 from deployments.jobs import ControlSettings, Fidelity, GenerationSettings
 
 
+_PRIVATE = (
+    "weights",
+    "source",
+    "source_key",
+    "photo_key",
+    "mask_key",
+    "photo_sha256",
+    "photo_opaque",
+)
+"""Fields that are only the operator's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How a result was made: enough to make it again.
@@ -33,6 +45,8 @@ class Recipe:
         placement: Where the photo of the product lies in it; None in its own frame.
         photo_sha256: SHA-256 of the upload at the root of the conversation, as it was sent, in hex;
             None where it is not known.
+        photo_opaque: Whether the photo of the product came without transparency; None where it is
+            not known.
     """
 
     model: str | None
@@ -51,6 +65,7 @@ class Recipe:
     canvas: Canvas = AS_THE_PHOTO
     placement: Placement | None = None
     photo_sha256: str | None = None
+    photo_opaque: bool | None = None
 
     def document(self) -> dict[str, object]:
         """Every field, for the JSON stored beside the image.
@@ -69,7 +84,7 @@ class Recipe:
     def public(self) -> dict[str, str]:
         """The part that everybody may read who has the image, for the file's metadata."""
         shown = self.document()
-        for private in ("weights", "source", "source_key", "photo_key", "mask_key", "photo_sha256"):
+        for private in _PRIVATE:
             del shown[private]
         shown["fidelity"] = json.dumps(shown["fidelity"])
         for nested, asked in (("canvas", self.canvas.given), ("placement", self.placement)):

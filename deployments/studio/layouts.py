@@ -62,8 +62,9 @@ def laid_out(
     canvas = layout.canvas
     if canvas.given and before and canvas.size is None and canvas.aspect is None:
         canvas = replace(canvas, size=(before.width, before.height))
-    opaque = None if layout.varied else photo.alpha is None
-    placement, warnings = place(product, canvas, max_side=max_side, opaque_photo=opaque)
+    placement, warnings = place(
+        product, canvas, max_side=max_side, opaque_photo=layout.opaque_photo
+    )
     if not canvas.given:
         placement = before
     lying = product if placement is None else placed(product, placement)

@@ -24,6 +24,7 @@ class CutOutRecord(BaseModel):
         mask_key: The object key of the product, which is the cut-out's own.
         photo_digest: See `digest_of`.
         photo_sha256: As of a `Recipe`.
+        photo_opaque: As of a `Recipe`.
         api_key_name: Name of the API key that made it, empty without one.
         width: Of its pictures, in pixels.
         height: Of its pictures, in pixels.
@@ -40,6 +41,7 @@ class CutOutRecord(BaseModel):
     mask_key: str = Field(pattern=f"^{KEY_PATTERN}$")
     photo_digest: str
     photo_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    photo_opaque: bool | None = None
     api_key_name: str
     width: int
     height: int

@@ -101,6 +101,7 @@ class CutOutSource:
             found=False,
             warnings=(await opened).warnings,
             photo_sha256=record.photo_sha256,
+            photo_opaque=record.photo_opaque,
         )
 
     async def keep(self, origin: Origin) -> None:
@@ -116,14 +117,15 @@ class CutOutSource:
 
     def _laid_out(self, record: CutOutRecord, recipe: Mapping[str, object] | None) -> Layout:
         """The layout, with the place of the photo in the result that is varied."""
+        layout = replace(self._layout, opaque_photo=record.photo_opaque)
         if recipe is None:
-            return self._layout
+            return layout
         if lineage(recipe)[0] != record.photo_key:
             raise InvalidRequest(
                 "cutout: it was cut out of another photo than the one that the conversation of "
                 "image_url began with"
             )
-        return replace(self._layout, placement=placement(recipe), varied=True)
+        return replace(layout, placement=placement(recipe), varied=True)
 
     async def _start(self, record: CutOutRecord, recipe: Mapping[str, object] | None) -> Photo:
         """The picture that the model starts from."""

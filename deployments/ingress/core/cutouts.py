@@ -22,7 +22,12 @@ from deployments.ingress.core.cutout_records import GONE, CutOutRecord, digest_o
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.generation import FORGET_S
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, fingerprint
-from deployments.ingress.core.job_source import file_format, lineage, photo_sha256
+from deployments.ingress.core.job_source import (
+    file_format,
+    lineage,
+    photo_opaque,
+    photo_sha256,
+)
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import new_key
 from deployments.ingress.core.studio_places import StudioPlaces
@@ -88,12 +93,14 @@ class _Opened:
     Attributes:
         photo: Its pixels.
         photo_key: The object key it has, or will have.
+        photo_opaque: As of a `Recipe`.
         stored: Whether it is stored already.
         earlier: The product that hints correct; None without one.
     """
 
     photo: Photo
     photo_key: str
+    photo_opaque: bool | None
     stored: bool
     earlier: Awaitable[bytes] | None = None
 
@@ -230,6 +237,7 @@ class CutOuts:
             mask_key=key,
             photo_digest=digest,
             photo_sha256=opened.photo.file_sha256,
+            photo_opaque=opened.photo_opaque,
             api_key_name=api_key_name,
             width=made.width,
             height=made.height,
@@ -248,17 +256,20 @@ class CutOuts:
     ) -> _Opened:
         backends, earlier = self._backends, None
         if order.image is not None:
-            return _Opened(await self._decoder.photo(order.image), new_key(), stored=False)
+            photo = await self._decoder.photo(order.image)
+            return _Opened(photo, new_key(), photo.alpha is None, stored=False)
         # What is stored is marked first, and then it is seen whether it is still there.
         if order.image_key is not None:
             recipe = await backends.results.load_recipe(order.image_key)
             photo_key, sha256 = lineage(recipe)[0], photo_sha256(recipe)
+            opaque = photo_opaque(recipe)
             referred.append(photo_key)
             await backends.results.borrow(order.image_key, file_format(recipe), [photo_key], [key])
         else:
             cutout = order.cutout or ""  # one of the three is there
             record = await usable(backends, cutout, api_key_name)
             photo_key, sha256 = record.photo_key, record.photo_sha256
+            opaque = record.photo_opaque
             referred.append(photo_key)
             await backends.cutouts.borrow(cutout, [photo_key], [key])
             earlier = backends.sources.load_product(cutout)
@@ -268,7 +279,7 @@ class CutOuts:
                 raise ImageNotFound(GONE) from None
         photo = await self._decoder.stored(await backends.sources.load_photo(photo_key))
         photo = replace(photo, file_sha256=sha256)
-        return _Opened(photo, photo_key, stored=True, earlier=earlier)
+        return _Opened(photo, photo_key, opaque, stored=True, earlier=earlier)
 
     async def _forget(self, key: str, referred: list[str]) -> None:
         """Remove a cut-out that nobody will get, and the sources that only it needs."""

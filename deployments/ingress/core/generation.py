@@ -308,6 +308,7 @@ class Generation:
             look=order.look,
             canvas=order.canvas,
             photo_sha256=origin.photo_sha256,
+            photo_opaque=origin.photo_opaque,
         )
 
     async def _forget(self, keys: Collection[str]) -> None:

@@ -38,6 +38,7 @@ class Origin:
         found: Whether the product was searched for now, and neither marked nor stored before.
         warnings: Sentences for the caller.
         photo_sha256: As of a `Recipe`.
+        photo_opaque: As of a `Recipe`.
     """
 
     photo: Awaitable[Photo] | None
@@ -49,6 +50,7 @@ class Origin:
     found: bool
     warnings: tuple[str, ...]
     photo_sha256: str | None = None
+    photo_opaque: bool | None = None
 
 
 class Source(Protocol):
@@ -106,8 +108,9 @@ class UploadSource:
             InvalidRequest: The mask cannot mark a product of this photo.
         """
         studio = self._backends.studio
-        photo = studio.lend(self._photo)
-        opened = studio.open_upload(photo, self._mask, self._preserve, self._layout)
+        photo, opaque = studio.lend(self._photo), self._photo.alpha is None
+        layout = replace(self._layout, opaque_photo=opaque)
+        opened = studio.open_upload(photo, self._mask, self._preserve, layout)
         product, key = (await opened).product, new_key()
         return Origin(
             photo=photo,
@@ -119,6 +122,7 @@ class UploadSource:
             found=product is not None and product.found,
             warnings=(await opened).warnings,
             photo_sha256=self._photo.file_sha256,
+            photo_opaque=opaque,
         )
 
     async def keep(self, origin: Origin) -> None:
@@ -175,7 +179,9 @@ class ResultSource:
             image_key, file_format(recipe), needed, self._results
         )
         lying = None if mask_key is None else placement(recipe)
-        layout = replace(self._layout, placement=lying, varied=True)
+        # A product that is found in the result itself has the result's frame.
+        opaque = None if mask_key is None else photo_opaque(recipe)
+        layout = replace(self._layout, placement=lying, varied=True, opaque_photo=opaque)
         if mask_key is not None and self._preserve != "false":
             photo = await self._lent(stored) if layout.reads_photo else None
             png = backends.sources.load_product(mask_key)
@@ -197,6 +203,7 @@ class ResultSource:
             found=found,
             warnings=(await opened).warnings,
             photo_sha256=photo_sha256(recipe),
+            photo_opaque=opaque,
         )
 
     async def _lent(self, stored: StoredImage) -> Awaitable[Photo]:
@@ -244,6 +251,18 @@ def photo_sha256(recipe: Mapping[str, object]) -> str | None:
     """
     known = recipe.get("photo_sha256")
     if known is None or (isinstance(known, str) and re.fullmatch("[0-9a-f]{64}", known)):
+        return known
+    raise InternalError("the image's recipe is damaged")
+
+
+def photo_opaque(recipe: Mapping[str, object]) -> bool | None:
+    """Whether the photo of a result's product came without transparency; None where not known.
+
+    Raises:
+        InternalError: The recipe says something else.
+    """
+    known = recipe.get("photo_opaque")
+    if known is None or isinstance(known, bool):
         return known
     raise InternalError("the image's recipe is damaged")
 

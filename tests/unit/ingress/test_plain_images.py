@@ -121,3 +121,45 @@ async def test_a_cut_out_is_warned_of_where_it_is_enlarged(api):
     files = {name: (None, str(value)) for name, value in fields.items()}
     told = (await api.client.post("/api/generate", files=files)).json()["warnings"]
     assert any("enlarged" in warning for warning in told)
+
+
+def trimmed_at_two_sides() -> bytes:
+    """A transparent picture, 60 x 40, whose product reaches from its left to its right border."""
+    layers = np.zeros((40, 60, 4), np.uint8)
+    layers[10:30] = (*PRODUCT, 255)
+    out = BytesIO()
+    Image.fromarray(layers).save(out, "PNG")
+    return out.getvalue()
+
+
+async def lies_free(api, answer) -> None:
+    """Check that no side of the product lies at the border of the picture."""
+    body = answer.json()
+    assert answer.status_code == 200, body
+    pixels = np.asarray(await picture(api, body["images"][0]))
+    columns = np.flatnonzero((pixels == PRODUCT).all(axis=2).any(axis=0))
+    assert columns.min() == 199 - columns.max() > 0
+    assert not any("cuts the product" in sentence for sentence in body["warnings"])
+
+
+async def test_a_trimmed_transparent_upload_is_not_cut_in_variations_either(api):
+    wide: dict[str, object] = {"background": "#FFFFFF", "size": "200x100", "padding": "0.4"}
+    files = {"image": ("photo.png", trimmed_at_two_sides(), "image/png")}
+    first = await api.client.post("/api/generate", data=wide, files=files)
+    await lies_free(api, first)
+    url = first.json()["images"][0]
+    assert (await api.results.load_recipe(key_of(url)))["photo_opaque"] is False
+    wide["padding"] = 0.4
+    second = await api.client.post("/api/variation", json={"image_url": url, **wide})
+    await lies_free(api, second)
+    third = {"image_url": second.json()["images"][0], **wide}
+    await lies_free(api, await api.client.post("/api/variation", json=third))
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["with its photo", "alone"])
+async def test_nor_with_a_cut_out_of_it(api, again):
+    files = {"image": ("photo.png", trimmed_at_two_sides(), "image/png")}
+    made = (await api.client.post("/api/cutout", files=files)).json()
+    fields = {"background": "blur", "size": "200x100", "padding": "0.4", "cutout": made["cutout"]}
+    sent = files if again else {"seed": (None, "5")}
+    await lies_free(api, await api.client.post("/api/generate", data=fields, files=sent))
