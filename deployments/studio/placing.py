@@ -34,8 +34,9 @@ _NEAR = 0.5
 """Pixels: what is no further off is at its place."""
 
 ENLARGED = (
-    "the product is enlarged to {:.0%} of the pixels that there are of it, so it looks soft; send a"
-    " larger photo or one from nearer, or ask for a smaller picture or more padding"
+    "the product is enlarged to {scale:.0%} of the pixels that there are of it, so it looks soft;"
+    " send a photo that is cropped nearer to it, since at most {side} pixels a side are used, or ask"
+    " for a smaller picture or more padding"
 )
 CUT = (
     "the photo's border cuts the product {}, and in this picture that edge does not lie at the"
@@ -157,7 +158,7 @@ def place(
     corner = [begin - axis.start * scale for begin, axis in zip(begins, axes, strict=True)]
     if scale == 1:
         corner = [float(round(at)) for at in corner]
-    warnings = [ENLARGED.format(scale)] if scale > 1 else []
+    warnings = [ENLARGED.format(scale=scale, side=max_side)] if scale > 1 else []
     warnings += _cuts(axes, begins, sides, scale, all_round=bool(opaque_photo))
     return Placement(width, height, scale, corner[0], corner[1]), tuple(warnings)
 
