@@ -9,7 +9,6 @@ from typing import Literal
 from deployments.composition import AS_THE_PHOTO, DEFAULT_LOOK, Canvas, Look, Placement
 from deployments.jobs import ControlSettings, Fidelity, GenerationSettings
 
-
 _PRIVATE = (
     "weights",
     "source",

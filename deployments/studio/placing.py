@@ -35,8 +35,8 @@ _NEAR = 0.5
 
 ENLARGED = (
     "the product is enlarged to {scale:.0%} of the pixels that there are of it, so it looks soft;"
-    " send a photo that is cropped nearer to it, since at most {side} pixels a side are used, or ask"
-    " for a smaller picture or more padding"
+    " send a photo that is cropped nearer to it, since at most {side} pixels a side are used, or"
+    " ask for a smaller picture or more padding"
 )
 CUT = (
     "the photo's border cuts the product {}, and in this picture that edge does not lie at the"
