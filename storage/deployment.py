@@ -1,4 +1,4 @@
-"""The storage replica: results, cut-outs, sources and answers as async calls; the retention sweep.
+"""The storage replica: what it keeps, as async calls, and the retention sweep.
 
 A plain class that `deployments.app` wires into Ray Serve.
 """
@@ -19,6 +19,8 @@ from storage.observed import ObservedStore
 from storage.observer import Observer
 from storage.opening import open_store
 from storage.records import Records
+from storage.request_calls import RequestCalls
+from storage.requests import Requests, sweep_requests
 from storage.retention import sweep
 from storage.settings import FilesystemSettings, StoreSettings
 from storage.store import ImageStore, StoredObject
@@ -47,8 +49,8 @@ class EncodedSources(Protocol):
         ...
 
 
-class Storage:
-    """Saves and loads results, cut-outs, sources and answers.
+class Storage(RequestCalls):
+    """Saves and loads results, cut-outs, sources, answers and background requests.
 
     At most 16 operations run at once, and the event loop is never blocked. The deployment's
     `max_ongoing_requests` bounds how many more may wait.
@@ -60,6 +62,7 @@ class Storage:
         retention_s: float | None,
         sweep_interval_s: float = 600.0,
         observer: Observer | None = None,
+        request_retention_s: float | None = None,
     ) -> None:
         """Open the store, check that it can serve, and start the sweep.
 
@@ -70,6 +73,8 @@ class Storage:
                 behind is removed in both cases.
             sweep_interval_s: Seconds between two removals.
             observer: Hears of the store's operations; by default Ray's metrics do.
+            request_retention_s: Finished background requests older than this many seconds are
+                removed. None keeps them for ever.
 
         Raises:
             StorageError: The store cannot serve, or each node of this Ray cluster would have
@@ -93,10 +98,11 @@ class Storage:
         self._lineage = Lineage(store)
         self._answers = Answers(store)
         self._cutouts = CutOuts(store)
-        retention = None if retention_s is None else timedelta(seconds=retention_s)
+        self._requests = Requests(store)
+        retentions = _after(retention_s), _after(request_retention_s)
         self._sweeper = threading.Thread(
             target=_sweep_until,
-            args=(self._stop, store, retention, sweep_interval_s),
+            args=(self._stop, store, *retentions, sweep_interval_s),
             name="storage-sweep",
             daemon=True,
         )
@@ -272,16 +278,25 @@ def _refuse_several_nodes() -> None:
         )
 
 
+def _after(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
 def _sweep_until(
-    stop: threading.Event, store: ImageStore, retention: timedelta | None, interval_s: float
+    stop: threading.Event,
+    store: ImageStore,
+    retention: timedelta | None,
+    request_retention: timedelta | None,
+    interval_s: float,
 ) -> None:
     # The replica is no argument: a thread that holds it would keep it alive for ever.
     while True:
         try:
-            removed = sweep(store, retention, datetime.now(UTC))
+            now = datetime.now(UTC)
+            removed = sweep(store, retention, now) + sweep_requests(store, request_retention, now)
         except StorageError as error:
             _logger.warning("the retention sweep failed and will be repeated: %s", error)
         else:
-            _logger.info("the retention sweep removed %d results and sources", removed)
+            _logger.info("the retention sweep removed %d results, sources and requests", removed)
         if stop.wait(interval_s):
             return

@@ -46,6 +46,23 @@ class CorruptObject(StorageError):
         return f"the object {self.name} {self.reason}"
 
 
+class Superseded(StorageError):
+    """An object is no longer the version that was to be replaced.
+
+    Attributes:
+        name: The object's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Take the object's name."""
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        """Say that somebody else was faster."""
+        return f"the object {self.name} was written meanwhile"
+
+
 class InvalidObjectName(StorageError):
     """A name, key or prefix is not of the form that the stores accept.
 

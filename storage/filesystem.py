@@ -9,6 +9,7 @@ outside the root is ever read or written, whatever lies in it.
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import re
@@ -26,6 +27,7 @@ from storage.errors import (
     StorageFull,
     StorageMisconfigured,
     StorageUnavailable,
+    Superseded,
 )
 from storage.store import (
     ObjectInfo,
@@ -45,13 +47,14 @@ _NO_ATTRIBUTES = frozenset({errno.ENOTSUP, errno.EPERM, errno.ENOSYS})
 _logger = logging.getLogger(__name__)
 
 _FOLDER = re.compile(r"[a-z]{1,32}")
+_LOCK = ".lock"
 _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.part")
 # Far longer than any write takes: a younger file may belong to a living writer.
 _UNFINISHED_MAX_AGE_S = 600.0
 
 
 class FilesystemStore:
-    """An `ImageStore` in a folder. Several processes may share the folder."""
+    """A `SwappingStore` in a folder. Several processes may share the folder."""
 
     def __init__(self, root: Path) -> None:
         """Create the folder and remove what killed writers left in it.
@@ -129,6 +132,20 @@ class FilesystemStore:
                 os.close(descriptor)
         modified = datetime.fromtimestamp(status.st_mtime, UTC)
         return verified(name, data, modified, checksum)
+
+    def swap(self, name: str, data: bytes, content_type: str, version: str) -> str:
+        """Replace one version of an object; see `SwappingStore.swap`."""
+        written = sealed(name, data, content_type)[:32]
+        with self._locked(name.partition("/")[0]):
+            try:
+                present = self.get(name).version
+            except ObjectNotFound:
+                present = ""
+            if present not in (version, written):
+                raise Superseded(name)
+            if present != written:
+                self.put(name, data, content_type)
+        return written
 
     def delete(self, name: str) -> None:
         """Remove an object; see `ImageStore.delete`."""
@@ -224,6 +241,18 @@ class FilesystemStore:
             yield root
         finally:
             os.close(root)
+
+    @contextmanager
+    def _locked(self, folder: str) -> Iterator[None]:
+        """Keep all who swap in a folder waiting; the system frees it when a process dies."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+        with _os_errors(), self._open_folder(folder, create=True) as directory:
+            lock = os.open(_LOCK, flags, 0o640, dir_fd=directory)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(lock)
 
     @contextmanager
     def _open_folder(self, folder: str, *, create: bool = False) -> Iterator[int]:

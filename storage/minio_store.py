@@ -33,6 +33,7 @@ from storage.errors import (
     StorageFull,
     StorageMisconfigured,
     StorageUnavailable,
+    Superseded,
 )
 from storage.settings import ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE, Credentials, MinioSettings
 from storage.store import (
@@ -56,12 +57,14 @@ _BAD_REGION = frozenset(
 _CREATED_MEANWHILE = frozenset(
     {"BucketAlreadyOwnedByYou", "BucketAlreadyExists", "OperationAborted"}
 )
+# The last where there is no object at all; the one before it where two put at the same time.
+_NOT_THE_VERSION = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
 _CODE = re.compile(r"[A-Za-z0-9]{1,64}")
 
 
 class MinioStore:
-    """An `ImageStore` in a bucket. It cannot be pickled, so it is built where it is used.
+    """A `SwappingStore` in a bucket. It cannot be pickled, so it is built where it is used.
 
     A call without an answer fails after three attempts, so after about three times the timeouts.
     """
@@ -144,12 +147,41 @@ class MinioStore:
                 data = response.read()
                 modified = parsedate_to_datetime(response.headers.get("last-modified", ""))
                 checksum = response.headers.get("x-amz-meta-sha256")
+                version = response.headers.get("etag", "").strip('"')
             finally:
                 response.close()
                 response.release_conn()
         # Not the response's content type: who can write to the bucket could make a browser run a
         # script.
-        return verified(name, data, modified, checksum)
+        return verified(name, data, modified, checksum, version)
+
+    def swap(self, name: str, data: bytes, content_type: str, version: str) -> str:
+        """Replace one version of an object; see `SwappingStore.swap`.
+
+        The endpoint must honour If-Match and If-None-Match of a put, as AWS, MinIO and SeaweedFS
+        do.
+        """
+        checksum = sealed(name, data, content_type)
+        condition = {"If-Match": f'"{version}"'} if version else {"If-None-Match": "*"}
+        headers: dict[str, str | list[str] | tuple[str]] = {
+            "Content-Type": content_type,
+            "x-amz-meta-sha256": checksum,
+            **condition,
+        }
+        with self._sdk_errors(name):
+            try:
+                # The SDK's own put takes no conditions.
+                written = self._client._put_object(self._bucket, self._prefix + name, data, headers)
+                return str(written.etag)
+            except S3Error as error:
+                if error.code not in _NOT_THE_VERSION:
+                    raise
+        # A put whose answer was lost has been repeated.
+        with contextlib.suppress(ObjectNotFound):
+            present = self.get(name)
+            if present.data == data:
+                return present.version
+        raise Superseded(name)
 
     def delete(self, name: str) -> None:
         """Remove an object; see `ImageStore.delete`."""

@@ -16,6 +16,9 @@ SOURCES = "sources/"
 MASKS = "masks/"
 REFERENCES = "references/"
 ANSWERS = "answers/"
+REQUESTS = "requests/"
+UNFINISHED = "unfinished/"
+UPLOADS = "uploads/"
 
 SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 """By file format, how the name of a result's image ends."""
@@ -106,6 +109,26 @@ def reference_name(source: str, result: str) -> str:
 def answer_name(key: str) -> str:
     """Name an answer that is kept for its repetition."""
     return f"{ANSWERS}{_checked(key)}.json"
+
+
+def request_name(owner: str, request: str) -> str:
+    """Name the record of a background request, by whose it is and by its own key."""
+    return f"{REQUESTS}{_checked(owner)}{_checked(request)}.json"
+
+
+def unfinished_name(owner: str, request: str) -> str:
+    """Name the mark that a background request is not finished."""
+    return f"{UNFINISHED}{_checked(owner)}{_checked(request)}.json"
+
+
+def uploads_prefix(request: str) -> str:
+    """Return the prefix of all files that came with a background request."""
+    return UPLOADS + _checked(request)
+
+
+def upload_name(request: str, number: int, suffix: str) -> str:
+    """Name a file that came with a background request, by its number from 1."""
+    return f"{uploads_prefix(request)}-{number}.{suffix}"
 
 
 def keys_of(name: str) -> tuple[str, str]:

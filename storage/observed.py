@@ -11,12 +11,14 @@ from storage.errors import (
     StorageError,
     StorageMisconfigured,
     StorageUnavailable,
+    Superseded,
 )
 from storage.observer import Observer
-from storage.store import ImageStore, ObjectInfo, StoredObject
+from storage.store import ObjectInfo, StoredObject, SwappingStore
 
 _OUTCOMES: tuple[tuple[type[StorageError], str], ...] = (
     (ObjectNotFound, "not_found"),
+    (Superseded, "superseded"),
     (CorruptObject, "corrupt"),
     (StorageUnavailable, "unavailable"),
     (StorageMisconfigured, "misconfigured"),
@@ -29,14 +31,14 @@ class _Operation:
 
 
 class ObservedStore:
-    """An `ImageStore` around another one.
+    """A `SwappingStore` around another one.
 
     Args:
         store: Does the work.
         observer: Hears of it.
     """
 
-    def __init__(self, store: ImageStore, observer: Observer) -> None:
+    def __init__(self, store: SwappingStore, observer: Observer) -> None:
         self._store = store
         self._observer = observer
 
@@ -67,6 +69,13 @@ class ObservedStore:
         """Find out whether the store can serve; see `ImageStore.check`."""
         with self._observed("check"):
             self._store.check()
+
+    def swap(self, name: str, data: bytes, content_type: str, version: str) -> str:
+        """Replace one version of an object; see `SwappingStore.swap`."""
+        with self._observed("swap") as operation:
+            written = self._store.swap(name, data, content_type, version)
+            operation.size = len(data)
+            return written
 
     @contextmanager
     def _observed(self, operation: str) -> Iterator[_Operation]:

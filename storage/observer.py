@@ -10,8 +10,9 @@ class Observer(Protocol):
         """An operation has ended.
 
         Args:
-            operation: `put`, `get`, `delete`, `list` or `check`.
-            outcome: `ok`, `not_found`, `corrupt`, `unavailable`, `misconfigured` or `failed`.
+            operation: `put`, `get`, `delete`, `list`, `swap` or `check`.
+            outcome: `ok`, `not_found`, `superseded`, `corrupt`, `unavailable`, `misconfigured` or
+                `failed`.
             seconds: Its duration; a listing ends when it was read to its end or left.
             size: Bytes of content that were written or read.
         """

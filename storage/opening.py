@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from storage.settings import FilesystemSettings, StoreSettings, read_credentials
-from storage.store import ImageStore
+from storage.store import SwappingStore
 
 
-def open_store(settings: StoreSettings) -> ImageStore:
+def open_store(settings: StoreSettings) -> SwappingStore:
     """Open the store that the settings describe, with credentials from the environment.
 
     Args:

@@ -37,6 +37,7 @@ class StoredObject:
         modified: When it was last written; timezone-aware, UTC.
         etag: The first 32 hex digits of the content's SHA-256.
         verified: A checksum that was written with it matches; false where it has none.
+        version: What `SwappingStore.swap` takes to replace this content and no other.
     """
 
     data: bytes = field(repr=False)
@@ -44,6 +45,7 @@ class StoredObject:
     modified: datetime
     etag: str
     verified: bool = False
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,30 @@ class ImageStore(Protocol):
         """Check that the store can write, read, list and delete."""
 
 
+class SwappingStore(ImageStore, Protocol):
+    """A store in which one of several writers can be the only one to replace an object."""
+
+    def swap(self, name: str, data: bytes, content_type: str, version: str) -> str:
+        """Write an object as `put` does, if it is still the version that is to be replaced.
+
+        Repeating it with the same arguments is harmless.
+
+        Args:
+            name: The object's name.
+            data: The content.
+            content_type: The content type that belongs to the name's suffix.
+            version: Of the object that is replaced; empty where there must be none.
+
+        Returns:
+            The version of what was written.
+
+        Raises:
+            Superseded: There is another version, or none.
+            InvalidObjectName: The name is not of the accepted form.
+            ValueError: The content type is not the suffix's.
+        """
+
+
 def is_name(text: str) -> bool:
     """Tell whether a text is an object's name."""
     return _NAME.fullmatch(text) is not None
@@ -177,7 +203,9 @@ def sealed(name: str, data: bytes, content_type: str) -> str:
     return _checksum_of(data)
 
 
-def verified(name: str, data: bytes, modified: datetime, checksum: str | None) -> StoredObject:
+def verified(
+    name: str, data: bytes, modified: datetime, checksum: str | None, version: str | None = None
+) -> StoredObject:
     """Make an object of what was read, once it is seen to be what was written.
 
     Args:
@@ -185,6 +213,7 @@ def verified(name: str, data: bytes, modified: datetime, checksum: str | None) -
         data: The content.
         modified: When it was last written; timezone-aware.
         checksum: What was written with it; None where nothing was.
+        version: As the medium tells it; None takes a digest of the content.
 
     Raises:
         CorruptObject: The checksum is another.
@@ -192,7 +221,14 @@ def verified(name: str, data: bytes, modified: datetime, checksum: str | None) -
     own = _checksum_of(data)
     if checksum is not None and checksum != own:
         raise CorruptObject(name, "is damaged: its checksum does not match")
-    return StoredObject(data, content_type_of(name), modified, own[:32], checksum is not None)
+    return StoredObject(
+        data=data,
+        content_type=content_type_of(name),
+        modified=modified,
+        etag=own[:32],
+        verified=checksum is not None,
+        version=own[:32] if version is None else version,
+    )
 
 
 def probe(store: ImageStore) -> None:

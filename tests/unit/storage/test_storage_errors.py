@@ -12,12 +12,14 @@ from storage.errors import (
     StorageFull,
     StorageMisconfigured,
     StorageUnavailable,
+    Superseded,
 )
 
 NAME = f"generated/{1:032x}.png"
 EXAMPLES = [
     ObjectNotFound(NAME),
     CorruptObject(NAME, "is not a PNG image"),
+    Superseded(NAME),
     InvalidObjectName("../x"),
     StorageUnavailable("the disk fails"),
     StorageFull("the disk is full"),
@@ -45,5 +47,5 @@ def test_every_class_has_an_example() -> None:
 def test_sentences() -> None:
     assert str(EXAMPLES[0]) == f"there is no object {NAME}"
     assert str(EXAMPLES[1]) == f"the object {NAME} is not a PNG image"
-    assert str(EXAMPLES[2]) == "'../x' is not a valid object name"
+    assert str(EXAMPLES[3]) == "'../x' is not a valid object name"
     assert len(str(InvalidObjectName("x" * 10_000))) < 200
