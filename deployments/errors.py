@@ -142,6 +142,12 @@ class ReplicaLost(Unavailable):
     """A replica died during the work; the work may be tried once on another replica."""
 
 
+class NotReady(Unavailable):
+    """What every request needs is not up yet."""
+
+    code = "not_ready"
+
+
 class DeadlineExceeded(ServiceError):
     """The request's deadline passed before all its images were there."""
 

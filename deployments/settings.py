@@ -30,6 +30,9 @@ SchedulerName = Literal[
 RESERVED_NAMES = frozenset({"ingress", "admission", "studio", "storage", "finder"})
 """Names of the other deployments; no model may have one of them."""
 
+StarterPrompt = Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=100)]
+"""One line, without space around it."""
+
 MOST_ROWS = 256
 """The most rows of one forward pass."""
 
@@ -98,6 +101,7 @@ class ModelSettings(Settings):
         safety: The filter of its results: `nsfw`, or `off`.
         safety_threshold: From this score of the filter a result is withheld, 0 to 1.
         max_waiting: Images that may wait for their first step in a replica; more are refused.
+        starter_prompts: What it draws well, for a page to suggest.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -129,11 +133,14 @@ class ModelSettings(Settings):
     safety: Literal["off", "nsfw"] = "off"
     safety_threshold: float = Field(0.8, ge=0, le=1)
     max_waiting: int = Field(64, ge=1, le=10_000)
+    starter_prompts: Annotated[tuple[StarterPrompt, ...], Field(max_length=12)] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.id in RESERVED_NAMES:
             raise ValueError(f"model id {self.id!r} is the name of another deployment")
+        if len(set(self.starter_prompts)) < len(self.starter_prompts):
+            raise ValueError(f"starter_prompts of model {self.id!r} have one twice")
         if self.steps > self.max_steps:
             raise ValueError(
                 f"steps {self.steps} of model {self.id!r} is over its max_steps {self.max_steps}"

@@ -26,6 +26,7 @@ from deployments.ingress.remote.remote_backends import (
     StudioHandle,
     TilesHandle,
 )
+from deployments.ingress.remote.running_replicas import RunningReplicas, looking_at_serve
 from deployments.ingress.remote.serve_calls import Handle
 from deployments.logs import join_replica_log
 from deployments.settings import AppArgs
@@ -72,6 +73,9 @@ class Ingress:
                 cutouts=CutOutsHandle(storage, retries, outage_s),
                 answers=AnswersHandle(storage, retries, outage_s),
                 admission=AdmissionHandle(admission, retries, outage_s),
+                replicas=RunningReplicas(
+                    sorted(args.frame - {"ingress"}), looking_at_serve(storage.app_name)
+                ),
             ),
             shape_floor=args.studio.shape_floor,
             max_output_side=args.studio.max_output_side,

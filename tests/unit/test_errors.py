@@ -39,6 +39,7 @@ STATUSES = {
     "Overloaded": (429, "overloaded"),
     "RateLimited": (429, "rate_limited"),
     "Unavailable": (503, "unavailable"),
+    "NotReady": (503, "not_ready"),
     "StorageDown": (503, "unavailable"),
     "ReplicaLost": (503, "unavailable"),
     "DeadlineExceeded": (504, "deadline_exceeded"),

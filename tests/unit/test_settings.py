@@ -67,6 +67,7 @@ DEFAULTS = {
         "safety": "off",
         "safety_threshold": 0.8,
         "max_waiting": 64,
+        "starter_prompts": (),
     },
     LoraSettings: {
         "weights": "/lora",
@@ -133,6 +134,12 @@ BOUNDS: list[tuple[type[Settings], str, list[Any], list[Any]]] = [
     (ModelSettings, "dtype", ["auto", "float32", "float16", "bfloat16"], ["fp16"]),
     (ModelSettings, "backend", ["auto", "torch", "openvino"], ["onnx"]),
     (ModelSettings, "compile", [True, False], ["maybe"]),
+    (
+        ModelSettings,
+        "starter_prompts",
+        [(), ("a",), ("x" * 100, "y"), tuple("abcdefghijkl")],
+        ["forest", [""], [" forest"], ["a\nb"], ["x" * 101], tuple("abcdefghijklm"), ["a", "a"]],
+    ),
     (ModelSettings, "family", ["sd", "sdxl"], ["flux", "sd3"]),
     (ModelSettings, "vae", ["demo", "/models/taesd", None], [""]),
     (ModelSettings, "loras", [(LoraSettings(weights="/lora"),), ()], ["/lora", [{"scale": 1}]]),

@@ -7,7 +7,7 @@ then travels between the deployments and not through this process.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -226,6 +226,19 @@ class Admission(Protocol):
         ...
 
 
+class Replicas(Protocol):
+    """Which deployments have a replica that runs."""
+
+    @property
+    def frame(self) -> Sequence[str]:
+        """Names of the deployments that requests need whatever their model is."""
+        ...
+
+    async def running(self) -> Collection[str]:
+        """Names of the deployments that have one, as it was seen last; it does not wait long."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Backends:
     """Everything behind the ingress.
@@ -240,6 +253,7 @@ class Backends:
         cutouts: Stored cut-outs.
         answers: Stored answers of idempotency keys.
         admission: What all ingress replicas share.
+        replicas: Which deployments have a replica.
     """
 
     studio: Studio
@@ -251,3 +265,4 @@ class Backends:
     cutouts: StoredCutOuts
     answers: KeptAnswers
     admission: Admission
+    replicas: Replicas

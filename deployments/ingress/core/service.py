@@ -34,6 +34,7 @@ class Service:
         catalog: The models, in listing order.
         cutouts: The use cases around cut-outs.
         results: The use cases around stored results.
+        replicas: Which deployments have a replica.
         max_output_side: The longer side of a result in pixels, at most.
 
     Args:
@@ -59,6 +60,7 @@ class Service:
         self.catalog = tuple(catalog)
         self._backends = backends
         self.results = ResultFiles(backends)
+        self.replicas = backends.replicas
         self._shape_floor = shape_floor
         self._version = version
         self.max_output_side = max_output_side

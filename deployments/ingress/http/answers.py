@@ -66,30 +66,6 @@ class ImagesAnswer(BaseModel):
     )
 
 
-class ModelEntry(BaseModel):
-    """One entry of the catalog."""
-
-    id: str = Field(description="What requests name.", examples=["stable-diffusion"])
-    name: str = Field(description="What a person reads.", examples=["Stable Diffusion"])
-
-
-class PresetEntry(BaseModel):
-    """A named set of fields."""
-
-    name: str = Field(description="What `preset` names.", examples=["marketplace-white"])
-    fields: dict[str, str | float | bool] = Field(
-        description="What it fills in where a request leaves it out.",
-        examples=[{"background": "#FFFFFF", "size": "1000x1000"}],
-    )
-
-
-class ModelsAnswer(BaseModel):
-    """Answer of GET /api/models."""
-
-    models: list[ModelEntry]
-    presets: list[PresetEntry]
-
-
 class ErrorAnswer(BaseModel):
     """Body of every failure."""
 

@@ -24,8 +24,8 @@ from deployments.ingress.core.result_urls import ResultUrls
 from deployments.ingress.core.service import Service
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi, problems
-from deployments.ingress.http.answers import ModelEntry, ModelsAnswer, PresetEntry
 from deployments.ingress.http.api_keys import KeyRing
+from deployments.ingress.http.catalogue import add_catalogue
 from deployments.ingress.http.chat_page import add_playground
 from deployments.ingress.http.cutouts import add_cutouts
 from deployments.ingress.http.delivery import Delivery, replayed, server_timing
@@ -136,17 +136,7 @@ def create_api(
         started = service.vary(order, image_key, terms(request), asked.cutout, behind)
         return await answer(request, response, order, started)
 
-    @app.head("/api/models", include_in_schema=False)
-    @app.get("/api/models", **openapi.models_route())
-    async def models() -> ModelsAnswer:
-        """List the available models, and the presets."""
-        return ModelsAnswer(
-            models=[ModelEntry(id=model.id, name=model.name) for model in service.catalog],
-            presets=[
-                PresetEntry(name=name, fields=dict(fields)) for name, fields in presets.items()
-            ],
-        )
-
+    add_catalogue(app, service, settings, presets, retention_s)
     add_results(app, service.results, retention_s, public=public)
 
     @app.head("/docs", include_in_schema=False)

@@ -12,11 +12,13 @@ from pydantic import BaseModel
 from starlette.responses import HTMLResponse, Response
 
 from deployments.ingress.http import idempotency_header
-from deployments.ingress.http.answers import ErrorAnswer, ImagesAnswer, ModelsAnswer
+from deployments.ingress.http.answers import ErrorAnswer, ImagesAnswer
+from deployments.ingress.http.catalogue_schemas import ModelsAnswer, NotReadyAnswer, ReadyAnswer
 from deployments.ingress.http.cutout_schemas import CutOutAnswer, CutOutBody, CutOutForm
 from deployments.ingress.http.forms import FORM, JSON
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.middleware import deadline_header
+from deployments.ingress.http.middleware.gate import READY
 
 _REASONS = {
     400: "A field is missing, malformed, unknown or out of range, or the image is not accepted.",
@@ -106,6 +108,13 @@ def cutout_route() -> dict[str, Any]:
 def models_route() -> dict[str, Any]:
     """Arguments of the route that lists the models."""
     return {"response_model": ModelsAnswer, "tags": ["models"], "responses": _failures(401, 500)}
+
+
+def ready_route() -> dict[str, Any]:
+    """Arguments of the route that tells readiness, which needs no key."""
+    responses = _failures(500, 503)
+    responses[503] |= {"model": NotReadyAnswer, "description": "Something has no replica yet."}
+    return {"response_model": ReadyAnswer, "tags": ["models"], "responses": responses}
 
 
 def result_route(tag: str, *media_types: str, widths: Sequence[int] = ()) -> dict[str, Any]:
@@ -233,6 +242,8 @@ def _add_keys(schema: dict[str, Any], public_results: bool) -> None:
     }
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
+            if path == READY:
+                continue
             if path.startswith("/api/") or method == "delete" or not public_results:
                 operation["security"] = [{"bearer": []}, {"header": []}]
 

@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
@@ -45,7 +46,7 @@ class ProblemResponse(JSONResponse):
     """
 
     def __init__(
-        self, content: Mapping[str, str], status: int, headers: Mapping[str, str] | None = None
+        self, content: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(content, status, headers)
         self._code = content["code"]
@@ -75,14 +76,22 @@ def body(error: ServiceError, request_id: str) -> dict[str, str]:
     return answer.model_dump()
 
 
-def response(error: ServiceError, request_id: str) -> JSONResponse:
-    """The HTTP answer to a failure."""
+def response(
+    error: ServiceError, request_id: str, more: Mapping[str, object] = MappingProxyType({})
+) -> JSONResponse:
+    """The HTTP answer to a failure.
+
+    Args:
+        error: What happened.
+        request_id: For the body.
+        more: Further members of the body.
+    """
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return ProblemResponse(body(error, request_id), error.status, headers)
+    return ProblemResponse({**body(error, request_id), **more}, error.status, headers)
 
 
 def register(app: FastAPI, body_limits: Mapping[str, int]) -> None:

@@ -35,6 +35,8 @@ EXAMPLE_URL = "https://yourdomain.com/generated/0123456789abcdef0123456789abcdef
 
 IMAGE_FORMATS = "PNG, JPEG or WebP"
 
+MOST_GUIDANCE = 30.0
+
 Prompt = Annotated[str, StringConstraints(pattern=r"\S")]
 """At least one character that is not white space."""
 
@@ -79,7 +81,7 @@ class ImageOptions(LookFields):
     guidance_scale: float | None = Field(
         None,
         ge=0,
-        le=30,
+        le=MOST_GUIDANCE,
         description="How strongly the prompt counts; 1 or less is no guidance. "
         "The model's default if absent.",
     )

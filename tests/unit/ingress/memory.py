@@ -43,7 +43,14 @@ from tests.unit.ingress.stored import (
 )
 
 CATALOG = (
-    ModelSettings(id="stable-diffusion", name="Stable Diffusion", size=64, steps=4, max_steps=50),
+    ModelSettings(
+        id="stable-diffusion",
+        name="Stable Diffusion",
+        size=64,
+        steps=4,
+        max_steps=50,
+        starter_prompts=("Perfume backdrop",),
+    ),
     ModelSettings(id="controlnet", name="ControlNet", size=64, steps=4, max_steps=30),
 )
 
@@ -122,6 +129,19 @@ class Admitting:
         """Places in use."""
         replica = self.replica
         return sum(lease.images for lease in replica._ledger.leases(model, replica._clock()))
+
+
+@dataclass
+class Running:
+    """Which deployments have a replica; tests take some away."""
+
+    names: set[str] = field(
+        default_factory=lambda: {"studio", "storage", *(model.id for model in CATALOG)}
+    )
+    frame: tuple[str, ...] = ("studio", "storage")
+
+    async def running(self) -> set[str]:
+        return self.names
 
 
 class CornerFinder:
@@ -208,6 +228,7 @@ class Surface:
     store: FilesystemStore
     service: Service
     admission: Admitting
+    running: Running
 
     async def generate(
         self, photo: bytes | None = None, mask: bytes | None = None, **fields: object
@@ -243,6 +264,7 @@ def surface(
     store = FilesystemStore(folder)
     studio_settings = studio or StudioSettings()
     shared = SharedStudio(studio_settings)
+    running = Running()
     results, sources, cutouts = StoredResults(store), StoredSources(store), StoredCutOuts(store)
     service = Service(
         catalog=CATALOG,
@@ -257,6 +279,7 @@ def surface(
             cutouts=cutouts,
             answers=StoredAnswers(store),
             admission=admission,
+            replicas=running,
         ),
         shape_floor=studio_settings.shape_floor,
         max_output_side=studio_settings.max_output_side,
@@ -266,7 +289,7 @@ def surface(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://shop.test")
     return Surface(
-        app, client, models, shared, results, sources, cutouts, store, service, admission
+        app, client, models, shared, results, sources, cutouts, store, service, admission, running
     )
 
 

@@ -18,6 +18,9 @@ from deployments.ingress.http.api_keys import KeyRing
 PICTURES = ("/generated/", "/cutouts/")
 """What the paths of stored pictures start with."""
 
+READY = "/api/ready"
+"""The path of readiness, which load balancers ask for without a key."""
+
 
 class Gate:
     """Middleware that refuses what its headers alone make wrong.
@@ -28,7 +31,8 @@ class Gate:
         app: What it wraps.
         body_limits: Bytes of a body by path; a longer Content-Length is refused.
         body_types: The media types one of which the body of a POST to a path must have.
-        keys: Keys that calls under /api/, and removals, must carry; None lets everybody in.
+        keys: Keys that calls under /api/ but `READY`, and removals, must carry; None lets everybody
+            in.
         public_results: Results can be read without a key.
     """
 
@@ -95,6 +99,8 @@ class Gate:
 
     def _guards(self, method: str, path: str) -> bool:
         """Whether a request needs a key, where keys are on."""
+        if path == READY:
+            return False
         if path.startswith("/api/") or method == "DELETE":
             return True
         return not self._public_results and path.startswith(PICTURES)

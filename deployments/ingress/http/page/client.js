@@ -17,6 +17,19 @@ const LONGEST_PAUSE_S = 30;
  * How true an image is to the product that was kept, both 0 to 1; null where none was kept.
  * @typedef {{pixels: number, shape: number} | null} Fidelity
  *
+ * @typedef {Object} Model what `id` names; as the service writes it
+ * @property {string} id
+ * @property {string} name
+ * @property {string} family
+ * @property {boolean} demo it has the small weights that are bundled
+ * @property {boolean} available a replica is up
+ * @property {{steps: number, guidance_scale: number, strength: number}} defaults
+ * @property {{steps: number, guidance_scale: number, strength: number}} limits the most
+ * @property {{working: number, min_side: number, max_side: number}} sizes in pixels
+ * @property {{edit: boolean, inpaint: boolean, control: boolean, negative_prompt: boolean,
+ *   loras: boolean}} capabilities
+ * @property {string[]} starter_prompts what it draws well
+ *
  * @typedef {Object} Recipe
  * @property {string} [prompt] required for the background `scene`
  * @property {string} [model] an id of `models()`; required as above
@@ -159,9 +172,9 @@ export class BackdropClient {
   }
 
   /**
-   * The available models.
+   * The models.
    * @param {Listeners} [listeners]
-   * @returns {Promise<{id: string, name: string}[]>}
+   * @returns {Promise<Model[]>}
    * @throws {BackdropError}
    */
   async models(listeners = {}) {
@@ -169,10 +182,12 @@ export class BackdropClient {
   }
 
   /**
-   * The available models, and the named sets of fields.
+   * The models, the named sets of fields, and what the service takes.
    * @param {Listeners} [listeners]
-   * @returns {Promise<{models: {id: string, name: string}[],
-   *   presets: {name: string, fields: Record<string, string | number | boolean>}[]}>}
+   * @returns {Promise<{models: Model[],
+   *   presets: {name: string, fields: Record<string, string | number | boolean>}[],
+   *   limits: Record<string, number | null>,
+   *   formats: {uploads: string[], outputs: string[], copy_widths: number[]}}>}
    * @throws {BackdropError}
    */
   async catalog(listeners = {}) {

@@ -10,6 +10,7 @@ import { CanvasFields } from "./canvas.js";
 import { byId, element, rove } from "./dom.js";
 import { takeDrops } from "./drops.js";
 import { newId } from "./history.js";
+import { Ideas } from "./ideas.js";
 import { readPicture } from "./pictures.js";
 import { strings } from "./strings.js";
 
@@ -47,6 +48,7 @@ export class Composer {
   #continued = null;
   /** @type {string | null} */
   #photoUrl = null;
+  #ideas = new Ideas((idea) => this.#take(idea));
   /** What a restored recipe has replaced, put back once it was sent. */
   #replaced = /** @type {{images: string} | null} */ (null);
 
@@ -79,14 +81,13 @@ export class Composer {
       event.preventDefault(); // it is the key that is meant, not the form
       this.focus();
     });
-    this.#fillIdeas();
     this.#fillSamples();
     takeDrops((file) => this.setPhoto(file));
     this.#showSource();
   }
 
   /**
-   * @param {{id: string, name: string}[]} models
+   * @param {import("./client.js").Model[]} models
    * @param {import("./canvas.js").Preset[]} [presets]
    */
   setModels(models, presets = []) {
@@ -98,6 +99,7 @@ export class Composer {
     );
     if (models.length === 0) select.append(element("option", { value: "" }, strings.noModels));
     if (models.some(({ id }) => id === before)) select.value = before;
+    this.#ideas.setModels(models);
   }
 
   /**
@@ -154,6 +156,7 @@ export class Composer {
     const select = byId("model");
     const known = [...select.options].some(({ value }) => value === recipe.model);
     if (known) select.value = recipe.model;
+    this.#ideas.show();
     for (const [id, name] of Object.entries(NUMBERS)) byId(id).value = recipe[name] ?? "";
     byId("negative-prompt").value = recipe.negativePrompt ?? "";
     const preserves = ["auto", "true", "false"].includes(recipe.preserveProduct ?? "");
@@ -300,13 +303,6 @@ export class Composer {
     byId("continuing").hidden = this.#continued === null;
     byId("chosen").hidden = this.#photo === null || this.#continued !== null;
     byId("photo-hint").hidden = this.#photo !== null || this.#continued !== null;
-  }
-
-  #fillIdeas() {
-    const buttons = strings.ideas.map((idea) =>
-      element("button", { type: "button", onclick: () => this.#take(idea) }, idea));
-    byId("ideas").append(...buttons);
-    rove(byId("ideas"));
   }
 
   /** @param {string} idea */

@@ -58,13 +58,15 @@ export function announce(text) {
  * @param {HTMLElement} group
  */
 export function rove(group) {
-  const buttons = /** @type {HTMLElement[]} */ ([...group.querySelectorAll("button")]);
+  // Read anew each time, because the buttons of a group may change.
+  const all = () => /** @type {HTMLElement[]} */ ([...group.querySelectorAll("button")]);
   const enter = (/** @type {HTMLElement} */ entered) => {
-    for (const button of buttons) button.tabIndex = button === entered ? 0 : -1;
+    for (const button of all()) button.tabIndex = button === entered ? 0 : -1;
   };
-  enter(buttons[0]);
+  enter(all()[0]);
   group.addEventListener("focusin", (event) => enter(/** @type {HTMLElement} */ (event.target)));
   group.addEventListener("keydown", (event) => {
+    const buttons = all();
     const here = buttons.indexOf(/** @type {HTMLElement} */ (event.target));
     const last = buttons.length - 1;
     const there = {

@@ -221,14 +221,6 @@ export const strings = {
   ],
 
   // Composer's contents
-  ideas: [
-    "Perfume backdrop",
-    "Change background to forest",
-    "Tropical beach at sunset",
-    "Marble table in a bright kitchen",
-    "City street at night",
-    "Clean white studio",
-  ],
   samples: [{ file: "coffee.png", name: "Coffee cup" }],
 };
 
