@@ -126,7 +126,14 @@ def tiny_model(weights: Path) -> dict[str, object]:
 def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
     """The Serve configuration of the suite."""
     tiny = tiny_model(folder / "sd")
-    demo = {"size": 256, "steps": 4, "guidance_scale": 3.0, "strength": 0.95, "threads": 2}
+    demo = {
+        "size": 256,
+        "steps": 4,
+        "guidance_scale": 3.0,
+        "strength": 0.95,
+        "threads": 2,
+        "starter_prompts": ["Perfume backdrop", "Change background to forest"],
+    }
     models = [
         # The first, which the page offers.
         {"id": "demo", "name": "Demo", "scheduler": "euler_a", **demo},

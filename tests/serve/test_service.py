@@ -79,6 +79,16 @@ def test_models_are_listed_even_those_that_cannot_load(cluster):
     models = cluster.client.get("/api/models").json()["models"]
     ids = ["demo", "stable-diffusion", "controlnet", "missing"]
     assert [model["id"] for model in models] == ids
+    # Serve has no replica of what cannot load.
+    assert [model["available"] for model in models] == [True, True, True, False]
+    assert [model["demo"] for model in models] == [True, False, False, False]
+
+
+def test_the_service_is_ready_with_its_default_model(cluster):
+    answer = cluster.client.get("/api/ready")
+    assert (answer.status_code, answer.json()) == (200, {"ready": True})
+    # Without the key that all else of this application asks for.
+    assert cluster.client.get(f"{LIMITED}/api/ready").status_code == 200
 
 
 def test_variation_of_a_result(cluster):
