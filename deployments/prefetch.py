@@ -56,11 +56,12 @@ def main() -> None:
 
 def _download(models: list[ModelSettings], finders: list[FinderSettings], device: str) -> None:
     # Imported here, because waiting must not need the memory that torch does.
+    from deployments.diffusion.families.registry import family_of
     from deployments.diffusion.weights.loading import find_sources
     from deployments.diffusion.weights.loras import find_lora
 
     for model in models:
-        found = find_sources(model, _takes_float16(model, device))
+        found = find_sources(model, family_of(model).blueprint, _takes_float16(model, device))
         loras = (find_lora(lora) for lora in model.loras)
         for source in (found.weights, found.vae, found.controlnet, *loras):
             if source is not None:

@@ -7,150 +7,19 @@ environment, and are read where they are used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, model_validator
 
 from deployments.finder_settings import FinderSettings
+from deployments.model_settings import MOST_ROWS as MOST_ROWS
+from deployments.model_settings import RESERVED_NAMES as RESERVED_NAMES
+from deployments.model_settings import LoraSettings as LoraSettings
+from deployments.model_settings import ModelSettings as ModelSettings
 from deployments.page_origins import PageOrigin
 from deployments.presets import DEFAULT_PRESETS, PresetFields, PresetName
+from deployments.strict_settings import Settings as Settings
 from storage.settings import FilesystemSettings, StoreSettings
-
-SchedulerName = Literal[
-    "ddim", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "lcm", "unipc", "pndm"
-]
-"""Samplers, by their usual names."""
-
-RESERVED_NAMES = frozenset({"ingress", "admission", "studio", "storage", "finder"})
-"""Names of the other deployments; no model may have one of them."""
-
-StarterPrompt = Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=100)]
-"""One line, without space around it."""
-
-MOST_ROWS = 256
-"""The most rows of one forward pass."""
-
-
-class Settings(BaseModel):
-    """Base of all settings: frozen, and a misspelled key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class LoraSettings(Settings):
-    """A low-rank adapter, which is fused into a model's weights.
-
-    Attributes:
-        weights: A local folder or a Hub id.
-        revision: Commit, tag or branch of a Hub id; required for one.
-        file: The safetensors file in it.
-        scale: The factor of its weights.
-    """
-
-    weights: Annotated[str, StringConstraints(min_length=1)]
-    revision: str | None = None
-    file: Annotated[str, StringConstraints(pattern=r"^[^/].*\.safetensors$")] = (
-        "pytorch_lora_weights.safetensors"
-    )
-    scale: float = Field(1.0, ge=-4, le=4)
-
-
-class ModelSettings(Settings):
-    """One entry of the catalog. One deployment with its id as name serves it.
-
-    Attributes:
-        id: The name in requests, and the name of the Serve deployment.
-        name: The name that a person reads in a list of models.
-        family: The kind of the networks: `sd` for Stable Diffusion 1.x and 2.x, `sdxl` for Stable
-            Diffusion XL. An inpainting UNet is recognised by its nine channels.
-        weights: `demo` for the weights in this package, a local diffusers folder, or a Hub id.
-        revision: Commit, tag or branch of a Hub id. A Hub id needs one, so that the weights cannot
-            change.
-        vae: Weights of another autoencoder, a tiny one for example, named like `weights`; None
-            takes the one in the weights.
-        vae_revision: Its revision, as above.
-        loras: Low-rank adapters; they are fused into the weights in this order.
-        controlnet: Weights of a ControlNet, named like `weights`; None for image to image without.
-        controlnet_revision: Its revision, as above.
-        control_map: What the ControlNet is shown.
-        control_scale: The factor of its residuals, 0 to 2.
-        control_start: Share of the denoising steps after which it begins.
-        control_end: Share of the denoising steps after which it ends.
-        scheduler: The sampler.
-        size: Working size: images are denoised at about size x size pixels, in their own aspect.
-        steps: Default number of scheduler steps.
-        max_steps: The most steps that a request may ask for.
-        guidance_scale: Default classifier-free guidance.
-        strength: Default distance from the photo, above 0 to 1.
-        device: `auto` takes CUDA if there is a CUDA device.
-        dtype: The number type. `auto` is float16 on CUDA, and on a CPU bfloat16 if the processor
-            has instructions for it, else float32.
-        backend: What runs UNet, ControlNet and autoencoder. `auto` takes OpenVINO on a CPU where it
-            is installed, and torch elsewhere.
-        compile: Compile UNet and ControlNet with torch for fixed numbers of rows. The start is
-            slower, and the steps are faster. On CUDA it records graphs.
-        threads: Threads of a replica's computations; None for one per core.
-        max_rows: UNet rows in one forward of a picture of size x size; larger pictures get fewer.
-            A guided image takes two rows. None measures the memory on CUDA, and is 16 elsewhere.
-        safety: The filter of its results: `nsfw`, or `off`.
-        safety_threshold: From this score of the filter a result is withheld, 0 to 1.
-        max_waiting: Images that may wait for their first step in a replica; more are refused.
-        starter_prompts: What it draws well, for a page to suggest.
-    """
-
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-    name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    family: Literal["sd", "sdxl"] = "sd"
-    weights: Annotated[str, StringConstraints(min_length=1)] = "demo"
-    revision: str | None = None
-    vae: Annotated[str, StringConstraints(min_length=1)] | None = None
-    vae_revision: str | None = None
-    loras: tuple[LoraSettings, ...] = ()
-    controlnet: str | None = None
-    controlnet_revision: str | None = None
-    control_map: Literal["canny"] = "canny"
-    control_scale: float = Field(1.0, ge=0, le=2)
-    control_start: float = Field(0.0, ge=0, lt=1)
-    control_end: float = Field(1.0, gt=0, le=1)
-    scheduler: SchedulerName = "dpmpp_2m"
-    size: int = Field(512, ge=64, le=2048, multiple_of=16)
-    steps: int = Field(20, ge=1, le=200)
-    max_steps: int = Field(100, ge=1, le=200)
-    guidance_scale: float = Field(7.5, ge=0, le=30)
-    strength: float = Field(0.8, gt=0, le=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    backend: Literal["auto", "torch", "openvino"] = "auto"
-    compile: bool = False
-    threads: int | None = Field(None, ge=1)
-    max_rows: int | None = Field(None, ge=2, le=MOST_ROWS)
-    safety: Literal["off", "nsfw"] = "off"
-    safety_threshold: float = Field(0.8, ge=0, le=1)
-    max_waiting: int = Field(64, ge=1, le=10_000)
-    starter_prompts: Annotated[tuple[StarterPrompt, ...], Field(max_length=12)] = ()
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.id in RESERVED_NAMES:
-            raise ValueError(f"model id {self.id!r} is the name of another deployment")
-        if len(set(self.starter_prompts)) < len(self.starter_prompts):
-            raise ValueError(f"starter_prompts of model {self.id!r} have one twice")
-        if self.steps > self.max_steps:
-            raise ValueError(
-                f"steps {self.steps} of model {self.id!r} is over its max_steps {self.max_steps}"
-            )
-        if self.control_start >= self.control_end:
-            raise ValueError(
-                f"control_start {self.control_start:g} of model {self.id!r} is not under its "
-                f"control_end {self.control_end:g}"
-            )
-        return self
 
 
 class UploadLimits(Settings):

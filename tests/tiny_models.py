@@ -10,7 +10,9 @@ import diffusers
 import torch
 import transformers
 
-from deployments.diffusion.weights.components import Components
+from deployments.diffusion.families.sd.conditioning import PromptEncoder
+from deployments.diffusion.families.sdxl.texts import PooledPromptEncoder
+from deployments.diffusion.weights.components import UNetComponents
 
 TOKENS = 16
 """Tokens the tiny text encoder reads; more are cut off."""
@@ -26,7 +28,7 @@ def tiny_components(
     controlnet: bool = False,
     vae: Vae = "kl",
     dtype: torch.dtype = torch.float32,
-) -> Components:
+) -> UNetComponents:
     """Build modules in memory; a module has equal weights whatever is built beside it.
 
     Args:
@@ -42,16 +44,26 @@ def tiny_components(
     unet, autoencoder = _seeded(_unet, family, inpainting), _seeded(_vae, family, vae)
     control = _seeded(_controlnet, family) if controlnet else None
     modules = [autoencoder, unet, control]
-    return Components(
-        (_tokenizer(), _tokenizer(padding="!"))[: len(encoders)],
-        tuple(encoder.to(dtype).eval() for encoder in encoders),
-        *(None if module is None else module.to(dtype).eval() for module in modules),
+    vae, unet, control_net = (
+        None if module is None else module.to(dtype).eval() for module in modules
+    )
+    return UNetComponents(
+        tokenizers=(_tokenizer(), _tokenizer(padding="!"))[: len(encoders)],
+        text_encoders=tuple(encoder.to(dtype).eval() for encoder in encoders),
+        vae=vae,
+        unet=unet,
+        controlnet=control_net,
         scheduler_config=_scheduler(family).config,
         device=torch.device("cpu"),
         dtype=dtype,
         origin="tiny",
         zeros_for_empty_prompt=family == "sdxl",
     )
+
+
+def prompts_of(parts: UNetComponents) -> PromptEncoder:
+    """What encodes texts for components of either family."""
+    return PooledPromptEncoder(parts) if parts.told_sizes else PromptEncoder(parts)
 
 
 def save_tiny_weights(

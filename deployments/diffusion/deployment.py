@@ -13,13 +13,7 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from deployments.errors import InternalError, ServiceError
-from deployments.jobs import (
-    ControlSettings,
-    GeneratedImage,
-    ImageJob,
-    OpenedPhoto,
-    Progress,
-)
+from deployments.jobs import GeneratedImage, ImageJob, OpenedPhoto, Progress
 from deployments.logs import join_replica_log
 from deployments.settings import ModelSettings
 
@@ -53,37 +47,26 @@ class ModelReplica:
         import torch
         import transformers
 
-        from deployments.diffusion.compute.backend_choice import create_autoencoder, create_networks
-        from deployments.diffusion.compute.capacity import rows_capacity
         from deployments.diffusion.engine.step_engine import Engine
-        from deployments.diffusion.families.control_maps import canny
-        from deployments.diffusion.families.stable_diffusion import StableDiffusion
+        from deployments.diffusion.families.registry import family_of, load_components
         from deployments.diffusion.metrics import EngineMetrics
-        from deployments.diffusion.weights.loading import load_components
 
         transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         # Ray sets torch's threads to the CPUs that the actor reserves, which is one by default.
         torch.set_num_threads(settings.threads or _cores())
         try:
             components = load_components(settings)
-            networks = create_networks(components, settings, release=True)
-            autoencoder = create_autoencoder(components, settings, release=True)
-            capacity = rows_capacity(components, settings)
+            runnable = family_of(settings).create_model(components, settings)
         except WeightsError as error:
             logger.error("model %s cannot start: %s", settings.id, error)
             raise WeightsError(str(error)) from None
-        model = StableDiffusion(
-            components,
-            networks,
-            settings.scheduler,
-            canny,
-            autoencoder=autoencoder,
-            control=ControlSettings(
-                settings.control_scale, settings.control_start, settings.control_end
-            ),
+        self._engine = Engine(
+            runnable.model,
+            runnable.capacity,
+            settings.max_waiting,
+            EngineMetrics(settings.id),
+            components.device,
         )
-        metrics = EngineMetrics(settings.id)
-        self._engine = Engine(model, capacity, settings.max_waiting, metrics, components.device)
         logger.info(
             "model %s runs %s on %s in %s with %d threads",
             settings.id,

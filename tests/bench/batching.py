@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from deployments.diffusion.engine.denoising import rows_of
 from deployments.diffusion.engine.step_engine import Engine
-from deployments.diffusion.families.stable_diffusion import StableDiffusion
+from deployments.diffusion.families.sd.model import StableDiffusion
 from deployments.jobs import ImageJob, PreparedPhoto, Progress
 
 ROWS = 16
@@ -105,7 +104,7 @@ class RequestBatching:
                 waiting.append(one)
             head = waiting[0][0]
             equal = [one for one in waiting if one[0].setting == head.setting]
-            batch = equal[: ROWS // rows_of(head.job)]
+            batch = equal[: ROWS // self._model.check(head.job, head.photo).rows]
             waiting = [one for one in waiting if one not in batch]
             states = [self._model.prepare(one.job, one.photo) for one, _ in batch]
             for _ in range(states[0].steps):

@@ -278,21 +278,12 @@ def _painter() -> Callable[..., Pixels]:
     """The demo model, in this process."""
     import torch
 
-    from deployments.diffusion.compute.backend_choice import create_autoencoder, create_networks
-    from deployments.diffusion.families.control_maps import canny
-    from deployments.diffusion.families.stable_diffusion import StableDiffusion
-    from deployments.diffusion.weights.loading import load_components
+    from deployments.diffusion.families.registry import family_of, load_components
 
     torch.set_num_threads(1)
     settings = ModelSettings(id="demo", name="Demo", threads=1)
     parts = load_components(settings)
-    model = StableDiffusion(
-        parts,
-        create_networks(parts, settings, release=True),
-        settings.scheduler,
-        canny,
-        autoencoder=create_autoencoder(parts, settings, release=True),
-    )
+    model = family_of(settings).create_model(parts, settings).model
 
     def paint(job: ImageJob, prepared: object) -> Pixels:
         denoising = model.prepare(job, prepared)  # type: ignore[arg-type]

@@ -50,12 +50,8 @@ def engine_alone(images: int) -> float:
 
     import torch
 
-    from deployments.diffusion.compute.backend_choice import create_autoencoder, create_networks
-    from deployments.diffusion.compute.capacity import rows_capacity
     from deployments.diffusion.engine.step_engine import Engine
-    from deployments.diffusion.families.control_maps import canny
-    from deployments.diffusion.families.stable_diffusion import StableDiffusion
-    from deployments.diffusion.weights.loading import load_components
+    from deployments.diffusion.families.registry import family_of, load_components
     from deployments.ingress.core.uploads import UploadRules, decode_upload
     from deployments.jobs import GeneratedImage, GenerationSettings, ImageJob
     from deployments.settings import AppArgs, UploadLimits
@@ -66,14 +62,8 @@ def engine_alone(images: int) -> float:
     args = AppArgs.model_validate(document["applications"][0]["args"])
     (settings,) = [model for model in args.models if model.id == MODEL]
     parts = load_components(settings)
-    model = StableDiffusion(
-        parts,
-        create_networks(parts, settings, release=True),
-        settings.scheduler,
-        canny,
-        autoencoder=create_autoencoder(parts, settings, release=True),
-    )
-    engine = Engine(model, rows_capacity(parts, settings), images, _Deaf(), parts.device)
+    runnable = family_of(settings).create_model(parts, settings)
+    engine = Engine(runnable.model, runnable.capacity, images, _Deaf(), parts.device)
     photo = fit(
         decode_upload(PHOTO.read_bytes(), UploadRules(UploadLimits(), settings.size)), settings.size
     )

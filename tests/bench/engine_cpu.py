@@ -26,9 +26,9 @@ from deployments.diffusion.compute.compiled_networks import CompiledNetworks
 from deployments.diffusion.compute.networks import Networks, Rows, TorchNetworks
 from deployments.diffusion.compute.openvino_autoencoder import OpenVINOAutoencoder
 from deployments.diffusion.compute.openvino_networks import OpenVINONetworks
-from deployments.diffusion.families.control_maps import canny
-from deployments.diffusion.families.schedulers import create_scheduler
-from deployments.diffusion.families.stable_diffusion import StableDiffusion
+from deployments.diffusion.families.sd.control_maps import canny
+from deployments.diffusion.families.sd.model import StableDiffusion
+from deployments.diffusion.families.sd.schedulers import create_scheduler
 from deployments.jobs import GenerationSettings, ImageJob, PreparedPhoto
 from tests.bench.random_models import (
     SD_AUTOENCODER,
@@ -37,6 +37,7 @@ from tests.bench.random_models import (
     sd_components,
     tiny_autoencoder,
 )
+from tests.tiny_models import prompts_of
 
 BASELINE = "diffusers float32"
 SIDE = 512
@@ -145,8 +146,8 @@ def one_step_image(
                 spent[stage].append(ended - begun)
         return picture
 
-    fast = StableDiffusion(parts, networks, "euler_a", canny, autoencoder=autoencoder)
-    by_torch = StableDiffusion(parts, networks, "euler_a", canny)
+    fast = StableDiffusion(prompts_of(parts), networks, "euler_a", canny, autoencoder=autoencoder)
+    by_torch = StableDiffusion(prompts_of(parts), networks, "euler_a", canny)
     table = report(
         f"One-step image, 512 x 512, guidance {guidance:g}",
         interleaved(

@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deployments.diffusion.compute.backend_choice import create_networks
 from deployments.diffusion.compute.networks import OutOfMemory, Rows, example_rows
-from deployments.diffusion.weights.components import Components
+from deployments.diffusion.weights.components import UNetComponents
 from deployments.settings import ModelSettings
 from tests.bench.random_models import SD_UNET, SDXL_UNET, random_network
 from tests.tiny_models import tiny_components
@@ -69,7 +69,7 @@ def operations(config: dict[str, Any], rows: Rows) -> int:
     return int(counter.get_total_flops())
 
 
-def random_components(family: Any, config: dict[str, Any], device: torch.device) -> Components:
+def random_components(family: Any, config: dict[str, Any], device: torch.device) -> UNetComponents:
     """Complete a UNet with what shapes are read from: 77 tokens, a pooled width of 1280."""
     parts = tiny_components(family=family)
     dtype = torch.float16 if device.type == "cuda" else torch.float32

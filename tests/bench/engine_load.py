@@ -29,13 +29,14 @@ import torch
 
 from deployments.diffusion.compute.networks import Rows, TorchNetworks
 from deployments.diffusion.engine.step_engine import Engine
-from deployments.diffusion.families.control_maps import canny
-from deployments.diffusion.families.stable_diffusion import StableDiffusion
-from deployments.diffusion.weights.loading import load_components
+from deployments.diffusion.families.registry import load_components
+from deployments.diffusion.families.sd.control_maps import canny
+from deployments.diffusion.families.sd.model import StableDiffusion
 from deployments.jobs import GenerationSettings, ImageJob, PreparedPhoto
 from deployments.settings import ModelSettings
 from tests.bench.batching import ROWS, Arrival, Heard, RequestBatching, Server, StepBatching
 from tests.bench.service import progress
+from tests.tiny_models import prompts_of
 
 LOADS = (0.6, 0.8, 0.95)
 SETTINGS = tuple(
@@ -202,7 +203,7 @@ def share_outside(components: Any, side: int) -> dict[str, Any]:
     shares = []
     for seed in range(3):
         with Timed(components) as timed:
-            model = StableDiffusion(components, timed, "euler_a", canny)
+            model = StableDiffusion(prompts_of(components), timed, "euler_a", canny)
             (job,) = arrivals(1, 0, [setting], seed=seed)
             whole = replay(StepBatching(model), [job])["p50_s"]
         shares.append(1 - timed.seconds / whole)
@@ -224,7 +225,7 @@ def main() -> None:
     settings = ModelSettings(id="load", name="Load", device="cpu", backend="torch", dtype="float32")
     components = load_components(settings)
     networks = TorchNetworks(components.unet, None)
-    model = StableDiffusion(components, networks, "euler_a", canny)
+    model = StableDiffusion(prompts_of(components), networks, "euler_a", canny)
     report = {
         "share": share_outside(components, LARGE),
         "latency": latencies(model),

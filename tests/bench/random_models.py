@@ -10,7 +10,7 @@ import diffusers
 import torch
 import transformers
 
-from deployments.diffusion.weights.components import Components
+from deployments.diffusion.weights.components import UNetComponents
 from tests.tiny_models import tiny_components
 
 SD_UNET = {"sample_size": 64, "cross_attention_dim": 768}
@@ -61,7 +61,7 @@ def random_network(
     return network
 
 
-def sd_components(autoencoder: Any, unet: Any) -> Components:
+def sd_components(autoencoder: Any, unet: Any) -> UNetComponents:
     """Complete a UNet of Stable Diffusion 1.5's size with a text encoder of its size."""
     tiny = tiny_components()
     tokenizer = copy.deepcopy(tiny.tokenizers[0])

@@ -58,6 +58,7 @@ DEFAULTS = {
         "max_steps": 100,
         "guidance_scale": 7.5,
         "strength": 0.8,
+        "distilled": False,
         "device": "auto",
         "dtype": "auto",
         "backend": "auto",
@@ -211,7 +212,14 @@ def test_every_number_and_choice_has_its_bounds_tested():
         "controlnet_revision",
         "public_base_url",
     }
-    switches = {"require_key", "allow_anonymous", "public_results", "playground", "public_metadata"}
+    switches = {
+        "require_key",
+        "allow_anonymous",
+        "public_results",
+        "playground",
+        "public_metadata",
+        "distilled",
+    }
     for kind, _ in KINDS[:-1]:
         for name, field in kind.model_fields.items():
             nested = isinstance(field.default, BaseModel)

@@ -12,7 +12,7 @@ from deployments import telemetry
 from deployments.diffusion.compute.autoencoder import Autoencoder, TorchAutoencoder
 from deployments.diffusion.compute.compiled_networks import CompiledNetworks
 from deployments.diffusion.compute.networks import Networks, TorchNetworks
-from deployments.diffusion.weights.components import Components
+from deployments.diffusion.weights.components import Components, UNetComponents
 from deployments.diffusion.weights.precision import openvino_takes_bf16, runs_openvino
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.settings import ModelSettings
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def create_networks(
-    components: Components, settings: ModelSettings, *, release: bool = False
+    components: UNetComponents, settings: ModelSettings, *, release: bool = False
 ) -> Networks:
     """Make the networks that a model's settings ask for, and log which.
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from deployments.diffusion.compute.networks import (
-    OutOfMemory,
-    TorchNetworks,
-    example_rows,
-    within_memory,
-)
-from deployments.diffusion.weights.components import Components
+from deployments.diffusion.compute.networks import OutOfMemory, within_memory
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.settings import MOST_ROWS, ModelSettings
 
@@ -61,7 +55,24 @@ class Footprint:
         return max(FEWEST_ROWS, min(MOST_ROWS, int(fitting)))
 
 
-def rows_capacity(components: Components, settings: ModelSettings) -> Callable[[int, int], int]:
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a model runs so that the memory of its passes can be measured.
+
+    Attributes:
+        device: Where it runs.
+        pixels: Those of all pictures that the network sees for a picture of the model's size.
+        forward: Makes the input of so many rows of that size, and returns what runs them.
+        beside: What runs at the same time as a forward, each once: an encoding and a decoding.
+    """
+
+    device: torch.device
+    pixels: int
+    forward: Callable[[int], Callable[[], object]]
+    beside: Sequence[Callable[[], object]]
+
+
+def rows_capacity(trial: Trial, settings: ModelSettings) -> Callable[..., int]:
     """Find out how many rows a forward pass may take.
 
     `max_rows` holds for a picture of size x size. A larger picture takes fewer rows, in proportion
@@ -69,22 +80,21 @@ def rows_capacity(components: Components, settings: ModelSettings) -> Callable[[
     measured on a CUDA device, not compiled, because that takes the most memory. Elsewhere it is 16.
 
     Args:
-        components: The loaded model.
-        settings: Its size and `max_rows`.
+        trial: What is measured.
+        settings: The model's size and `max_rows`.
 
     Returns:
-        Height and width in pixels to rows, at least 2.
+        The sides in pixels of a picture and of those beside it to rows, at least 2.
 
     Raises:
         WeightsError: Not even two rows fit into the device's memory.
     """
-    whole = settings.size**2
-    if settings.max_rows is None and components.device.type == "cuda":
-        footprint = _measure(components, settings)
-        free, total = torch.cuda.mem_get_info(components.device)
+    device, whole = trial.device, trial.pixels
+    if settings.max_rows is None and device.type == "cuda":
+        footprint = _measure(trial, settings)
+        free, total = torch.cuda.mem_get_info(device)
         # torch can use what it holds in reserve.
-        reserve = torch.cuda.memory_reserved(components.device)
-        reserve -= torch.cuda.memory_allocated(components.device)
+        reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         spare = int(free + reserve - _MARGIN * total)
         logger.info(
             "model %s takes up to %d rows of %d x %d in one pass",
@@ -93,48 +103,40 @@ def rows_capacity(components: Components, settings: ModelSettings) -> Callable[[
             settings.size,
             settings.size,
         )
-        return lambda height, width: footprint.rows(spare, height * width / whole)
+        return lambda *sides: footprint.rows(spare, pixels_in(sides) / whole)
     most = settings.max_rows or _ROWS_UNMEASURED
-    return lambda height, width: max(FEWEST_ROWS, min(most, most * whole // (height * width)))
+    return lambda *sides: max(FEWEST_ROWS, min(most, most * whole // pixels_in(sides)))
+
+
+def pixels_in(sides: Sequence[int]) -> int:
+    """Count the pixels of pictures by height, width, height, width and so on."""
+    return sum(height * width for height, width in zip(sides[::2], sides[1::2], strict=True))
 
 
 @torch.inference_mode()
-def _measure(components: Components, settings: ModelSettings) -> Footprint:
-    networks = TorchNetworks(components.unet, components.controlnet)
-    side = settings.size // components.shrinks
-    controlled = components.controlnet is not None
-    vae = components.vae
-    picture = torch.zeros(
-        1, 3, settings.size, settings.size, dtype=vae.dtype, device=components.device
-    )
-    latents = torch.zeros(
-        1, components.latent_channels, side, side, dtype=vae.dtype, device=components.device
-    )
+def _measure(trial: Trial, settings: ModelSettings) -> Footprint:
+    device = trial.device
 
     def peak(compute: Callable[[], object]) -> int:
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(components.device)
-        before = torch.cuda.memory_allocated(components.device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
         within_memory(compute)
-        torch.cuda.synchronize(components.device)
-        return torch.cuda.max_memory_allocated(components.device) - before
-
-    def passing(count: int) -> Callable[[], object]:
-        rows = example_rows(components, count, side, side, controlled=controlled)
-        return lambda: networks.predict(rows)
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
 
     try:
         # The first pass also allocates workspaces that stay.
-        within_memory(passing(2))
-        two = peak(passing(2))
-        beside = peak(lambda: vae.encode(picture)) + peak(lambda: vae.decode(latents))
+        within_memory(trial.forward(2))
+        two = peak(trial.forward(2))
+        beside = sum(peak(run) for run in trial.beside)
     except OutOfMemory:
         raise WeightsError(
             f"size: the weights of model {settings.id} leave too little GPU memory for pictures of "
-            f"{settings.size} x {settings.size}; set a smaller size or dtype float16"
+            f"{settings.size} x {settings.size}; set a smaller size or a half precision as dtype"
         ) from None
     try:
-        four = peak(passing(4))
+        four = peak(trial.forward(4))
     except OutOfMemory:
         # The upper bound: as if all memory grew with the rows.
         four = 2 * two

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from deployments.diffusion.compute.transfer import to_device
-from deployments.diffusion.weights.components import Components
+from deployments.diffusion.weights.components import UNetComponents
 from deployments.diffusion.weights.memory import is_memory_shortage
 
 Value = TypeVar("Value")
@@ -29,7 +29,8 @@ class Rows:
             inpainting UNet these are latents, mask and masked latents.
         timesteps: float32 [rows].
         embeddings: [rows, tokens, width].
-        added: `text_embeds` [rows, width] and `time_ids` [rows, ids] for an SDXL UNet, else empty.
+        added: `text_embeds` [rows, width] and `time_ids` [rows, ids] for a UNet that is told
+            them, else empty.
         control: [rows with ControlNet, channels, height, width]: control maps after the
             ControlNet's `controlnet_cond_embedding`; None when no row has one.
         control_rows: The numbers of those rows, rising; empty when no row has one.
@@ -119,7 +120,7 @@ class TorchNetworks:
 
 
 def example_rows(
-    components: Components, count: int, height: int, width: int, *, controlled: bool = False
+    components: UNetComponents, count: int, height: int, width: int, *, controlled: bool = False
 ) -> Rows:
     """Make rows of a model's shapes, to trace, warm up or measure its networks.
 
@@ -134,7 +135,7 @@ def example_rows(
     options: dict[str, Any] = {"dtype": components.dtype, "device": components.device}
     tokens = components.tokenizers[0].model_max_length
     added = {}
-    if components.sdxl:
+    if components.told_sizes:
         pooled = text.projection_dim
         ids = (unet.projection_class_embeddings_input_dim - pooled) // unet.addition_time_embed_dim
         added = {

@@ -15,7 +15,7 @@ from deployments.diffusion.compute.networks import (
     without_map_embedding,
 )
 from deployments.diffusion.compute.openvino_compilation import CompiledNetwork
-from deployments.diffusion.weights.components import Components
+from deployments.diffusion.weights.components import UNetComponents
 
 
 class OpenVINONetworks:
@@ -34,7 +34,7 @@ class OpenVINONetworks:
     """
 
     def __init__(
-        self, components: Components, *, bf16: bool, threads: int, release: bool = False
+        self, components: UNetComponents, *, bf16: bool, threads: int, release: bool = False
     ) -> None:
         controlled = components.controlnet is not None
         # No level can halve these sides evenly: such a trace takes every size.
@@ -146,7 +146,7 @@ def _take_added(
     network: Any,  # noqa: ANN401 - diffusers' classes are not typed
     rest: tuple[torch.Tensor, ...],
 ) -> tuple[dict[str, torch.Tensor] | None, tuple[torch.Tensor, ...]]:
-    """Separate an SDXL network's added conditions from the inputs after them."""
+    """Separate the added conditions of a network that takes them from the inputs after them."""
     if network.config.addition_embed_type != "text_time":
         return None, rest
     return {"text_embeds": rest[0], "time_ids": rest[1]}, rest[2:]

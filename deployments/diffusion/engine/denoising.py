@@ -4,142 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import torch
 
-from deployments.diffusion.compute.sampling import Sampler
 from deployments.jobs import ControlSettings, ImageJob, Pixels, PreparedPhoto
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Conditioning:
-    """A job's texts, encoded.
-
-    Attributes:
-        embeddings: [rows, tokens, width]: the prompt's, after the negative prompt's if guided.
-        added: Further inputs of an SDXL UNet: `text_embeds` [rows, width] and `time_ids`
-            [rows, ids]; else empty.
-        warnings: Sentences about texts that were cut.
-    """
-
-    embeddings: torch.Tensor
-    added: dict[str, torch.Tensor]
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Kept:
-    """What is kept of the photo when the UNet has no input for a mask.
-
-    Attributes:
-        mask: [1, 1, height / f, width / f], 1 where the model paints.
-        clean: The photo's latents, [1, channels, height / f, width / f].
-        noise: The job's first noise, like `clean`.
-    """
-
-    mask: torch.Tensor
-    clean: torch.Tensor
-    noise: torch.Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Control:
-    """What a ControlNet adds to a job.
-
-    Attributes:
-        embedded: The control map, embedded: [1, channels, height / f, width / f].
-        scale: How strongly it counts.
-        steps: For each step whether it counts at all.
-    """
-
-    embedded: torch.Tensor
-    scale: float
-    steps: tuple[bool, ...]
-
-
-@dataclass(slots=True, eq=False)
-class Denoising:
-    """One job between two of its steps.
-
-    Latents are [1, channels, height / f, width / f], where f is what the autoencoder shrinks by.
-
-    Attributes:
-        sampler: The job's own; it remembers earlier steps.
-        timesteps: What the networks are told at each step, float32 [steps], on their device.
-        latents: The picture so far.
-        conditioning: The encoded texts.
-        guidance_scale: Weight of the prompt against the negative prompt.
-        inpainting: [1, 1 + channels, height / f, width / f]: the mask and the masked photo's
-            latents, for a UNet that takes them; else None.
-        kept: What is put back after each step; None without a mask, or where the UNet takes it.
-        control: What a ControlNet adds; None where it adds nothing.
-        step: Number of steps done.
-    """
-
-    sampler: Sampler
-    timesteps: torch.Tensor
-    latents: torch.Tensor
-    conditioning: Conditioning
-    guidance_scale: float
-    inpainting: torch.Tensor | None
-    kept: Kept | None
-    control: Control | None
-    step: int = 0
+class Denoising(Protocol):
+    """One job between two of its steps."""
 
     @property
-    def rows(self) -> int:
-        """Rows of a forward pass that this job takes."""
-        return self.conditioning.embeddings.shape[0]
+    def step(self) -> int:
+        """Number of steps done."""
+        ...
 
     @property
     def steps(self) -> int:
         """Number of steps this job takes in all."""
-        return len(self.timesteps)
+        ...
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences about what the model could not honour."""
-        return self.conditioning.warnings
+        ...
 
 
-class DiffusionModel(Protocol):
-    """A model whose jobs advance step by step, many jobs of one size in one forward pass.
+State = TypeVar("State", bound=Denoising)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a job takes of its model.
+
+    Attributes:
+        layout: Height and width in pixels of its picture, and then of every picture beside it that
+            the network sees in the same forward. Jobs of one layout can share a forward.
+        rows: Rows of a forward.
+        steps: Its steps.
+    """
+
+    layout: tuple[int, ...]
+    rows: int
+    steps: int
+
+
+class DiffusionModel(Protocol, Generic[State]):
+    """A model whose jobs advance step by step, many jobs of one layout in one forward pass.
 
     Three threads may use it at the same time: one prepares, one predicts and advances, one decodes.
+
+    Attributes:
+        control: How it uses its ControlNet.
     """
+
+    control: ControlSettings
 
     @property
     def origin(self) -> str:
         """Where the weights came from, with their revision."""
         ...
 
-    @property
-    def control(self) -> ControlSettings:
-        """How it uses its ControlNet."""
+    def check(self, job: ImageJob, photo: PreparedPhoto) -> Demand:
+        """Say what a job takes, or raise InvalidRequest for what the model cannot run.
+
+        Cheap; called from any thread.
+        """
         ...
 
-    def check(self, job: ImageJob, photo: PreparedPhoto) -> None:
-        """Raise InvalidRequest for what the model cannot run. Cheap; called from any thread."""
-        ...
-
-    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:
+    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> State:
         """Make the state before a job's first step; may raise for this job alone."""
         ...
 
-    def predict(self, batch: Sequence[Denoising]) -> list[torch.Tensor]:
+    def predict(self, batch: Sequence[State]) -> list[torch.Tensor]:
         """Predict for one step of each, in one forward pass; may raise for all of them."""
         ...
 
-    def advance(self, denoising: Denoising, prediction: torch.Tensor) -> None:
+    def advance(self, denoising: State, prediction: torch.Tensor) -> None:
         """Take the predicted step; may raise for this job alone."""
         ...
 
-    def decode(self, denoising: Denoising) -> Pixels:
+    def decode(self, denoising: State) -> Pixels:
         """Turn finished latents into a picture; may raise for this job alone."""
         ...
-
-
-def rows_of(job: ImageJob) -> int:
-    """Rows of a forward pass that a job takes: two with classifier-free guidance, else one."""
-    return 2 if job.settings.guidance_scale > 1 else 1

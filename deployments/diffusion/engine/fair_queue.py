@@ -1,9 +1,10 @@
 """The order of jobs: which is prepared next, which may run, and which the next forward serves.
 
-Jobs whose pictures have the same size form a group, because they can share a forward. Groups share
-the time by start-time fair queuing (P. Goyal, H. Vin, H. Cheng, "Start-time Fair Queuing", SIGCOMM
-1996). A group's weight is the number of its running rows: a forward is charged to its group as
-seconds divided by those rows. So every running row gets the same share of the time:
+Jobs whose pictures have the same size, and the same sizes of pictures beside them, form a group,
+because they can share a forward. Groups share the time by start-time fair queuing (P. Goyal, H.
+Vin, H. Cheng, "Start-time Fair Queuing", SIGCOMM 1996). A group's weight is the number of its
+running rows: a forward is charged to its group as seconds divided by those rows. So every running
+row gets the same share of the time:
 
 - A large picture takes its steps more rarely than a small one beside it.
 - A size with few jobs does not slow down a crowded one, although its forwards last nearly as long.
@@ -22,8 +23,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-Size = tuple[int, int]
-"""Height and width of a picture in pixels."""
+Size = tuple[int, ...]
+"""Height and width in pixels of a picture, and then of every picture that the network sees beside.
+"""
 
 MOST_SIZES = 4
 """Sizes that may be open at once. Each further one makes the steps of all others rarer."""
@@ -37,7 +39,7 @@ class QueuedJob:
     """What the queue must know of a job.
 
     Attributes:
-        size: Height and width of its picture in pixels.
+        size: Height and width of its picture in pixels, and of the pictures beside it.
         rows: Rows of a forward that it takes.
         number: Its number in the order of submission, from 1; `FairQueue.submit` sets it.
     """
@@ -55,7 +57,7 @@ class _Group(Generic[Job]):
     """The jobs of one size.
 
     Attributes:
-        size: Height and width in pixels.
+        size: As of a job.
         capacity: Rows that may run at once.
         cost: What it was charged, in seconds for each row, on the clock that all groups share.
         opened: Its number in the order in which groups opened; None while all its jobs wait.
@@ -105,10 +107,10 @@ class FairQueue(Generic[Job]):
     wants to open does the same to the next open size, and so on.
 
     Args:
-        capacity: Height and width in pixels to the rows of a forward.
+        capacity: The numbers of a size to the rows of a forward.
     """
 
-    def __init__(self, capacity: Callable[[int, int], int]) -> None:
+    def __init__(self, capacity: Callable[..., int]) -> None:
         self._capacity = capacity
         self._groups: dict[Size, _Group[Job]] = {}
         self._shrunk: dict[Size, int] = {}

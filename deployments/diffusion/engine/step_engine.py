@@ -16,11 +16,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
+from deployments.diffusion.compute.capacity import pixels_in
 from deployments.diffusion.compute.networks import OutOfMemory
-from deployments.diffusion.engine.denoising import DiffusionModel, rows_of
+from deployments.diffusion.engine.denoising import DiffusionModel
 from deployments.diffusion.engine.fair_queue import MOST_DECODING, FairQueue
 from deployments.diffusion.engine.observer import Observer
 from deployments.diffusion.engine.step_times import StepTimes
@@ -44,8 +46,9 @@ class Engine:
 
     Args:
         model: From now on only the engine uses it, except for its `check`.
-        capacity: Height and width of a picture in pixels to the rows that all running jobs of that
-            size may have, at least 2. One forward has no more. Must be quick.
+        capacity: The sides in pixels of a picture and of those beside it to the rows that all
+            running jobs of that layout may have, at least 2. One forward has no more. Must be
+            quick.
         max_waiting: Jobs that may wait for room; more are refused.
         observer: Hears of the engine's work.
         device: Where the model's tensors are.
@@ -54,8 +57,8 @@ class Engine:
 
     def __init__(
         self,
-        model: DiffusionModel,
-        capacity: Callable[[int, int], int],
+        model: DiffusionModel[Any],
+        capacity: Callable[..., int],
         max_waiting: int,
         observer: Observer,
         device: torch.device = torch.device("cpu"),  # noqa: B008 - immutable
@@ -97,9 +100,8 @@ class Engine:
             Overloaded: Too many jobs wait.
             ReplicaLost: The engine is closed or one of its threads died.
         """
-        self._model.check(job, photo)
-        height, width = photo.pixels.shape[:2]
-        entry = Submission((height, width), rows_of(job), job, photo, on_event)
+        demand = self._model.check(job, photo)
+        entry = Submission(demand.layout, demand.rows, job, photo, on_event, demand.steps)
         with self._changed:
             if self._closing or self._stopped:
                 raise ReplicaLost("the model is shutting down", _RESTART_S)
@@ -146,9 +148,7 @@ class Engine:
         if too_many <= 0 or row_pixel_s is None or not jobs:
             return 0.0
         # So many jobs must leave first. A mean job leaves when its steps are done.
-        work = sum(
-            one.rows * one.size[0] * one.size[1] * one.job.settings.denoising_steps for one in jobs
-        ) / len(jobs)
+        work = sum(one.rows * pixels_in(one.size) * one.steps for one in jobs) / len(jobs)
         return too_many * work * row_pixel_s
 
     def _cancel(self, entry: Submission) -> None:
@@ -179,7 +179,7 @@ class Engine:
             logger.error("job %s failed", entry.job.key, exc_info=error)
         if is_memory_shortage(error):
             self._observer.ran_out_of_memory()
-            height, width = entry.size
+            height, width = entry.size[:2]
             reason = f"a picture of {width}x{height} pixels does not fit into the model's memory"
             error = Unavailable(reason, _RESTART_S)
         entry.end(error)
@@ -265,7 +265,7 @@ class Engine:
         self._observer.ran_out_of_memory()
         with self._changed:
             rows = self._queue.shrink()
-        height, width = batch[0].size
+        height, width = batch[0].size[:2]
         logger.warning(
             "%d rows of %dx%d pixels do not fit into memory; from now on a forward has at most %d",
             sum(entry.rows for entry in batch),
@@ -290,12 +290,11 @@ class Engine:
             taken_s: Seconds the forward took; None if it was not computed.
         """
         rows = sum(entry.rows for entry in batch)
-        height, width = batch[0].size
         with self._changed:
             cost_s = None
             if taken_s is not None:
                 self._observer.ticked(rows, taken_s)
-                cost_s = self._step_times.measured(height, width, rows, taken_s)
+                cost_s = self._step_times.measured(batch[0].size, rows, taken_s)
             for entry in self._queue.end_forward(cost_s):
                 if entry.cancelled:
                     self._observer.cancelled(time.monotonic() - entry.cancelled)

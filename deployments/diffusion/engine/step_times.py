@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from deployments.diffusion.compute.capacity import pixels_in
+from deployments.diffusion.engine.fair_queue import Size
+
 _NEWEST_SHARE = 0.2
 """Weight of the newest measurement in the moving average."""
 
@@ -21,17 +24,16 @@ class StepTimes:
 
     def __init__(self) -> None:
         self.row_pixel_s: float | None = None
-        self._last: OrderedDict[tuple[int, int, int], float] = OrderedDict()
+        self._last: OrderedDict[tuple[Size, int], float] = OrderedDict()
 
-    def measured(self, height: int, width: int, rows: int, taken_s: float) -> float:
+    def measured(self, size: Size, rows: int, taken_s: float) -> float:
         """Take in a forward, and say how many of its seconds its jobs are charged.
 
         The first forward of a kind may compile something, and any forward may be held up. It is
         chance which jobs are in it, so these are not charged for the delay.
 
         Args:
-            height: Height of its pictures, in pixels.
-            width: Width of its pictures, in pixels.
+            size: That of its jobs.
             rows: Rows it had.
             taken_s: Seconds it took.
 
@@ -40,14 +42,15 @@ class StepTimes:
             fewer. The first of a kind is compared with what the average predicts for it. The first
             forward of all is charged 0.
         """
-        kind = (height, width, rows)
-        average, newest = self.row_pixel_s, taken_s / (rows * height * width)
+        kind = (size, rows)
+        row_pixels = rows * pixels_in(size)
+        average, newest = self.row_pixel_s, taken_s / row_pixels
         if average is None:
             self.row_pixel_s = newest
             expected = 0.0
         else:
             self.row_pixel_s = average + _NEWEST_SHARE * (newest - average)
-            expected = self._last.get(kind, average * rows * height * width)
+            expected = self._last.get(kind, average * row_pixels)
         self._last[kind] = taken_s
         self._last.move_to_end(kind)
         if len(self._last) > _KINDS:

@@ -28,6 +28,7 @@ class Submission(QueuedJob):
         job: What to make.
         photo: What to make it from.
         on_event: Hears the events of the job.
+        steps: Steps that it takes.
         submitted: When it was submitted, in seconds of the monotonic clock, like all times here.
         state: Its state between steps; set when it is prepared.
         started: When it began to run.
@@ -39,6 +40,7 @@ class Submission(QueuedJob):
     job: ImageJob
     photo: PreparedPhoto
     on_event: Callable[[Event], None]
+    steps: int
     submitted: float = field(default_factory=time.monotonic)
     state: Denoising = field(init=False)
     started: float = 0.0

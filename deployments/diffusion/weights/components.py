@@ -9,41 +9,27 @@ from typing import Any
 import torch
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Components:
-    """The modules of one model, on one device.
+    """The modules of one model that every kind of model has, on one device.
 
     Attributes:
-        tokenizers: CLIPTokenizer, one for each text encoder.
-        text_encoders: CLIPTextModel, and of SDXL a CLIPTextModelWithProjection after it.
-        vae: AutoencoderKL or AutoencoderTiny, in `dtype`; of SDXL in float32 where its
-            configuration says that float16 overflows.
-        unet: UNet2DConditionModel.
-        controlnet: ControlNetModel that fits the UNet, or None.
+        tokenizers: One for each text encoder.
+        text_encoders: What reads the texts.
+        vae: The autoencoder, in `dtype`, or in float32 where it would overflow.
         scheduler_config: The weights' own scheduler configuration.
         device: Where the modules are.
         dtype: The type of their parameters.
         origin: Where the weights came from, for recipes.
-        zeros_for_empty_prompt: An empty negative prompt stands for zeros, not for its encoding.
-        aesthetics: The UNet is told an aesthetic score in place of the target size.
     """
 
     tokenizers: tuple[Any, ...]
     text_encoders: tuple[Any, ...]
     vae: Any
-    unet: Any
-    controlnet: Any
     scheduler_config: Mapping[str, Any]
     device: torch.device
     dtype: torch.dtype
     origin: str
-    zeros_for_empty_prompt: bool = False
-    aesthetics: bool = False
-
-    @property
-    def sdxl(self) -> bool:
-        """Whether it is Stable Diffusion XL: two text encoders, and a UNet that is told sizes."""
-        return len(self.text_encoders) == 2
 
     @property
     def latent_channels(self) -> int:
@@ -51,11 +37,33 @@ class Components:
         return int(self.vae.config.latent_channels)
 
     @property
-    def inpainting(self) -> bool:
-        """Whether the UNet takes latents, a mask and the masked photo's latents."""
-        return bool(self.unet.config.in_channels == 2 * self.latent_channels + 1)
-
-    @property
     def shrinks(self) -> int:
         """Pixels of a side for each of the latents."""
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class UNetComponents(Components):
+    """The modules of a model whose network is a UNet.
+
+    Attributes:
+        unet: UNet2DConditionModel.
+        controlnet: ControlNetModel that fits the UNet, or None.
+        zeros_for_empty_prompt: An empty negative prompt stands for zeros, not for its encoding.
+        aesthetics: The UNet is told an aesthetic score in place of the target size.
+    """
+
+    unet: Any
+    controlnet: Any
+    zeros_for_empty_prompt: bool = False
+    aesthetics: bool = False
+
+    @property
+    def told_sizes(self) -> bool:
+        """Whether the UNet is told the pooled text and sizes beside the text."""
+        return bool(self.unet.config.addition_embed_type == "text_time")
+
+    @property
+    def inpainting(self) -> bool:
+        """Whether the UNet takes latents, a mask and the masked photo's latents."""
+        return bool(self.unet.config.in_channels == 2 * self.latent_channels + 1)

@@ -39,14 +39,16 @@ def find_lora(lora: LoraSettings) -> Source:
 
 
 def fuse_loras(
-    loras: Sequence[LoraSettings], text_encoders: Sequence[torch.nn.Module], unet: torch.nn.Module
+    loras: Sequence[LoraSettings],
+    pipeline: Any,  # noqa: ANN401 - diffusers is untyped
+    networks: Sequence[torch.nn.Module],
 ) -> list[str]:
     """Add adapters to the weights of the networks they were trained for.
 
     Args:
         loras: What to add, in order.
-        text_encoders: One for family sd, two for family sdxl; they are changed.
-        unet: It is changed.
+        pipeline: A stock pipeline that holds the networks and reads the adapters.
+        networks: Those that adapters may change; they are changed.
 
     Returns:
         For each adapter its origin and its scale, for recipes.
@@ -55,18 +57,6 @@ def fuse_loras(
         WeightsError: A file is missing, damaged or no adapter, or one of its tensors belongs to no
             layer of these networks.
     """
-    # The family's stock pipeline, with only what adapters change.
-    stock: Any = diffusers
-    shared: dict[str, Any] = {"text_encoder": text_encoders[0], "unet": unet}
-    shared |= {"vae": None, "tokenizer": None, "scheduler": None}
-    if len(text_encoders) == 2:
-        pipeline = stock.StableDiffusionXLPipeline(
-            **shared, text_encoder_2=text_encoders[1], tokenizer_2=None, add_watermarker=False
-        )
-    else:
-        pipeline = stock.StableDiffusionPipeline(
-            **shared, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-        )
     # They warn of every layer that an adapter does not change. What is wrong is an error here.
     verbosities = [
         (log, log.get_verbosity()) for log in (diffusers.utils.logging, transformers.logging)
@@ -74,7 +64,7 @@ def fuse_loras(
     for log, _ in verbosities:
         log.set_verbosity(logging.CRITICAL)
     try:
-        return [_fuse(pipeline, lora, [unet, *text_encoders]) for lora in loras]
+        return [_fuse(pipeline, lora, networks) for lora in loras]
     finally:
         for log, verbosity in verbosities:
             log.set_verbosity(verbosity)

@@ -20,10 +20,10 @@ def runs_openvino(settings: ModelSettings, device: str) -> bool:
 
     Args:
         settings: With backend `auto` OpenVINO runs them on a CPU where it is installed, unless
-            another setting needs torch.
+            another setting needs torch. Some families it never runs.
         device: Kind of the model's device: `cpu` or `cuda`.
     """
-    if settings.backend != "auto":
+    if settings.backend != "auto" or not settings.traits.openvino:
         return settings.backend == "openvino"
     needs_torch = settings.compile or settings.dtype == "float16"
     installed = importlib.util.find_spec("openvino") is not None
@@ -39,16 +39,18 @@ def takes_float16(settings: ModelSettings, device: str) -> bool:
     """
     if runs_openvino(settings, device):
         return False
-    return settings.dtype == "float16" or (settings.dtype == "auto" and device == "cuda")
+    if settings.dtype == "auto" and device == "cuda":
+        return settings.traits.half == "float16"
+    return settings.dtype == "float16"
 
 
 def weights_dtype(settings: ModelSettings, device: str) -> torch.dtype:
     """Choose the type in which torch holds the weights.
 
     OpenVINO is given float32 and converts them itself. For torch, `auto` is the type that is
-    fastest without visible loss: float16 on CUDA, and on a CPU bfloat16 where `native_bf16`, else
-    float32. With AVX512-BF16, bfloat16 halves the time of convolutions of Stable Diffusion's size;
-    attention takes as long as in float32.
+    fastest without visible loss: the family's half precision on CUDA, and on a CPU bfloat16 where
+    `native_bf16`, else float32. With AVX512-BF16, bfloat16 halves the time of convolutions of
+    Stable Diffusion's size; attention takes as long as in float32.
 
     Args:
         settings: The model.
@@ -60,7 +62,7 @@ def weights_dtype(settings: ModelSettings, device: str) -> torch.dtype:
         return torch.float16
     if runs_openvino(settings, device) or settings.dtype == "float32":
         return torch.float32
-    if settings.dtype == "bfloat16" or native_bf16():
+    if settings.dtype == "bfloat16" or device == "cuda" or native_bf16():
         return torch.bfloat16
     return torch.float32
 

@@ -2,7 +2,7 @@
 
 # No postponed annotations here: FastAPI reads those of the routes below.
 from collections.abc import Collection, Mapping
-from typing import Any, assert_never, get_args
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request
 
@@ -95,7 +95,9 @@ def _entry(model: ModelSettings, running: Collection[str], max_side: int) -> Mod
             steps=model.steps, guidance_scale=model.guidance_scale, strength=model.strength
         ),
         limits=ModelLimitsEntry(
-            steps=model.max_steps, guidance_scale=MOST_GUIDANCE, strength=MOST_STRENGTH
+            steps=model.max_steps,
+            guidance_scale=1.0 if model.distilled else MOST_GUIDANCE,
+            strength=MOST_STRENGTH,
         ),
         sizes=SizesEntry(working=model.size, min_side=LEAST_SIDE, max_side=max_side),
         capabilities=_capabilities(model),
@@ -104,17 +106,13 @@ def _entry(model: ModelSettings, running: Collection[str], max_side: int) -> Mod
 
 
 def _capabilities(model: ModelSettings) -> CapabilitiesEntry:
-    match model.family:
-        case "sd" | "sdxl":
-            return CapabilitiesEntry(
-                edit=False,
-                inpaint=True,
-                control=model.controlnet is not None,
-                negative_prompt=True,
-                loras=bool(model.loras),
-            )
-        case _:
-            assert_never(model.family)
+    return CapabilitiesEntry(
+        edit=model.traits.edits,
+        inpaint=True,
+        control=model.controlnet is not None,
+        negative_prompt=not model.distilled,
+        loras=bool(model.loras),
+    )
 
 
 def _limits(settings: IngressSettings, retention_s: float | None) -> LimitsEntry:

@@ -17,6 +17,7 @@ import torch
 from stepped import PATIENCE_S
 
 from deployments.diffusion.compute.networks import OutOfMemory
+from deployments.diffusion.engine.denoising import Demand
 from deployments.errors import InvalidRequest
 from deployments.jobs import ControlSettings, ImageJob, Pixels, PreparedPhoto
 
@@ -89,9 +90,12 @@ class GatedModel:
                 assert self._changed.wait_for(lambda: self._passes[stage] > 0, PATIENCE_S)
                 self._passes[stage] -= 1
 
-    def check(self, job: ImageJob, photo: PreparedPhoto) -> None:
+    def check(self, job: ImageJob, photo: PreparedPhoto) -> Demand:
         if job.settings.denoising_steps < 1:
             raise InvalidRequest("strength: leaves no step to take")
+        height, width = photo.pixels.shape[:2]
+        rows = 2 if job.settings.guidance_scale > 1 else 1
+        return Demand((height, width), rows, job.settings.denoising_steps)
 
     def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Any:
         self._gate("prepare", job.key)

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from deployments.diffusion.compute.networks import TorchNetworks
-from deployments.diffusion.engine.denoising import Denoising
 from deployments.diffusion.engine.step_engine import Engine, Event
-from deployments.diffusion.families.control_maps import canny
-from deployments.diffusion.families.stable_diffusion import StableDiffusion
+from deployments.diffusion.families.sd.control_maps import canny
+from deployments.diffusion.families.sd.denoising import PhotoDenoising
+from deployments.diffusion.families.sd.model import StableDiffusion
 from deployments.jobs import (
     ControlSettings,
     GeneratedImage,
@@ -24,6 +24,7 @@ from deployments.jobs import (
     PreparedPhoto,
     Progress,
 )
+from tests.tiny_models import prompts_of
 
 PATIENCE_S = 60
 """How long a test waits for what must happen; only a broken engine takes that long."""
@@ -59,7 +60,7 @@ class SteppedModel(StableDiffusion):
     def __init__(self, components: Any, scheduler: Any = "ddim", **options: Any) -> None:
         networks = options.pop("networks", None)
         networks = networks or TorchNetworks(components.unet, components.controlnet)
-        super().__init__(components, networks, scheduler, canny, **options)
+        super().__init__(prompts_of(components), networks, scheduler, canny, **options)
         self.announced: queue.Queue[list[str]] = queue.Queue()
         self.latents: dict[str, torch.Tensor] = {}
         self.controls: Mapping[str, ControlSettings] = {}
@@ -80,22 +81,22 @@ class SteppedModel(StableDiffusion):
         """The keys in the forward pass that begins next, which then waits for `allow`."""
         return self.announced.get(timeout=PATIENCE_S)
 
-    def key_of(self, denoising: Denoising) -> str:
+    def key_of(self, denoising: PhotoDenoising) -> str:
         return self._keys[id(denoising)]
 
-    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:
+    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> PhotoDenoising:
         own, self.control = self.control, self.controls.get(job.key, self.control)
         denoising = super().prepare(job, photo)
         self.control = own
         self._keys[id(denoising)] = job.key
         return denoising
 
-    def predict(self, batch: Sequence[Denoising]) -> list[torch.Tensor]:
+    def predict(self, batch: Sequence[PhotoDenoising]) -> list[torch.Tensor]:
         self.announced.put([self.key_of(one) for one in batch])
         assert self._allowed.acquire(timeout=PATIENCE_S)
         return super().predict(batch)
 
-    def decode(self, denoising: Denoising) -> Pixels:
+    def decode(self, denoising: PhotoDenoising) -> Pixels:
         self.latents[self.key_of(denoising)] = denoising.latents
         return super().decode(denoising)
 

@@ -17,8 +17,8 @@ from PIL import Image
 from stepped import a_job, a_photo
 
 from deployments.diffusion.compute.networks import Rows, TorchNetworks
-from deployments.diffusion.engine.denoising import Denoising
-from deployments.diffusion.families.schedulers import create_scheduler
+from deployments.diffusion.families.sd.denoising import PhotoDenoising
+from deployments.diffusion.families.sd.schedulers import create_scheduler
 from deployments.jobs import ControlSettings, ImageJob, Mask, Pixels, PreparedPhoto
 
 Result = tuple[torch.Tensor, Pixels]
@@ -90,7 +90,7 @@ def run_staggered(
         together: The most jobs in one forward pass.
     """
     model.controls = CONTROLS
-    running: dict[str, Denoising] = {}
+    running: dict[str, PhotoDenoising] = {}
     results = {}
     tick = 0
     while running or tick <= max(ARRIVALS):
@@ -122,7 +122,7 @@ def run_stock(parts: Any, scheduler: Any, job: ImageJob, photo: PreparedPhoto) -
     mask = photo.mask
     if mask is None and parts.inpainting:
         mask = np.full((height, width), 255, dtype=np.uint8)
-    name = "StableDiffusion" + ("XL" if parts.sdxl else "")
+    name = "StableDiffusion" + ("XL" if parts.told_sizes else "")
     name += "ControlNet" if parts.controlnet is not None else ""
     name += "Img2ImgPipeline" if mask is None else "InpaintPipeline"
     options = {
@@ -132,7 +132,7 @@ def run_stock(parts: Any, scheduler: Any, job: ImageJob, photo: PreparedPhoto) -
         "unet": parts.unet,
         "scheduler": create_scheduler(scheduler, parts.scheduler_config),
     }
-    if parts.sdxl:
+    if parts.told_sizes:
         second = {"text_encoder_2": parts.text_encoders[1], "tokenizer_2": parts.tokenizers[1]}
         options |= second | {
             "add_watermarker": False,

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.diffusion.compute.capacity import FEWEST_ROWS, Footprint, rows_capacity
+from deployments.diffusion.families.sd.family import trial
 from deployments.settings import MOST_ROWS, ModelSettings
 from tests.tiny_models import tiny_components
 
@@ -29,12 +30,12 @@ def settings(**changes: Any) -> ModelSettings:
 def test_larger_pictures_take_fewer_rows_in_proportion(
     components: Callable[..., Any], height: int, width: int, rows: int
 ) -> None:
-    capacity = rows_capacity(components(), settings(size=512, max_rows=12))
+    capacity = rows_capacity(trial(components(), 512), settings(size=512, max_rows=12))
     assert capacity(height, width) == rows
 
 
 def test_sixteen_rows_stand_for_a_cpu(components: Callable[..., Any]) -> None:
-    assert rows_capacity(components(), settings(size=256))(256, 256) == 16
+    assert rows_capacity(trial(components(), 256), settings(size=256))(256, 256) == 16
 
 
 def test_rows_fill_what_is_spare_after_the_fixed_part_and_the_autoencoder() -> None:
@@ -74,5 +75,7 @@ def test_a_cuda_devices_memory_is_measured() -> None:
     parts = tiny_components(controlnet=True, dtype=torch.float16)
     for module in (parts.unet, parts.controlnet, parts.vae):
         module.to(device)
-    capacity = rows_capacity(dataclasses.replace(parts, device=device), settings(size=64))
+    capacity = rows_capacity(
+        trial(dataclasses.replace(parts, device=device), 64), settings(size=64)
+    )
     assert FEWEST_ROWS <= capacity(4096, 4096) <= capacity(64, 64) <= MOST_ROWS

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deployments.diffusion.families.control_maps import OUTLINE, canny, of_kept
+from deployments.diffusion.families.sd.control_maps import OUTLINE, canny, of_kept
 
 
 def test_canny_draws_the_outline_of_a_square() -> None:

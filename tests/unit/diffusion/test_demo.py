@@ -14,12 +14,13 @@ import yaml
 from safetensors.torch import load_file
 
 from deployments.diffusion.compute.networks import TorchNetworks
-from deployments.diffusion.families.control_maps import canny
-from deployments.diffusion.families.stable_diffusion import StableDiffusion
-from deployments.diffusion.weights.loading import load_components
+from deployments.diffusion.families.registry import load_components
+from deployments.diffusion.families.sd.control_maps import canny
+from deployments.diffusion.families.sd.model import StableDiffusion
 from deployments.diffusion.weights.sources import DEMO_CONTROLNET, DEMO_WEIGHTS, WeightsError
 from deployments.jobs import GenerationSettings, ImageJob, Pixels, PreparedPhoto
 from deployments.settings import ModelSettings
+from tests.tiny_models import prompts_of
 
 ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "serve_config.yaml").read_text(encoding="utf-8"))
@@ -35,7 +36,7 @@ def draw() -> Draw:
     settings = ModelSettings.model_validate({**ENTRY, "device": "cpu"})
     parts = load_components(settings)
     networks = TorchNetworks(parts.unet, parts.controlnet)
-    diffusion = StableDiffusion(parts, networks, settings.scheduler, canny)
+    diffusion = StableDiffusion(prompts_of(parts), networks, settings.scheduler, canny)
 
     def run(prompt: str, seed: int = 0) -> Pixels:
         asked = GenerationSettings(

@@ -12,7 +12,7 @@ import torch
 from gated import GatedModel, Recorder
 from stepped import PATIENCE_S, Listener, a_job, a_photo, submit
 
-from deployments.diffusion.families.stable_diffusion import NotFinite
+from deployments.diffusion.families.pictures import NotFinite
 from deployments.errors import ReplicaLost, Unavailable
 from deployments.jobs import ImageJob, Pixels, PreparedPhoto
 

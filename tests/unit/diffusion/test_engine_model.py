@@ -11,9 +11,11 @@ from stepped import a_photo, submit
 
 from deployments.diffusion.compute.networks import OutOfMemory, Rows, TorchNetworks
 from deployments.diffusion.engine.step_engine import Engine
-from deployments.diffusion.families.control_maps import canny
-from deployments.diffusion.families.stable_diffusion import NotFinite, StableDiffusion
+from deployments.diffusion.families.pictures import NotFinite
+from deployments.diffusion.families.sd.control_maps import canny
+from deployments.diffusion.families.sd.model import StableDiffusion
 from deployments.errors import InvalidRequest
+from tests.tiny_models import prompts_of
 
 
 class Spoiled:
@@ -41,7 +43,7 @@ class Spoiled:
 
 def a_model(parts: Any, networks: Any = None) -> StableDiffusion:
     networks = networks or TorchNetworks(parts.unet, parts.controlnet)
-    return StableDiffusion(parts, networks, "ddim", canny)
+    return StableDiffusion(prompts_of(parts), networks, "ddim", canny)
 
 
 def test_the_images_of_one_request_encode_once(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from stock import (
 )
 
 from deployments.diffusion.compute.networks import Rows, TorchNetworks
-from deployments.settings import SchedulerName
+from deployments.diffusion.families.sd.schedulers import RECIPES
 
 MODES = ["img2img", "masked", "inpainting"]
 
@@ -32,7 +32,7 @@ def build(components: Any, mode: str, **options: Any) -> Any:
     return components(inpainting=mode == "inpainting", **options)
 
 
-@pytest.mark.parametrize("scheduler", get_args(SchedulerName))
+@pytest.mark.parametrize("scheduler", RECIPES)
 def test_every_sampler_equals_the_stock_pipeline(components: Any, scheduler: Any) -> None:
     # With a mask a job uses all that a sampler has: it starts from the photo or from noise, and
     # noises the photo anew for every step. The other modes are compared with two samplers below.

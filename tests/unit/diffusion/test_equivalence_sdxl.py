@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ from stock import (
 )
 
 from deployments.diffusion.compute.networks import Rows, TorchNetworks
-from deployments.settings import SchedulerName
+from deployments.diffusion.families.sd.schedulers import RECIPES
 
 MODES = ["img2img", "masked", "inpainting"]
 
@@ -31,7 +31,7 @@ def build(components: Any, mode: str, **options: Any) -> Any:
     return parts
 
 
-@pytest.mark.parametrize("scheduler", get_args(SchedulerName))
+@pytest.mark.parametrize("scheduler", RECIPES)
 def test_every_sampler_equals_the_stock_pipeline(components: Any, scheduler: Any) -> None:
     parts, given = build(components, "masked", dtype=torch.float64), photos(masked=True)
     ours = run_staggered(SteppedModel.free(parts, scheduler), given)

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from weights_cases import assert_same_weights, edit_json, refusal, settings
 
-from deployments.diffusion.weights.loading import load_components
+from deployments.diffusion.families.registry import load_components
 
 
 def test_what_was_saved_is_what_is_loaded(components: Any, saved: Path) -> None:

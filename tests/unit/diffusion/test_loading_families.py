@@ -16,22 +16,23 @@ import torch
 from weights_cases import assert_same_weights, edit_json, refusal, settings
 
 from deployments.diffusion.compute.networks import TorchNetworks
-from deployments.diffusion.families.control_maps import canny
-from deployments.diffusion.families.stable_diffusion import StableDiffusion
+from deployments.diffusion.families.registry import load_components
+from deployments.diffusion.families.sd.control_maps import canny
+from deployments.diffusion.families.sd.model import StableDiffusion
 from deployments.diffusion.weights import loading
-from deployments.diffusion.weights.components import Components
-from deployments.diffusion.weights.loading import load_components
+from deployments.diffusion.weights.components import UNetComponents
 from deployments.diffusion.weights.precision import native_bf16
 from deployments.jobs import GenerationSettings, ImageJob, Pixels, PreparedPhoto
-from tests.tiny_models import save_tiny_controlnet, save_tiny_weights
+from tests.tiny_models import prompts_of, save_tiny_controlnet, save_tiny_weights
 
 CPU = torch.device("cpu")
 BEST = torch.bfloat16 if native_bf16() else torch.float32
 
 
-def image(parts: Components) -> Pixels:
+def image(parts: UNetComponents) -> Pixels:
     """What the model makes of a photo in two steps, half of it masked."""
-    model = StableDiffusion(parts, TorchNetworks(parts.unet, parts.controlnet), "ddim", canny)
+    networks = TorchNetworks(parts.unet, parts.controlnet)
+    model = StableDiffusion(prompts_of(parts), networks, "ddim", canny)
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     mask = np.zeros((32, 32), np.uint8)
     mask[:, 16:] = 255
@@ -58,7 +59,7 @@ def test_a_saved_folder_loads_and_makes_the_image_of_what_was_saved(
     )
     built = components(family=family, inpainting=inpainting, controlnet=control, vae=vae)
     assert_same_weights(loaded, built)
-    assert (loaded.sdxl, loaded.inpainting) == (family == "sdxl", inpainting)
+    assert (loaded.told_sizes, loaded.inpainting) == (family == "sdxl", inpainting)
     assert (loaded.latent_channels, loaded.shrinks) == (4, 8)
     assert loaded.zeros_for_empty_prompt == (family == "sdxl")
     assert not loaded.aesthetics

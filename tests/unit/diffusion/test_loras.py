@@ -15,8 +15,8 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from weights_cases import refusal, settings
 
-from deployments.diffusion.weights.components import Components
-from deployments.diffusion.weights.loading import load_components
+from deployments.diffusion.families.registry import load_components
+from deployments.diffusion.weights.components import UNetComponents
 from deployments.settings import LoraSettings
 from tests.tiny_models import TOKENS, save_tiny_weights, tiny_components
 
@@ -25,12 +25,12 @@ FILE = "pytorch_lora_weights.safetensors"
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 
-def networks(parts: Components) -> dict[str, Any]:
+def networks(parts: UNetComponents) -> dict[str, Any]:
     names = ("text_encoder", "text_encoder_2")
     return {"unet": parts.unet, **dict(zip(names, parts.text_encoders, strict=False))}
 
 
-def adapted(family: Any, *, seed: int = 0, alpha: int = 6) -> Components:
+def adapted(family: Any, *, seed: int = 0, alpha: int = 6) -> UNetComponents:
     """Tiny components with a random adapter of rank 2 beside each network, not fused."""
     parts = tiny_components(family=family)
     torch.manual_seed(seed)
@@ -42,7 +42,7 @@ def adapted(family: Any, *, seed: int = 0, alpha: int = 6) -> Components:
     return parts
 
 
-def adapter_tensors(parts: Components) -> dict[str, torch.Tensor]:
+def adapter_tensors(parts: UNetComponents) -> dict[str, torch.Tensor]:
     return {
         f"{part}.{name}": tensor.contiguous()
         for part, network in networks(parts).items()
@@ -50,13 +50,17 @@ def adapter_tensors(parts: Components) -> dict[str, torch.Tensor]:
     }
 
 
-def save_adapter(parts: Components, folder: Path) -> None:
+def save_adapter(parts: UNetComponents, folder: Path) -> None:
     """Write the file that the stock pipeline writes."""
     found = networks(parts)
     layers = {f"{part}_lora_layers": get_peft_model_state_dict(one) for part, one in found.items()}
     adapters = {f"{part}_lora_adapter_metadata": one.peft_config["default"].to_dict()
                 for part, one in found.items()}  # fmt: skip
-    stock = diffusers.StableDiffusionXLPipeline if parts.sdxl else diffusers.StableDiffusionPipeline
+    stock = (
+        diffusers.StableDiffusionXLPipeline
+        if parts.told_sizes
+        else diffusers.StableDiffusionPipeline
+    )
     stock.save_lora_weights(folder, **layers, **adapters)
 
 
@@ -71,7 +75,7 @@ def lora_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @torch.no_grad()
-def outputs(parts: Components) -> list[torch.Tensor]:
+def outputs(parts: UNetComponents) -> list[torch.Tensor]:
     """What every network makes of one fixed input."""
     generator = torch.Generator().manual_seed(0)
     tokens = torch.arange(TOKENS)[None]
@@ -82,11 +86,13 @@ def outputs(parts: Components) -> list[torch.Tensor]:
         "text_embeds": torch.randn(1, 32, generator=generator),
         "time_ids": torch.arange(6.0)[None],
     }
-    found.append(parts.unet(sample, 7, text, added_cond_kwargs=added if parts.sdxl else None)[0])
+    found.append(
+        parts.unet(sample, 7, text, added_cond_kwargs=added if parts.told_sizes else None)[0]
+    )
     return found
 
 
-def fused(folder: Path, family: str, *loras: LoraSettings) -> Components:
+def fused(folder: Path, family: str, *loras: LoraSettings) -> UNetComponents:
     return load_components(settings(folder / f"{family}-cups", family=family, loras=loras))
 
 

@@ -20,8 +20,8 @@ pytest.importorskip("openvino", reason="openvino has no wheel for this processor
 from deployments.diffusion.compute.autoencoder import TorchAutoencoder
 from deployments.diffusion.compute.backend_choice import create_autoencoder
 from deployments.diffusion.compute.openvino_autoencoder import OpenVINOAutoencoder
+from deployments.diffusion.families.registry import load_components
 from deployments.diffusion.weights import precision
-from deployments.diffusion.weights.loading import load_components
 from deployments.diffusion.weights.precision import native_bf16
 from deployments.settings import ModelSettings
 from tests.tiny_models import tiny_components

@@ -13,9 +13,8 @@ import pytest
 from ray.util.metrics import Metric
 from stepped import PATIENCE_S, SteppedModel, a_job, a_photo
 
-from deployments.diffusion.compute import backend_choice
 from deployments.diffusion.deployment import ModelReplica
-from deployments.diffusion.families import stable_diffusion
+from deployments.diffusion.families.sd import family
 from deployments.diffusion.metrics import EngineMetrics
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.errors import InternalError, InvalidRequest, Overloaded, ReplicaLost, Unavailable
@@ -44,16 +43,16 @@ def start(
     replicas: list[ModelReplica] = []
 
     def stepped(
-        components: Any, networks: Any, scheduler: Any, _: Any, **options: Any
+        prompts: Any, networks: Any, scheduler: Any, _: Any, **options: Any
     ) -> SteppedModel:
-        models.append(SteppedModel(components, scheduler, networks=networks, **options))
+        models.append(SteppedModel(prompts.components, scheduler, networks=networks, **options))
         return models[-1]
 
     def start(**changes: Any) -> tuple[ModelReplica, SteppedModel]:
         replicas.append(ModelReplica(_settings(folder, **changes)))
         return replicas[-1], models[-1]
 
-    monkeypatch.setattr(stable_diffusion, "StableDiffusion", stepped)
+    monkeypatch.setattr(family, "StableDiffusion", stepped)
     yield start
     for model in models:
         model.allow(1000)
@@ -185,7 +184,7 @@ def test_networks_that_cannot_be_made_are_told_the_same_way(
     def refuse(*_: Any, **__: Any) -> Any:
         raise WeightsError("These networks cannot be made.")
 
-    monkeypatch.setattr(backend_choice, "create_networks", refuse)
+    monkeypatch.setattr(family, "create_networks", refuse)
     with pytest.raises(WeightsError, match="cannot be made"):
         ModelReplica(_settings(folder))
     assert "model cups cannot start: These networks cannot be made." in caplog.messages

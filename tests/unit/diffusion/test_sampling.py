@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
 
 from deployments.diffusion.compute.sampling import StockSampler, TableSampler, on_device, tabulate
-from deployments.diffusion.families.schedulers import create_scheduler
-from deployments.settings import SchedulerName
+from deployments.diffusion.families.sd.schedulers import RECIPES, create_scheduler
 
 TRAINED = {
     "_class_name": "PNDMScheduler",
@@ -40,7 +39,7 @@ def pair(scheduler: Any, steps: int, skipped: int, dtype: Any = torch.float64) -
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("name", get_args(SchedulerName))
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_table_equals_the_stock_scheduler(name: Any, prediction: str) -> None:
     scheduler = create(name, prediction)
     tolerance = 5e-5 if name in SINGLE else 1e-11
@@ -67,7 +66,7 @@ def test_a_table_equals_the_stock_scheduler(name: Any, prediction: str) -> None:
         assert (made - theirs).abs().max() <= tolerance * max(1.0, theirs.abs().max().item())
 
 
-@pytest.mark.parametrize("name", get_args(SchedulerName))
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_table_reads_nothing_back(name: Any) -> None:
     # Reading a number of a tensor on the meta device raises.
     meta = torch.device("meta")

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import diffusers
 import pytest
 
-from deployments.diffusion.families.schedulers import create_scheduler, most_steps
-from deployments.settings import SchedulerName
+from deployments.diffusion.families.sd.schedulers import RECIPES, create_scheduler, most_steps
 
 CONFIG = {
     "_class_name": "PNDMScheduler",
@@ -19,7 +18,7 @@ CONFIG = {
 }
 
 
-@pytest.mark.parametrize("name", get_args(SchedulerName))
+@pytest.mark.parametrize("name", RECIPES)
 def test_what_the_weights_were_trained_with_survives(name: Any) -> None:
     config = create_scheduler(name, CONFIG).config
     trained = set(CONFIG) - {"_class_name", "steps_offset"}

@@ -13,8 +13,8 @@ import huggingface_hub
 import pytest
 from weights_cases import refusal, settings
 
+from deployments.diffusion.families.registry import load_components
 from deployments.diffusion.weights import loading, sources
-from deployments.diffusion.weights.loading import load_components
 from deployments.settings import LoraSettings
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -62,7 +62,7 @@ def test_a_hub_id_without_revision() -> None:
 def test_an_unreachable_hub(tmp_path: Path) -> None:
     code = (
         "from deployments.settings import ModelSettings\n"
-        "from deployments.diffusion.weights.loading import load_components\n"
+        "from deployments.diffusion.families.registry import load_components\n"
         "load_components(ModelSettings(id='m', name='M', weights='owner/name', revision='v1'))"
     )
     environment = os.environ | {

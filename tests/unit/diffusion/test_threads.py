@@ -13,8 +13,9 @@ from stepped import PATIENCE_S, a_job, a_photo
 
 from deployments.diffusion.compute.networks import TorchNetworks
 from deployments.diffusion.engine.threads import Stage, Streams, tensors_in
-from deployments.diffusion.families.control_maps import canny
-from deployments.diffusion.families.stable_diffusion import StableDiffusion
+from deployments.diffusion.families.sd.control_maps import canny
+from deployments.diffusion.families.sd.model import StableDiffusion
+from tests.tiny_models import prompts_of
 
 
 def reachable(value: object) -> set[int]:
@@ -38,7 +39,7 @@ def test_every_tensor_of_a_prepared_job_is_found(
 ) -> None:
     parts = components(controlnet=True)
     networks = TorchNetworks(parts.unet, parts.controlnet)
-    model = StableDiffusion(parts, networks, scheduler, canny, tables)
+    model = StableDiffusion(prompts_of(parts), networks, scheduler, canny, tables)
     state = model.prepare(a_job(), a_photo())
     (prediction,) = model.predict([state])
     model.advance(state, prediction)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from deployments.diffusion.weights.components import Components
-from deployments.diffusion.weights.loading import load_components
+from deployments.diffusion.families.registry import load_components
+from deployments.diffusion.weights.components import UNetComponents
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.settings import ModelSettings
 
@@ -42,7 +42,7 @@ def refusal(*args: Any, **changes: Any) -> str:
     return sentence
 
 
-def assert_same_weights(loaded: Components, built: Components) -> None:
+def assert_same_weights(loaded: UNetComponents, built: UNetComponents) -> None:
     """Every network has the same tensors, and every tokenizer the same tokens."""
     pairs = list(zip(loaded.text_encoders, built.text_encoders, strict=True))
     pairs += [(getattr(loaded, part), getattr(built, part)) for part in ("unet", "vae")]

@@ -11,9 +11,7 @@ from typing import Any
 import diffusers
 from diffusers.configuration_utils import ConfigMixin
 
-from deployments.settings import SchedulerName
-
-_RECIPES: Mapping[SchedulerName, tuple[str, Mapping[str, Any]]] = {
+RECIPES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     # Clipping to -1..1 is meant for pixels. It is the default without a setting.
     "ddim": ("DDIMScheduler", {"clip_sample": False}),
     "euler": ("EulerDiscreteScheduler", {}),
@@ -31,9 +29,10 @@ _RECIPES: Mapping[SchedulerName, tuple[str, Mapping[str, Any]]] = {
     # PNDM begins with Runge-Kutta steps, and image to image begins in the middle of a run.
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
 }
+"""Class and settings by the name in the catalog; `family.toml` lists the names."""
 
 
-def create_scheduler(name: SchedulerName, config: Mapping[str, Any]) -> ConfigMixin:
+def create_scheduler(name: str, config: Mapping[str, Any]) -> ConfigMixin:
     """Build a sampler that fits the weights.
 
     Args:
@@ -44,7 +43,7 @@ def create_scheduler(name: SchedulerName, config: Mapping[str, Any]) -> ConfigMi
     Returns:
         A diffusers scheduler on which `set_timesteps` was not called yet.
     """
-    class_name, options = _RECIPES[name]
+    class_name, options = RECIPES[name]
     scheduler: ConfigMixin = getattr(diffusers, class_name).from_config(dict(config), **options)
     return scheduler
 

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import chain
 
-import numpy as np
 import torch
 
 from deployments.diffusion.compute.autoencoder import Autoencoder, TorchAutoencoder
@@ -25,26 +24,23 @@ from deployments.diffusion.compute.sampling import (
     tabulate,
 )
 from deployments.diffusion.compute.transfer import to_device
-from deployments.diffusion.engine.denoising import Control, Denoising, Kept
-from deployments.diffusion.families.conditioning import Cache, PhotoEncoder, PromptEncoder
-from deployments.diffusion.families.schedulers import create_scheduler, most_steps
-from deployments.diffusion.weights.components import Components
-from deployments.errors import InternalError, InvalidRequest
+from deployments.diffusion.engine.denoising import Demand
+from deployments.diffusion.families.caching import Cache
+from deployments.diffusion.families.pictures import check_latents, to_pixels
+from deployments.diffusion.families.sd.conditioning import PhotoEncoder, PromptEncoder
+from deployments.diffusion.families.sd.denoising import Control, Kept, PhotoDenoising
+from deployments.diffusion.families.sd.schedulers import create_scheduler, most_steps
+from deployments.errors import InvalidRequest
 from deployments.jobs import ControlSettings, ImageJob, Pixels, PreparedPhoto
-from deployments.settings import SchedulerName
 
 _CACHED_TABLES = 64
 
 
-class NotFinite(InternalError):
-    """The model computed NaN or infinity for a job."""
-
-
 class StableDiffusion:
-    """Stable Diffusion 1.x, 2.x and XL.
+    """A UNet of Stable Diffusion's kind.
 
     Args:
-        components: The loaded modules.
+        prompts: What encodes the texts, with the loaded modules.
         networks: What runs their UNet and ControlNet.
         scheduler: The sampler of every job.
         control_map: uint8 [height, width, 3] to the same: what the ControlNet is shown. Used only
@@ -60,20 +56,20 @@ class StableDiffusion:
 
     def __init__(
         self,
-        components: Components,
+        prompts: PromptEncoder,
         networks: Networks,
-        scheduler: SchedulerName,
+        scheduler: str,
         control_map: Callable[[Pixels], Pixels],
         tables: bool | None = None,
         autoencoder: Autoencoder | None = None,
         control: ControlSettings = ControlSettings(),  # noqa: B008 - immutable
     ) -> None:
         self.control = control
-        self._components = components
+        self._components = components = prompts.components
         self._networks = networks
         self._scheduler_name = scheduler
         self._scheduler = create_scheduler(scheduler, components.scheduler_config)
-        self._prompts = PromptEncoder(components)
+        self._prompts = prompts
         self._autoencoder = autoencoder or TorchAutoencoder(components.vae)
         self._photos = PhotoEncoder(components, self._autoencoder, control_map)
         self._by_table = components.device.type == "cuda" if tables is None else tables
@@ -84,8 +80,8 @@ class StableDiffusion:
         """Where the weights came from, with their revision."""
         return self._components.origin
 
-    def check(self, job: ImageJob, photo: PreparedPhoto) -> None:
-        """Refuse what the model cannot run. Cheap; called from any thread.
+    def check(self, job: ImageJob, photo: PreparedPhoto) -> Demand:
+        """Say what a job takes, and refuse what cannot run. Cheap; called from any thread.
 
         Raises:
             InvalidRequest: It names the field, its value and what is allowed.
@@ -107,9 +103,12 @@ class StableDiffusion:
                     f"{name}: this model takes multiples of {self._components.shrinks} pixels, "
                     f"not {side}"
                 )
+        height, width = photo.pixels.shape[:2]
+        rows = 2 if job.settings.guidance_scale > 1 else 1
+        return Demand((height, width), rows, job.settings.denoising_steps)
 
     @torch.inference_mode()
-    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> Denoising:
+    def prepare(self, job: ImageJob, photo: PreparedPhoto) -> PhotoDenoising:
         """Encode prompt and photo, and add the first step's noise to the photo's latents.
 
         Random numbers come from a generator on the CPU on every device, in the order of the stock
@@ -161,7 +160,7 @@ class StableDiffusion:
         control = None
         if parts.controlnet is not None and self.control.scale > 0 and any(controlled):
             control = Control(encoded.control, self.control.scale, controlled)
-        return Denoising(
+        return PhotoDenoising(
             sampler=sampler,
             timesteps=to_device(torch.tensor(sampler.timesteps, dtype=torch.float32), parts.device),
             latents=latents,
@@ -173,7 +172,7 @@ class StableDiffusion:
         )
 
     @torch.inference_mode()
-    def predict(self, batch: Sequence[Denoising]) -> list[torch.Tensor]:
+    def predict(self, batch: Sequence[PhotoDenoising]) -> list[torch.Tensor]:
         """Run the networks once for the next step of every job.
 
         Args:
@@ -238,7 +237,7 @@ class StableDiffusion:
         return guided
 
     @torch.inference_mode()
-    def advance(self, denoising: Denoising, prediction: torch.Tensor) -> None:
+    def advance(self, denoising: PhotoDenoising, prediction: torch.Tensor) -> None:
         """Let the job's sampler take the step, and put back what is kept of the photo.
 
         Args:
@@ -256,22 +255,16 @@ class StableDiffusion:
         denoising.latents = latents
 
     @torch.inference_mode()
-    def decode(self, denoising: Denoising) -> Pixels:
+    def decode(self, denoising: PhotoDenoising) -> Pixels:
         """Decode the latents to uint8 [height, width, 3].
 
         Raises:
             NotFinite: The latents or the picture hold NaN or infinity.
         """
         vae = self._components.vae
-        # Some decoders turn infinity into valid values, so the latents are checked as well.
-        if not denoising.latents.isfinite().all():
-            raise NotFinite("the model computed no image for this job: its latents are not finite")
+        check_latents(denoising.latents)
         latents = denoising.latents.to(vae.dtype) / vae.config.scaling_factor
-        decoded = self._autoencoder.decode(latents)
-        if not decoded.isfinite().all():
-            raise NotFinite("the model computed no image for this job: its decoder overflowed")
-        picture = (decoded[0] * 0.5 + 0.5).clamp(0, 1).cpu().permute(1, 2, 0).float().numpy()
-        return np.asarray((picture * 255).round(), dtype=np.uint8)
+        return to_pixels(self._autoencoder.decode(latents))
 
     def _start_sampler(
         self, job: ImageJob, generator: torch.Generator, shape: tuple[int, ...]

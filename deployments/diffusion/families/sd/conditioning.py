@@ -7,29 +7,42 @@ a seed gives the same image here. One thread may use an encoder at a time.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 
 from deployments.diffusion.compute.autoencoder import Autoencoder, Encoding
 from deployments.diffusion.compute.transfer import to_device
-from deployments.diffusion.engine.denoising import Conditioning
-from deployments.diffusion.families.control_maps import of_kept
-from deployments.diffusion.weights.components import Components
+from deployments.diffusion.families.caching import Cache
+from deployments.diffusion.families.pictures import picture_tensor
+from deployments.diffusion.families.sd.control_maps import of_kept
+from deployments.diffusion.families.sd.denoising import Conditioning
+from deployments.diffusion.weights.components import UNetComponents
 from deployments.jobs import ImageJob, Mask, Pixels, PreparedPhoto
-
-Value = TypeVar("Value")
 
 _CACHED_PROMPTS = 64
 _CACHED_PHOTOS = 8
 
-_AESTHETIC_SCORES = (2.5, 6.0)
-"""Scores that SDXL's pipelines give a UNet that asks: of the negative prompt, of the prompt."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedText:
+    """An encoded text.
+
+    Attributes:
+        embedding: [1, tokens, width].
+        pooled: [1, width] of the last encoder where its text is pooled.
+        kept: Number of tokens of a text that the encoders can read.
+        cut: Whether the text has more tokens.
+    """
+
+    embedding: torch.Tensor
+    pooled: torch.Tensor
+    kept: int
+    cut: bool
 
 
 class PromptEncoder:
@@ -39,9 +52,9 @@ class PromptEncoder:
         components: The loaded modules.
     """
 
-    def __init__(self, components: Components) -> None:
-        self._components = components
-        self._texts: Cache[_EncodedText] = Cache(_CACHED_PROMPTS)
+    def __init__(self, components: UNetComponents) -> None:
+        self.components = components
+        self._texts: Cache[EncodedText] = Cache(_CACHED_PROMPTS)
 
     def encode(self, job: ImageJob, height: int, width: int) -> Conditioning:
         """Encode prompt and, with guidance, negative prompt.
@@ -55,34 +68,35 @@ class PromptEncoder:
         texts = {"prompt": settings.prompt}
         if settings.guidance_scale > 1:
             texts = {"negative_prompt": settings.negative_prompt, **texts}
-        encoded = {
-            field: self._texts.get(text, lambda text=text: self._encode(text))  # type: ignore[misc]
-            for field, text in texts.items()
-        }
+        encoded = {field: self.embed(field, text) for field, text in texts.items()}
         warnings = [
             f"{field} was cut after {one.kept} tokens: the model reads no more"
             for field, one in encoded.items()
             if one.cut
         ]
-        embeddings = [one.embedding for one in encoded.values()]
-        pooled = [one.pooled for one in encoded.values()]
-        parts = self._components
-        if parts.zeros_for_empty_prompt and texts.get("negative_prompt") == "":
-            embeddings[0] = torch.zeros_like(embeddings[0])
-            pooled[0] = torch.zeros_like(pooled[0])
-        added = {}
-        if parts.sdxl:
-            # Numbers in SDXL's order: the size, the corner of the crop (there is none), and again
-            # the size, or the score.
-            size = (height, width)
-            ends = [(score,) for score in _AESTHETIC_SCORES] if parts.aesthetics else [size, size]
-            ids = [(*size, 0, 0, *end) for end in ends[-len(texts) :]]
-            time_ids = to_device(torch.tensor(ids, dtype=embeddings[0].dtype), parts.device)
-            added = {"text_embeds": torch.cat(pooled), "time_ids": time_ids}
-        return Conditioning(torch.cat(embeddings), added, tuple(warnings))
+        return Conditioning(
+            torch.cat([one.embedding for one in encoded.values()]),
+            self.added(list(encoded.values()), height, width),
+            tuple(warnings),
+        )
 
-    def _encode(self, text: str) -> _EncodedText:
-        parts = self._components
+    def embed(self, field: str, text: str) -> EncodedText:
+        """Encode the text of `prompt` or `negative_prompt`, or find it."""
+        return self._texts.get(text, lambda: self._encode(text))
+
+    def added(
+        self, encoded: Sequence[EncodedText], height: int, width: int
+    ) -> Mapping[str, torch.Tensor]:
+        """Make the further inputs of the UNet, a row for each text; a picture's size is given."""
+        return {}
+
+    def read(self, encoder: Any, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ANN401 - transformers builds it
+        """Read tokens [1, tokens]: the embedding, and the pooled text or any other tensor."""
+        read = encoder(tokens)
+        return read[0], read[0]
+
+    def _encode(self, text: str) -> EncodedText:
+        parts = self.components
         hidden, kept, cut = [], [], False
         pooled = torch.empty(0)
         for tokenizer, encoder in zip(parts.tokenizers, parts.text_encoders, strict=True):
@@ -93,30 +107,9 @@ class PromptEncoder:
             whole = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
             kept.append(room - tokenizer.num_special_tokens_to_add())
             cut = cut or len(whole) > kept[-1]
-            read = encoder(
-                to_device(tokens.input_ids, parts.device), output_hidden_states=parts.sdxl
-            )
-            # SDXL reads the layer before the last, and the second encoder's pooled text.
-            hidden.append(read.hidden_states[-2] if parts.sdxl else read[0])
-            pooled = read[0]
-        return _EncodedText(torch.cat(hidden, dim=-1), pooled, min(kept), cut)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _EncodedText:
-    """An encoded text.
-
-    Attributes:
-        embedding: [1, tokens, width].
-        pooled: For SDXL [1, width of the second encoder's projection].
-        kept: Number of tokens of a text that the encoders can read.
-        cut: Whether the text has more tokens.
-    """
-
-    embedding: torch.Tensor
-    pooled: torch.Tensor
-    kept: int
-    cut: bool
+            embedding, pooled = self.read(encoder, to_device(tokens.input_ids, parts.device))
+            hidden.append(embedding)
+        return EncodedText(torch.cat(hidden, dim=-1), pooled, min(kept), cut)
 
 
 class EncodedPhoto:
@@ -132,7 +125,7 @@ class EncodedPhoto:
 
     def __init__(
         self,
-        components: Components,
+        components: UNetComponents,
         autoencoder: Autoencoder,
         control_map: Callable[[Pixels], Pixels],
         pixels: Pixels,
@@ -165,7 +158,7 @@ class EncodedPhoto:
         shown = self._control_map(self._pixels)
         if self._mask is not None:
             shown = of_kept(shown, self._mask)
-        shown_tensor = to_device(_tensor(shown).contiguous().to(parts.dtype), parts.device)
+        shown_tensor = to_device(picture_tensor(shown).contiguous().to(parts.dtype), parts.device)
         embedded: torch.Tensor = parts.controlnet.controlnet_cond_embedding(shown_tensor)
         return embedded
 
@@ -184,12 +177,12 @@ class EncodedPhoto:
 
     @cached_property
     def _picture(self) -> Encoding:
-        return self._encode(2.0 * _tensor(self._pixels) - 1.0)
+        return self._encode(2.0 * picture_tensor(self._pixels) - 1.0)
 
     @cached_property
     def _masked_picture(self) -> Encoding:
         kept = torch.from_numpy(~self._painted())
-        return self._encode((2.0 * _tensor(self._pixels) - 1.0) * kept)
+        return self._encode((2.0 * picture_tensor(self._pixels) - 1.0) * kept)
 
     def _painted(self) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
         if self._mask is None:
@@ -220,7 +213,7 @@ class PhotoEncoder:
 
     def __init__(
         self,
-        components: Components,
+        components: UNetComponents,
         autoencoder: Autoencoder,
         control_map: Callable[[Pixels], Pixels],
     ) -> None:
@@ -241,30 +234,3 @@ class PhotoEncoder:
                 self._components, self._autoencoder, self._control_map, photo.pixels, photo.mask
             ),
         )
-
-
-class Cache(Generic[Value]):
-    """The most recently used values. So the images of one request share their encodings.
-
-    Args:
-        size: How many are kept, at least 1.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: OrderedDict[Hashable, Value] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Find a value, or make and keep it."""
-        if key not in self._values:
-            self._values[key] = make()
-            if len(self._values) > self._size:
-                self._values.popitem(last=False)
-        self._values.move_to_end(key)
-        return self._values[key]
-
-
-def _tensor(pixels: Pixels) -> torch.Tensor:
-    """The pixels as float32 [1, 3, height, width], 0 to 1, with the strides of channels last."""
-    # Strides choose the kernels and so the rounding; those of the stock image processors are these.
-    return torch.from_numpy(pixels[None].astype(np.float32) / 255.0).permute(0, 3, 1, 2)

@@ -1,10 +1,10 @@
-"""Checks by their configurations whether loaded modules fit their family and each other."""
+"""Checks by their configurations whether loaded modules fit a family of UNets and each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deployments.diffusion.weights.components import Components
+from deployments.diffusion.weights.components import UNetComponents
 from deployments.jobs import SIDE_STEP
 
 _UNKNOWN_CONDITIONS = (
@@ -25,27 +25,25 @@ _SHARED_WITH_CONTROLNET = (
 _UNKNOWN_SCALINGS = ("latents_mean", "latents_std", "shift_factor")
 
 
-def misfits(parts: Components) -> Iterator[str]:
+def misfits(parts: UNetComponents, family: str, conditions: str | None) -> Iterator[str]:
     """Say what the family cannot run, and which two modules do not fit each other.
 
     Args:
         parts: All modules.
+        family: Its name.
+        conditions: The `addition_embed_type` of the UNets that it runs.
 
     Yields:
         Clauses without a full stop; none when everything fits.
     """
     yield from _text_misfits(parts)
-    yield from _unet_misfits(parts)
-    yield from _vae_misfits(parts)
+    yield from _unet_misfits(parts, family, conditions)
+    yield from _vae_misfits(parts, family)
     if parts.controlnet is not None:
-        yield from _controlnet_misfits(parts)
+        yield from _controlnet_misfits(parts, family)
 
 
-def _family(parts: Components) -> str:
-    return "sdxl" if parts.sdxl else "sd"
-
-
-def _text_misfits(parts: Components) -> Iterator[str]:
+def _text_misfits(parts: UNetComponents) -> Iterator[str]:
     lengths = [tokenizer.model_max_length for tokenizer in parts.tokenizers]
     for tokenizer, encoder, length in zip(
         parts.tokenizers, parts.text_encoders, lengths, strict=True
@@ -67,44 +65,34 @@ def _text_misfits(parts: Components) -> Iterator[str]:
         yield f"the UNet reads text {reads} wide, {writers} {width}"
 
 
-def _unet_misfits(parts: Components) -> Iterator[str]:
+def _unet_misfits(parts: UNetComponents, family: str, conditions: str | None) -> Iterator[str]:
     unet, latents = parts.unet.config, parts.latent_channels
     if latents != unet.out_channels:
         yield f"the VAE has {latents} latent channels, the UNet {unet.out_channels}"
     if unet.in_channels != latents and not parts.inpainting:
         yield (
-            f"the UNet has {unet.in_channels} input channels, and family {_family(parts)} "
+            f"the UNet has {unet.in_channels} input channels, and family {family} "
             f"takes {latents}, or {2 * latents + 1} for inpainting"
         )
     for key in _UNKNOWN_CONDITIONS:
         if unet.get(key) is not None:
-            yield f"the UNet needs {key}, which family {_family(parts)} does not give"
-    expected = "text_time" if parts.sdxl else None
-    if unet.addition_embed_type != expected:
+            yield f"the UNet needs {key}, which family {family} does not give"
+    if unet.addition_embed_type != conditions:
         yield (
             f"the UNet's addition_embed_type is {unet.addition_embed_type}, "
-            f"and family {_family(parts)} takes {expected}"
+            f"and family {family} takes {conditions}"
         )
-    elif parts.sdxl:
-        numbers = 5 if parts.aesthetics else 6
-        pooled = parts.text_encoders[1].config.projection_dim
-        given = numbers * unet.addition_time_embed_dim + pooled
-        if unet.projection_class_embeddings_input_dim != given:
-            yield (
-                f"the UNet's added conditions are {unet.projection_class_embeddings_input_dim} "
-                f"wide; {numbers} numbers and the pooled text make {given}"
-            )
 
 
-def _vae_misfits(parts: Components) -> Iterator[str]:
+def _vae_misfits(parts: UNetComponents, family: str) -> Iterator[str]:
     if SIDE_STEP % parts.shrinks:
         yield f"the VAE shrinks by {parts.shrinks}, and sides are multiples of {SIDE_STEP}"
     for key in _UNKNOWN_SCALINGS:
         if parts.vae.config.get(key):
-            yield f"the VAE's {key} is set, and family {_family(parts)} takes scaling_factor alone"
+            yield f"the VAE's {key} is set, and family {family} takes scaling_factor alone"
 
 
-def _controlnet_misfits(parts: Components) -> Iterator[str]:
+def _controlnet_misfits(parts: UNetComponents, family: str) -> Iterator[str]:
     unet, control = parts.unet.config, parts.controlnet.config
     if control.in_channels != parts.latent_channels:
         yield (
@@ -115,7 +103,7 @@ def _controlnet_misfits(parts: Components) -> Iterator[str]:
         if control.get(key) != unet.get(key):
             yield f"{key} is {control.get(key)} in the ControlNet and {unet.get(key)} in the UNet"
     if control.global_pool_conditions:
-        yield f"the ControlNet pools its conditions, which family {_family(parts)} does not do"
+        yield f"the ControlNet pools its conditions, which family {family} does not do"
     if control.conditioning_channels != 3:
         yield f"the ControlNet takes {control.conditioning_channels} channels of control map, not 3"
     shrinks = 2 ** (len(control.conditioning_embedding_out_channels) - 1)
