@@ -112,15 +112,20 @@ class Decoder:
         except InvalidImage:
             raise InternalError("the stored image is damaged") from None
 
-    async def mask(self, data: bytes, photo: Photo) -> Mask:
+    async def mask(self, data: bytes, photo: Photo, *, by_alpha: bool = False) -> Mask:
         """Decode the product mask of a photo to uint8 [height, width], as large as that.
+
+        Args:
+            data: As it was sent.
+            photo: What it was sent with.
+            by_alpha: As of `decode_mask`.
 
         Raises:
             InvalidRequest: Its file has not the size of the photo's.
             InvalidImage: It is not a mask that this service accepts.
             Overloaded: This replica holds as many decoded pixels as it may.
         """
-        return await self._decode(partial(decode_mask, photo=photo), data)
+        return await self._decode(partial(decode_mask, photo=photo, by_alpha=by_alpha), data)
 
     async def strokes(self, data: bytes, field: str) -> Mask:
         """Decode strokes over a photo to uint8 [height, width], of the size they have.

@@ -106,11 +106,13 @@ class Files:
         image: The photo; None takes that of the cut-out.
         product_mask: Marks the product.
         background_image: What is behind the product.
+        mask_by_alpha: Whether the mask's opaque part marks the product, and not its white.
     """
 
     image: bytes | None = None
     product_mask: bytes | None = None
     background_image: bytes | None = None
+    mask_by_alpha: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,13 +118,17 @@ class Service:
             if files.image is None:
                 raise InvalidRequest("image is required")
             photo = await self._decoder.photo(files.image)
-            marked = None if mask is None else await self._decoder.mask(mask, photo)
+            marked = None
+            if mask is not None:
+                marked = await self._decoder.mask(mask, photo, by_alpha=files.mask_by_alpha)
             return UploadSource(
                 self._backends, photo, marked, order.preserve, layout, plan.image_keys
             )
 
         sent_files = {"image": files.image, "product_mask": mask}
-        fields = {} if cutout is None else {"cutout": cutout}
+        fields: dict[str, object] = {} if cutout is None else {"cutout": cutout}
+        if files.mask_by_alpha:
+            fields["mask_by_alpha"] = True
         return await self._start(
             "generate", plan, terms, fields, sent_files, files.background_image, open_source
         )

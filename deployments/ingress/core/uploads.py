@@ -115,7 +115,12 @@ def decode_upload(data: bytes, rules: UploadRules, field: str = "image") -> Phot
 
 
 def decode_mask(
-    data: bytes, rules: UploadRules, photo: Photo | None = None, field: str = "product_mask"
+    data: bytes,
+    rules: UploadRules,
+    photo: Photo | None = None,
+    field: str = "product_mask",
+    *,
+    by_alpha: bool = False,
 ) -> Mask:
     """Decode a PNG, JPEG or WebP file whose greys mark a product: white is the product.
 
@@ -127,6 +132,7 @@ def decode_mask(
         rules: What is accepted, and how large it comes out.
         photo: What it was sent with; None accepts any size.
         field: What the file was sent as, for the sentence of a refusal.
+        by_alpha: Its opaque part is the product, and its colours mean nothing.
 
     Returns:
         uint8 [height, width]: 255 marks the product.
@@ -134,12 +140,16 @@ def decode_mask(
     Raises:
         InvalidRequest: It is not of the photo's size.
         InvalidImage: As in `decode_upload`; and where it is transparent or has colours, because
-            what those mark would be a guess.
+            what those mark would be a guess; by alpha where it is opaque everywhere.
     """
     mask = _decoded(data, rules, field, Colours())
     if photo is not None and mask.file_size != photo.file_size:
         own, other = (f"{width} x {height}" for width, height in (mask.file_size, photo.file_size))
         raise InvalidRequest(f"{field}: the mask is {own} pixels, the photo {other}")
+    if by_alpha:
+        if mask.alpha is None:
+            raise InvalidImage(f"{field} must be transparent where the picture shall change")
+        return mask.alpha
     if mask.alpha is not None:
         raise InvalidImage(f"{field} must not be transparent: white marks the product")
     spread = mask.pixels.max(axis=2) - mask.pixels.min(axis=2)

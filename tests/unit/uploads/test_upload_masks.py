@@ -90,6 +90,15 @@ def test_a_mask_may_have_lost_some_greys_to_jpeg() -> None:
         assert np.array_equal(marked >= 128, square >= 128)
 
 
+def test_a_mask_can_mark_by_its_opacity() -> None:
+    data = saved(Image.fromarray(np.dstack([gradient(), ALPHA])), "PNG")
+    assert np.array_equal(decode_mask(data, LIMITS, by_alpha=True), ALPHA)
+    for opaque in (np.full_like(ALPHA, 255), None):
+        pixels = gradient() if opaque is None else np.dstack([gradient(), opaque])
+        with pytest.raises(InvalidImage, match="product_mask must be transparent where"):
+            decode_mask(saved(Image.fromarray(pixels), "PNG"), LIMITS, by_alpha=True)
+
+
 def test_a_mask_is_turned_like_a_photo() -> None:
     stored = np.ascontiguousarray(np.rot90(ALPHA, 1))
     exif = piexif.dump({"0th": {piexif.ImageIFD.Orientation: 6}})
