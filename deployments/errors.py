@@ -92,6 +92,13 @@ class ImageNotFound(ServiceError):
     code = "not_found"
 
 
+class ModelNotFound(ServiceError):
+    """The model that a path names is not in the catalog."""
+
+    status = 404
+    code = "model_not_found"
+
+
 class IdempotencyConflict(ServiceError):
     """The idempotency key belongs to a request with another content."""
 

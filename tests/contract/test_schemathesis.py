@@ -18,8 +18,10 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.transport.serialization import Binary
 
 from deployments.ingress.http.api_keys import KeyRing
+from deployments.ingress.http.openai.failures import NAMES
 from tests.unit.ingress.memory import CATALOG, Surface, key_of, png, surface
 from tests.unit.ingress.test_cutouts import cut, strokes
+from tests.unit.ingress.test_openai_edits import mask
 
 KEY = "contract-key-51c2"
 CONFIG = {
@@ -34,10 +36,19 @@ CONFIG = {
     },
     # Tighter than the default, which takes a 404, a 429 or a 500 for an acceptance.
     "checks": {"positive_data_acceptance": {"expected-statuses": ["200", "204"]}},
+    "operations": [
+        # It refuses everything, and says so.
+        {
+            "include-path": "/v1/images/generations",
+            "checks": {"positive_data_acceptance": {"enabled": False}},
+        },
+    ],
 }
+FACADE = "/v1/images/"
 PHOTO = Binary(png())
+CLEAR_AROUND = Binary(mask())
 MASK = Binary(png(colour=(0, 0, 0), product=(255, 255, 255)))
-FREE_TEXT = ("prompt", "negative_prompt")
+FREE_TEXT = ("prompt", "negative_prompt", "user", "safety_identifier")
 OF_A_PRODUCT = ("padding", "product_position", "shadow", "shadow_strength", "harmonize")
 STROKES = {
     "keep": Binary(png(colour=(0, 0, 0), product=(255, 255, 255))),
@@ -80,6 +91,8 @@ def make_possible(case: schemathesis.Case, made: Surface) -> None:
         body["image"] = PHOTO
     if isinstance(body.get("product_mask"), str | bytes):
         body["product_mask"] = MASK
+    if isinstance(body.get("mask"), str | bytes):
+        body["mask"] = CLEAR_AROUND
     for name, file in STROKES.items():
         if isinstance(body.get(name), str | bytes):
             body[name] = file
@@ -96,6 +109,8 @@ def make_possible(case: schemathesis.Case, made: Surface) -> None:
     if valid and case.path == "/api/cutout":
         of_one_source(body, form=case.media_type == "multipart/form-data")
     elif valid:
+        if case.path.startswith(FACADE):
+            as_generate(body)
         of_one_look(body, form=case.media_type == "multipart/form-data")
         # What is white space differs between the pattern's dialect and ours.
         if not (body.get("prompt") or "").strip():
@@ -106,10 +121,13 @@ def make_possible(case: schemathesis.Case, made: Surface) -> None:
         steps = body.get("steps") or model.steps
         body["steps"] = min(steps, model.max_steps)
         body["strength"] = max(body.get("strength") or model.strength, 1 / body["steps"])
-        if case.path == "/api/generate" and "cutout" not in body:
+        photographed = case.path == "/api/generate" or case.path.startswith(FACADE)
+        if photographed and "cutout" not in body:
             body["image"] = PHOTO
         if body.get("cutout"):
             body.pop("product_mask", None)
+        if case.path.startswith(FACADE):
+            as_openai(body)
 
 
 def of_one_source(body: dict[str, Any], form: bool) -> None:
@@ -123,6 +141,29 @@ def of_one_source(body: dict[str, Any], form: bool) -> None:
         body["point"] = "0.5,0.5"
     if {"cutout", "keep", "remove", "point"} & body.keys():
         body.pop("product_mask", None)
+
+
+def as_generate(body: dict[str, Any]) -> None:
+    """The façade's fields by the names of POST /api/generate, and without what contradicts."""
+    for ours, theirs in NAMES.items():
+        if theirs in body:
+            body[ours] = body.pop(theirs)
+    if body.get("background") in ("auto", "opaque"):
+        body["background"] = "scene"
+    if "mask" in body:
+        body["product_mask"] = body.pop("mask")
+    if body.get("preserve_product") in ("false", False):
+        body.pop("input_fidelity", None)
+    body["quality"] = "auto"  # steps are given below
+
+
+def as_openai(body: dict[str, Any]) -> None:
+    """The same fields by their names in the façade."""
+    for ours, theirs in NAMES.items():
+        if ours in body:
+            body[theirs] = body.pop(ours)
+    if body.pop("product_mask", None) is not None:
+        body["mask"] = CLEAR_AROUND
 
 
 def of_one_look(body: dict[str, Any], form: bool) -> None:

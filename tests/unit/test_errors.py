@@ -34,6 +34,7 @@ STATUSES = {
     "WrongMediaType": (415, "unsupported_media_type"),
     "OriginNotAllowed": (403, "origin_not_allowed"),
     "ImageNotFound": (404, "not_found"),
+    "ModelNotFound": (404, "model_not_found"),
     "IdempotencyConflict": (409, "idempotency_conflict"),
     "BodyTooLarge": (413, "body_too_large"),
     "Overloaded": (429, "overloaded"),

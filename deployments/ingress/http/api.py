@@ -46,6 +46,7 @@ from deployments.ingress.http.middleware.pages import PageAccess
 from deployments.ingress.http.middleware.security_headers import SecurityHeaders
 from deployments.ingress.http.middleware.whole_forms import WholeForms
 from deployments.ingress.http.negotiation import wants_events
+from deployments.ingress.http.openai.routes import EDITS, VARIATIONS, add_openai
 from deployments.ingress.http.outcome import Observer
 from deployments.ingress.http.results import add_results
 from deployments.ingress.http.schemas import request_models
@@ -77,7 +78,7 @@ def create_api(
         settings: Limits, CORS and the public base URL.
         version: Version of this package, shown in the OpenAPI document.
         retention_s: Seconds a result is kept, which bounds how long it may be cached.
-        keys: Keys that calls under /api/, and removals, must carry; None lets everybody in.
+        keys: Keys that calls, and removals, must carry; None lets everybody in.
         sends_request_id: Put the request id into the answer's headers; off where the server in
             front does so.
         observer: Hears of every request; None where nobody wants to know.
@@ -101,6 +102,8 @@ def create_api(
         "/api/generate": settings.limits.max_body_bytes,
         "/api/variation": settings.limits.max_body_bytes,
         "/api/cutout": settings.limits.max_body_bytes,
+        EDITS: settings.limits.max_body_bytes,
+        VARIATIONS: settings.limits.max_body_bytes,
     }
 
     @app.post(
@@ -174,6 +177,7 @@ def create_api(
             generation.close()
 
     add_cutouts(app, service.cutouts, urls, terms, json_limit, retention_s, public=public)
+    add_openai(app, service, delivery, terms, bodies.generate)
     if settings.playground:
         add_playground(app, settings.public_base_url)
     else:
@@ -190,6 +194,8 @@ def create_api(
             "/api/generate": [FORM],
             "/api/variation": [FORM, JSON],
             "/api/cutout": [FORM, JSON],
+            EDITS: [FORM],
+            VARIATIONS: [FORM],
         },
         keys=keys,
         public_results=settings.public_results,

@@ -33,7 +33,18 @@ def refuse_repeated(form: FormData) -> None:
     Raises:
         InvalidRequest: There is such a field.
     """
-    _refuse_twice([name for name, _ in form.multi_items()])
+    refuse_twice([name for name, _ in form.multi_items()])
+
+
+def refuse_twice(names: list[str]) -> None:
+    """Refuse fields of which one is there twice.
+
+    Raises:
+        InvalidRequest: There is such a field.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidRequest(f"field given more than once: {', '.join(twice)}")
 
 
 async def read_either(
@@ -91,18 +102,12 @@ def _refuse_repeated_names(data: bytes) -> None:
     """Refuse JSON whose object has a name twice: parsers differ in which one counts."""
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        _refuse_twice([name for name, _ in pairs])
+        refuse_twice([name for name, _ in pairs])
         return dict(pairs)
 
     # What is no JSON at all is told by the model that reads it.
     with suppress(ValueError, RecursionError):
         loads(data, object_pairs_hook=unique)
-
-
-def _refuse_twice(names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InvalidRequest(f"field given more than once: {', '.join(twice)}")
 
 
 async def _bytes(request: Request, limit: int) -> bytes:

@@ -18,7 +18,7 @@ from deployments.ingress.http.cutout_schemas import CutOutAnswer, CutOutBody, Cu
 from deployments.ingress.http.forms import FORM, JSON
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.middleware import deadline_header
-from deployments.ingress.http.middleware.gate import READY
+from deployments.ingress.http.middleware.gate import CALLS, READY
 
 _REASONS = {
     400: "A field is missing, malformed, unknown or out of range, or the image is not accepted.",
@@ -244,7 +244,7 @@ def _add_keys(schema: dict[str, Any], public_results: bool) -> None:
         for method, operation in operations.items():
             if path == READY:
                 continue
-            if path.startswith("/api/") or method == "delete" or not public_results:
+            if path.startswith(CALLS) or method == "delete" or not public_results:
                 operation["security"] = [{"bearer": []}, {"header": []}]
 
 

@@ -30,6 +30,7 @@ from deployments.errors import (
 )
 from deployments.ingress.http import look_fields
 from deployments.ingress.http.answers import ErrorAnswer
+from deployments.ingress.http.openai import failures as openai
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +50,16 @@ class ProblemResponse(JSONResponse):
         self, content: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(content, status, headers)
-        self._code = content["code"]
+        self._content = content
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Leave status and code for the request's outcome, and send the answer."""
-        scope.setdefault("state", {})["problem"] = (self.status_code, self._code)
+        state = scope.setdefault("state", {})
+        state["problem"] = (self.status_code, self._content["code"])
+        if openai.covers(route_path(scope)):
+            names = state.get("field_names", openai.NAMES)
+            self.body = self.render(openai.failure(self._content, self.status_code, names))
+            self.headers["Content-Length"] = str(len(self.body))
         await super().__call__(scope, receive, send)
 
 

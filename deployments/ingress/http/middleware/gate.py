@@ -15,6 +15,9 @@ from deployments.errors import ImageNotFound, Unauthorized, WrongMediaType
 from deployments.ingress.http import problems
 from deployments.ingress.http.api_keys import KeyRing
 
+CALLS = ("/api/", "/v1/")
+"""What the paths of calls start with, which need a key where keys are on."""
+
 PICTURES = ("/generated/", "/cutouts/")
 """What the paths of stored pictures start with."""
 
@@ -31,8 +34,7 @@ class Gate:
         app: What it wraps.
         body_limits: Bytes of a body by path; a longer Content-Length is refused.
         body_types: The media types one of which the body of a POST to a path must have.
-        keys: Keys that calls under /api/ but `READY`, and removals, must carry; None lets everybody
-            in.
+        keys: Keys that calls but `READY`, and removals, must carry; None lets everybody in.
         public_results: Results can be read without a key.
     """
 
@@ -101,7 +103,7 @@ class Gate:
         """Whether a request needs a key, where keys are on."""
         if path == READY:
             return False
-        if path.startswith("/api/") or method == "DELETE":
+        if path.startswith(CALLS) or method == "DELETE":
             return True
         return not self._public_results and path.startswith(PICTURES)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.ingress.http.middleware.gate import PICTURES
+from deployments.ingress.http.middleware.gate import CALLS, PICTURES
 from deployments.ingress.http.problems import route_path
 
 _EVERYWHERE = {
@@ -57,7 +57,7 @@ class SecurityHeaders:
                 headers.setdefault(
                     "Cross-Origin-Resource-Policy", "cross-origin" if embedded else "same-origin"
                 )
-                if path.startswith("/api/") or message["status"] >= 400:
+                if path.startswith(CALLS) or message["status"] >= 400:
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
