@@ -114,6 +114,18 @@ def test_a_batch_goes_on_with_what_is_missing(cluster: Cluster, tmp_path: Path) 
     assert sorted(name for line in lines for name in line["files"]) == [path.name for path in first]
 
 
+def test_openais_package_saves_images(cluster: Cluster, tmp_path: Path) -> None:
+    if "CI" not in os.environ:
+        pytest.importorskip("openai")
+    command = ("openai_client.py", PHOTO, "Tropical beach", "--seed", "5")
+    done = python(cluster, tmp_path, *command)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in saved(tmp_path)] == ["openai-5.png", "openai-6.png"]
+    done = python(cluster, tmp_path, *command, "--images", "99")
+    assert done.returncode == 1
+    assert re.match(r"invalid_request: .*n must be less than", done.stderr)
+
+
 def test_the_shell_saves_images(cluster: Cluster, tmp_path: Path) -> None:
     done = run(cluster, tmp_path, "bash", EXAMPLES / "generate.sh", PHOTO, "Tropical beach", "out")
     assert done.returncode == 0, done.stderr
