@@ -103,7 +103,7 @@ EFFECTS: dict[str, Callable[[Sent], bool]] = {
 }
 """What shows that a parameter is honoured."""
 
-COMPRESSED_BELOW = {"1": 3200, "60": 3300}
+COMPRESSED_BELOW = {"1": 1000, "60": 1200}
 """Bytes of the file; with the default of 100 it has more."""
 
 

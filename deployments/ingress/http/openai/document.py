@@ -100,6 +100,7 @@ def _form(generate: type[GenerateForm]) -> dict[str, Any]:
     fields["n"]["default"] = 1
     fields["background"] |= {
         "default": "auto",
+        "description": f"`auto` and `opaque` are `scene`. {fields['background']['description']}",
         "pattern": fields["background"]["pattern"].replace("scene", "auto|opaque|scene"),
     }
     own = OwnFields.model_json_schema()["properties"]
