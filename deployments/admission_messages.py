@@ -23,6 +23,9 @@ class Lease:
         api_key_name: Empty for callers without an API key, who count as one key.
         images: Places still held, at least 1.
         steps: Denoising steps of each image.
+        asked: Images that the request asked for, at least `images`.
+        searches: Whether the product is looked for before they are made.
+        mark: Digest of what the request asks for: the same when a caller asks again.
     """
 
     id: str
@@ -31,6 +34,9 @@ class Lease:
     api_key_name: str
     images: int
     steps: int
+    asked: int
+    searches: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +63,12 @@ class MadeImage:
     Attributes:
         model: Catalog id.
         steps: Its denoising steps, at least 1.
-        held_s: Seconds it held its place, above 0.
+        search_share: Its part of the search for its request's product, 0 to 1; 0 without one.
     """
 
     model: str
     steps: int
-    held_s: float
+    search_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

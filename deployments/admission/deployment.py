@@ -114,7 +114,7 @@ class Admission:
         """Learn all that an ingress replica holds. What the report does not name is free again."""
         now = self._clock()
         for made in report.made:
-            self._places[made.model].measure(made, now)
+            self._places[made.model].made(made)
         self._ledger.report(report, now)
         for model, places in self._places.items():
             places.saw(self._ledger.leases(model, now), now)

@@ -41,8 +41,8 @@ FORGET_S = 10.0
 class Places(Protocol):
     """Room for the images of one request."""
 
-    def release(self, held_s: float | None = None) -> None:
-        """Give one image's room back; seconds for which it had it, None if it was not made."""
+    def release(self, *, made: bool = False) -> None:
+        """Give one image's room back; whether it was made."""
         ...
 
     def close(self) -> None:
@@ -88,7 +88,6 @@ class Generation:
         self._jobs: Sequence[ImageJob | PlainJob] = plan.jobs
         self._source = source
         self._places = places
-        self._begun = time.monotonic()
         self._backends = backends
         self._shape_floor = plan.shape_floor
         self._deadline = deadline
@@ -217,7 +216,7 @@ class Generation:
                 if (_shape(again[1]) or 0.0) > shape:
                     job = other
                     recipe, finished, warnings, _ = again
-            self._places.release(time.monotonic() - self._begun)
+            self._places.release(made=True)
             if finished.withheld is not None:
                 self._withheld.append(job.key)
                 self._tell(ImageWithheld(index, finished.withheld, timings))

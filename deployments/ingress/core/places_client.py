@@ -8,10 +8,11 @@ back, the next one does.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import logging
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -22,11 +23,28 @@ from deployments.ingress.core.ports import Admission
 
 logger = logging.getLogger(__name__)
 
+_ENDS = 4096
+"""Bytes of each end of a file that a mark reads."""
+
 REFUSED = 429
 """Status of a refusal, after which there is nothing to give back."""
 
 
 T = TypeVar("T")
+
+
+def mark_of(asked: object, files: Mapping[str, bytes | None]) -> str:
+    """A short digest of a request, by which it is known again when it comes once more.
+
+    Args:
+        asked: Its fields, of plain values.
+        files: Its files; of each the length and both ends count, so that it costs next to nothing.
+    """
+    seen = hashlib.blake2b(repr(asked).encode(), digest_size=8)
+    for name, file in files.items():
+        if file is not None:
+            seen.update(f"{name} {len(file)}".encode() + file[:_ENDS] + file[-_ENDS:])
+    return seen.hexdigest()
 
 
 class Holding:
@@ -59,15 +77,17 @@ class RequestPlaces(Holding):
         self._lease = lease
         self._left = lease.images
 
-    def release(self, held_s: float | None = None) -> None:
+    def release(self, *, made: bool = False) -> None:
         """Give one place back.
 
         Args:
-            held_s: Seconds for which the image held it; None if it was not made.
+            made: Whether its image was made.
         """
+        lease = self._lease
         self._left -= 1
-        if held_s is not None and held_s > 0:
-            self._client.made(MadeImage(self._lease.model, self._lease.steps, held_s))
+        if made:
+            share = 1 / lease.asked if lease.searches else 0.0
+            self._client.made(MadeImage(lease.model, lease.steps, share))
         self._client.keep(self._lease, self._left)
 
 
@@ -92,7 +112,16 @@ class PlacesClient:
         self._told = True
         self._reporting: asyncio.Task[None] | None = None
 
-    async def take(self, model: str, api_key_name: str, images: int, steps: int) -> RequestPlaces:
+    async def take(
+        self,
+        model: str,
+        api_key_name: str,
+        images: int,
+        steps: int,
+        *,
+        searches: bool = False,
+        mark: str = "",
+    ) -> RequestPlaces:
         """Take places for all images of a request, or none.
 
         Args:
@@ -100,12 +129,24 @@ class PlacesClient:
             api_key_name: Empty without a key.
             images: How many.
             steps: Denoising steps of each.
+            searches: Whether the product is looked for before they are made.
+            mark: See `mark_of`.
 
         Raises:
             Overloaded: There are not enough, or the key would pass its share.
             RateLimited: The key would pass its rate.
         """
-        lease = Lease(self._new_id(), next(self._numbers), model, api_key_name, images, steps)
+        lease = Lease(
+            id=self._new_id(),
+            sequence=next(self._numbers),
+            model=model,
+            api_key_name=api_key_name,
+            images=images,
+            steps=steps,
+            asked=images,
+            searches=searches,
+            mark=mark,
+        )
         await self._ask(lease.id, self._admission.take(self._name, lease))
         self._leases[lease.id] = lease
         self._repeat()

@@ -9,6 +9,7 @@ room for its images, and starts the generation that makes them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from deployments.errors import InvalidRequest
 from deployments.ingress.core.cutout_source import CutOutSource, check_cutout
@@ -18,7 +19,7 @@ from deployments.ingress.core.generation import Generation, Places
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
 from deployments.ingress.core.job_source import ResultSource, Source, UploadSource
 from deployments.ingress.core.orders import Files, Order, Plan, planned
-from deployments.ingress.core.places_client import PlacesClient
+from deployments.ingress.core.places_client import PlacesClient, mark_of
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_files import ResultFiles
 from deployments.ingress.core.studio_places import StudioPlaces
@@ -216,10 +217,11 @@ class Service:
         open_source: Callable[[], Awaitable[Source]],
     ) -> Generation | KeptAnswer:
         turn: Turn | None = None
+        if background_image is not None:
+            files["background_image"] = background_image
+        fields = {**plan.order.document(), **fields}
         if terms.idempotency_key is not None:
-            if background_image is not None:
-                files["background_image"] = background_image
-            asked = await fingerprint(kind, {**plan.order.document(), **fields}, files)
+            asked = await fingerprint(kind, fields, files)
             given = await self._idempotency.turn(
                 terms.api_key_name, terms.idempotency_key, asked, terms.deadline
             )
@@ -227,7 +229,8 @@ class Service:
                 return given
             turn = given
         try:
-            generation = await self._begin(plan, terms, turn, open_source)
+            take = partial(self._take_places, kind, plan, terms.api_key_name, fields, files)
+            generation = await self._begin(plan, terms, turn, take, open_source)
             # Whatever is wrong with what was sent has a status of its own, also in a stream.
             await generation.opened()
         except BaseException:
@@ -241,10 +244,11 @@ class Service:
         plan: Plan,
         terms: Terms,
         turn: Turn | None,
+        take_places: Callable[[], Awaitable[Places]],
         open_source: Callable[[], Awaitable[Source]],
     ) -> Generation:
         async with terms.deadline.bounds():
-            places = await self._take_places(plan, terms.api_key_name)
+            places = await take_places()
             try:
                 source = await open_source()
             except BaseException:
@@ -261,9 +265,23 @@ class Service:
             turn=turn,
         )
 
-    async def _take_places(self, plan: Plan, api_key_name: str) -> Places:
+    async def _take_places(
+        self,
+        kind: str,
+        plan: Plan,
+        api_key_name: str,
+        fields: Mapping[str, object],
+        files: Mapping[str, bytes | None],
+    ) -> Places:
         first = plan.jobs[0]
         if plan.model is None or not isinstance(first, ImageJob):
             return await self._studio_places.take(api_key_name)
-        steps = first.settings.denoising_steps
-        return await self._places.take(plan.model.id, api_key_name, len(plan.jobs), steps)
+        told = "cutout" in fields or files.get("product_mask") is not None
+        return await self._places.take(
+            plan.model.id,
+            api_key_name,
+            len(plan.jobs),
+            first.settings.denoising_steps,
+            searches=kind == "generate" and plan.order.preserve != "false" and not told,
+            mark=mark_of((kind, fields), files),
+        )

@@ -62,7 +62,7 @@ class StudioPlace:
     def __init__(self, places: StudioPlaces) -> None:
         self._places: StudioPlaces | None = places
 
-    def release(self, held_s: float | None = None) -> None:
+    def release(self, *, made: bool = False) -> None:
         """Give the place back; what it took is nothing to the models' lines."""
         self.close()
 

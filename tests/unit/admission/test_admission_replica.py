@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from deployments.admission.deployment import PATIENCE_S, Admission
 from deployments.admission_messages import Claim, Lease, MadeImage, Report
 from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
@@ -19,7 +21,7 @@ class Clock:
 
 
 def lease(name: str, images: int = 1, sequence: int = 1, key: str = "") -> Lease:
-    return Lease(name, sequence, "m", key, images, 10)
+    return Lease(name, sequence, "m", key, images, 10, images)
 
 
 def report(replica: str, sequence: int, *leases: Lease, made=()) -> Report:
@@ -76,11 +78,16 @@ async def test_a_dead_ingress_loses_its_places():
 
 
 async def test_measurements_of_a_report_make_the_wait():
-    desk = admission(4)
-    await desk.take("r", lease("a", 4))
-    await desk.report(report("r", 2, lease("a", 4), made=[MadeImage("m", 10, 40.0)]))
-    refusal = await desk.take("r", lease("b", 1, sequence=3))
-    assert refusal.retry_after_s == 10.0
+    clock = Clock()
+    desk = admission(4, clock=clock)
+    for n in range(1, 20, 2):
+        await desk.take("r", lease(f"a{n}", 4, sequence=n))
+        clock.now += 40.0
+        await desk.report(report("r", n + 1, made=[MadeImage("m", 10)] * 4))
+    await desk.take("r", lease("b", 4, sequence=21))
+    refusal = await desk.take("r", lease("c", 1, sequence=22))
+    # One leaves every ten seconds; told a little longer, and an image more.
+    assert refusal.retry_after_s == pytest.approx(21, rel=0.1)
 
 
 async def test_what_a_rate_refused_was_not_in_flight():
@@ -89,10 +96,10 @@ async def test_what_a_rate_refused_was_not_in_flight():
     await desk.take("r", lease("a", 1))
     assert isinstance(await desk.take("r", lease("b", 3)), RateLimited)
     clock.now += 10
-    await desk.report(report("r", 2, lease("a", 1), made=[MadeImage("m", 10, 10.0)]))
-    refusal = await desk.take("r", lease("c", 4, sequence=3))
-    # One alone took ten seconds, and one place is missing.
-    assert refusal.retry_after_s == 10.0
+    await desk.report(report("r", 2, made=[MadeImage("m", 10)]))
+    desk = desk._places["m"]._costs
+    # One alone took ten seconds.
+    assert desk.of(lease("c", 1)) == pytest.approx(10, rel=0.1)
 
 
 async def test_after_its_start_it_grants_nothing_before_all_have_reported():

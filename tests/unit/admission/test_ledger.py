@@ -14,7 +14,7 @@ from deployments.errors import IdempotencyConflict
 
 
 def lease(name: str, sequence: int, images: int = 1) -> Lease:
-    return Lease(name, sequence, "m", "", images, 10)
+    return Lease(name, sequence, "m", "", images, 10, images)
 
 
 def claim(name: str, sequence: int = 1, fingerprint: str = "f") -> Claim:

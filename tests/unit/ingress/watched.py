@@ -21,6 +21,7 @@ from storage.filesystem import FilesystemStore
 from tests.unit.ingress.memory import (
     CATALOG,
     Admitting,
+    Running,
     ScriptedModels,
     SharedStudio,
 )
@@ -161,6 +162,7 @@ class World:
             cutouts=StoredCutOuts(self.store),
             answers=StoredAnswers(self.store),
             admission=Admitting(self.settings),
+            replicas=Running(),
         )
         jobs = [
             ImageJob(new_key(), GenerationSettings("p", "", seed, 4, 3.0, 1.0))
