@@ -256,6 +256,11 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert set(document["paths"]) == {
         "/api/generate",
         "/api/variation",
+        "/v1/models",
+        "/v1/models/{model}",
+        "/v1/images/edits",
+        "/v1/images/generations",
+        "/v1/images/variations",
         "/api/models",
         "/api/ready",
         "/generated/{key}.png",
