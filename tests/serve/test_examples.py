@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.documents import ROOT, links
+from tests.npm import installed
 from tests.serve.conftest import Cluster
 
 EXAMPLES = ROOT / "examples"
@@ -144,23 +145,7 @@ def test_the_shell_shows_what_is_wrong(cluster: Cluster, tmp_path: Path) -> None
 @pytest.fixture(scope="module")
 def typescript(pytestconfig: pytest.Config) -> Path:
     """A folder with the compiler, fetched once from npm's registry."""
-    folder = pytestconfig.rootpath / ".pytest_cache" / "-".join(TYPESCRIPT).replace("/", "-")
-    if not (folder / "node_modules" / ".bin" / "tsc").exists():
-        if shutil.which("npm") is None:
-            unavailable("npm is not installed")
-        folder.mkdir(parents=True, exist_ok=True)
-        install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", folder, *TYPESCRIPT]
-        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=300)
-        if done.returncode != 0:
-            unavailable(f"TypeScript cannot be fetched: {done.stderr.strip()[-300:]}")
-    return folder
-
-
-def unavailable(reason: str) -> None:
-    """Skip, but not where CI has brought everything that these tests need."""
-    if "BACKDROP_REQUIRE_BROWSER" in os.environ:
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return installed(pytestconfig, *TYPESCRIPT)
 
 
 def test_the_typescript_is_right_and_runs(

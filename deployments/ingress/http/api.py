@@ -14,7 +14,7 @@ from fastapi import FastAPI, Form, Request
 from fastapi.staticfiles import StaticFiles
 from sse_starlette import EventSourceResponse
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from deployments.errors import ServiceError
 from deployments.ingress.core.generation import Generation
@@ -47,6 +47,7 @@ from deployments.ingress.http.middleware.security_headers import SecurityHeaders
 from deployments.ingress.http.middleware.whole_forms import WholeForms
 from deployments.ingress.http.negotiation import wants_events
 from deployments.ingress.http.openai.routes import EDITS, VARIATIONS, add_openai
+from deployments.ingress.http.openapi_document import add_document
 from deployments.ingress.http.outcome import Observer
 from deployments.ingress.http.results import add_results
 from deployments.ingress.http.schemas import request_models
@@ -89,6 +90,7 @@ def create_api(
         title="Backdrop",
         version=version,
         description="One product photo and a prompt in, product-image variations out.",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -109,7 +111,7 @@ def create_api(
     @app.post(
         "/api/generate",
         form_limits={"max_files": MAX_FILES, "max_fields": MAX_FIELDS},
-        **openapi.images_route(),
+        **openapi.images_route("generate_images"),
     )
     async def generate(
         request: Request,
@@ -141,11 +143,6 @@ def create_api(
 
     add_catalogue(app, service, settings, presets, retention_s)
     add_results(app, service.results, retention_s, public=public)
-
-    @app.head("/docs", include_in_schema=False)
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return openapi.docs_page(app)
 
     def terms(request: Request) -> Terms:
         state = request.state
@@ -182,6 +179,7 @@ def create_api(
         add_playground(app, settings.public_base_url)
     else:
         app.add_api_route("/", _to_the_docs, include_in_schema=False)
+    add_document(app, keys_required=keys is not None, public_results=settings.public_results)
     app.mount("/docs/assets", StaticFiles(directory=str(files("fastapi_swagger") / "resources")))
     problems.register(app, body_limits)
     app.add_middleware(WholeForms)
@@ -210,7 +208,6 @@ def create_api(
         sends_request_id=sends_request_id,
         departures=departures,
     )
-    openapi.describe(app, keys_required=keys is not None, public_results=settings.public_results)
     return app
 
 

@@ -74,20 +74,25 @@ def add_cutouts(
         return JSONResponse(answer, headers={REPLAYED: "true"} if replayed else None)
 
     @app.head("/cutouts/{key:key}-mask.png", include_in_schema=False)
-    @app.get("/cutouts/{key:key}-mask.png", **openapi.result_route("cut-outs", "image/png"))
+    @app.get(
+        "/cutouts/{key:key}-mask.png",
+        **openapi.result_route("get_cutout_mask", "cut-outs", "image/png"),
+    )
     async def cutout_mask(request: Request, key: Key) -> Response:
         """Fetch the mask of a cut-out."""
         stored = await cutouts.load(key, "mask")
         return image_response(stored, request.headers, retention_s, public=public)
 
     @app.head("/cutouts/{key:key}.png", include_in_schema=False)
-    @app.get("/cutouts/{key:key}.png", **openapi.result_route("cut-outs", "image/png"))
+    @app.get(
+        "/cutouts/{key:key}.png", **openapi.result_route("get_cutout", "cut-outs", "image/png")
+    )
     async def cutout(request: Request, key: Key) -> Response:
         """Fetch a cut-out."""
         stored = await cutouts.load(key, "image")
         return image_response(stored, request.headers, retention_s, public=public)
 
-    @app.delete("/cutouts/{key:key}.png", **openapi.removal_route("cut-outs"))
+    @app.delete("/cutouts/{key:key}.png", **openapi.removal_route("delete_cutout", "cut-outs"))
     async def delete_cutout(request: Request, key: Key) -> None:
         """Delete a cut-out, and its photo and product where nothing else needs them."""
         await cutouts.delete(key, request.state.api_key_name)

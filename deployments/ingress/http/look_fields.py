@@ -68,20 +68,20 @@ class LookFields(BaseModel):
         description="`scene` is painted by the model, from the prompt. The others need neither: "
         "`transparent`, a colour as `#RRGGBB`, `blur` of the photo's own background, or `image` "
         "with the file background_image.",
-        examples=["#FFFFFF"],
+        examples=[SCENE, "#FFFFFF"],
     )
     size: str = Field(
         "auto",
         pattern=SIZE,
         description="Width and height of the result in pixels, `WIDTHxHEIGHT`; not together with "
         "aspect_ratio.",
-        examples=["1000x1000"],
+        examples=["auto", "1000x1000"],
     )
     aspect_ratio: str = Field(
         "auto",
         pattern=ASPECT_RATIO,
         description="Shape of the result, `W:H`: the photo is cut or extended around the product.",
-        examples=["4:5"],
+        examples=["auto", "4:5"],
     )
     padding: float | None = Field(
         None,
@@ -96,15 +96,20 @@ class LookFields(BaseModel):
         pattern=POSITION,
         description="Where the product lies: a word such as `center` or `bottom`, or `X,Y`, the "
         "place of its middle as shares of width and height.",
-        examples=["bottom"],
+        examples=["auto", "bottom"],
     )
     shadow: Shadow | None = Field(
         None,
         description="What the product throws on the ground; `contact` before a scene and `none` "
         "before other backgrounds if absent.",
+        examples=["contact"],
     )
     shadow_strength: float | None = Field(
-        None, ge=0, le=1, description="How dark the shadow is; the service's default if absent."
+        None,
+        ge=0,
+        le=1,
+        description="How dark the shadow is; the service's default if absent.",
+        examples=[0.75],
     )
     harmonize: float = Field(
         0.0,
@@ -112,9 +117,15 @@ class LookFields(BaseModel):
         le=1,
         description="How far the product takes the scene's light and colour; 0 keeps its pixels.",
     )
-    output_format: FileFormat = Field("png", description="The file format of the results.")
+    output_format: FileFormat = Field(
+        "png", description="The file format of the results.", examples=["jpeg"]
+    )
     output_quality: int | None = Field(
-        None, ge=1, le=100, description="Of `jpeg` (90 if absent) and `webp` (85)."
+        None,
+        ge=1,
+        le=100,
+        description="Of `jpeg` (90 if absent) and `webp` (85).",
+        examples=[90],
     )
 
     @model_validator(mode="before")

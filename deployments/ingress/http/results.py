@@ -45,11 +45,14 @@ def _add(
     *,
     public: bool,
 ) -> None:
-    path = f"/generated/{{key}}.{SUFFIXES[file_format]}"
+    ending = SUFFIXES[file_format]
+    path = f"/generated/{{key}}.{ending}"
     media_types = dict.fromkeys((MEDIA_TYPES[file_format], MEDIA_TYPES["webp"]))
 
     @app.head(path, include_in_schema=False)
-    @app.get(path, **openapi.result_route("images", *media_types, widths=TILE_WIDTHS))
+    @app.get(
+        path, **openapi.result_route(f"get_{ending}", "images", *media_types, widths=TILE_WIDTHS)
+    )
     async def generated(request: Request, key: Key) -> Response:
         """Fetch a generated image, or a smaller copy of it."""
         _check(key)
@@ -60,7 +63,7 @@ def _add(
             stored = await results.load_tile(key, file_format, width)
         return image_response(stored, request.headers, retention_s, public=public)
 
-    @app.delete(path, **openapi.removal_route("images", 400))
+    @app.delete(path, **openapi.removal_route(f"delete_{ending}", "images", 400))
     async def delete(request: Request, key: Key) -> None:
         """Delete a generated image, and the photo it was made from where no other needs it."""
         _check(key)

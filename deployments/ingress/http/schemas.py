@@ -37,6 +37,9 @@ IMAGE_FORMATS = "PNG, JPEG or WebP"
 
 MOST_GUIDANCE = 30.0
 
+LEFT_OPEN = frozenset({"preset", "cutout", "image_url", "point"})
+"""Fields of forms whose example is an empty text: what they name has to exist, or to fit."""
+
 Prompt = Annotated[str, StringConstraints(pattern=r"\S")]
 """At least one character that is not white space."""
 
@@ -73,6 +76,7 @@ class ImageOptions(LookFields):
         None,
         ge=0,
         lt=SEEDS,
+        examples=[1234],
         description="Seed of the first image; the others take the next ones. Random if absent.",
     )
     steps: int | None = Field(
@@ -179,8 +183,10 @@ class GenerateForm(ImageOptions):
 
 
 def _or_boolean(schema: dict[str, Any]) -> None:
-    schema["enum"] = [*schema["enum"], True, False]
-    del schema["type"]
+    """A mixed enum would be no type in most languages."""
+    schema["anyOf"] = [
+        {"type": schema.pop("type"), "enum": schema.pop("enum")}, {"type": "boolean"},
+    ]  # fmt: skip
 
 
 class VariationOptions(ImageOptions):
@@ -256,14 +262,22 @@ def request_models(
     """
     plain = ImageOptions.model_fields
     longest = settings.max_prompt_chars
+    first = catalog[0]
     most_steps = max(model.max_steps for model in catalog)
     ids = [model.id for model in catalog]
 
-    def bounded(name: str, annotation: Any, **constraints: Any) -> tuple[Any, Any]:  # noqa: ANN401 - any type, any constraint
+    def bounded(
+        name: str,
+        annotation: Any,  # noqa: ANN401 - any type
+        *,
+        example: float | None = None,
+        **constraints: Any,  # noqa: ANN401 - any constraint
+    ) -> tuple[Any, Any]:
         field = plain[name]
         default = ... if field.is_required() else field.default
+        examples = field.examples if example is None else [example]
         return annotation, Field(
-            default, description=field.description, examples=field.examples, **constraints
+            default, description=field.description, examples=examples, **constraints
         )
 
     fields: dict[str, Any] = {
@@ -273,7 +287,11 @@ def request_models(
             "model", str | None, json_schema_extra={"enum": ids}, validate_default=True
         ),
         "num_images": bounded("num_images", int, ge=1, le=settings.max_images),
-        "steps": bounded("steps", int | None, ge=1, le=most_steps),
+        "steps": bounded("steps", int | None, example=first.steps, ge=1, le=most_steps),
+        "guidance_scale": bounded(
+            "guidance_scale", float | None, example=first.guidance_scale, ge=0, le=MOST_GUIDANCE
+        ),
+        "strength": bounded("strength", float | None, example=first.strength, gt=0, le=1),
     }
     models = RequestModels(
         create_model("GenerateForm", __base__=GenerateForm, **fields),

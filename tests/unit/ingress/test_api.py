@@ -282,11 +282,18 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert form["properties"]["preserve_product"]["enum"] == ["auto", "true", "false"]
     assert form["properties"]["product_mask"]["type"] == "string"
     kinds = document["paths"]["/api/variation"]["post"]["requestBody"]["content"]
-    assert kinds["application/json"]["schema"]["required"] == ["image_url"]
-    assert "background_image" in kinds["multipart/form-data"]["schema"]["properties"]
-    body = kinds["application/json"]["schema"]["properties"]
+    assert kinds["application/json"]["schema"] == {"$ref": "#/components/schemas/VariationBody"}
+    assert kinds["multipart/form-data"]["schema"] == {"$ref": "#/components/schemas/VariationForm"}
+    bodies = document["components"]["schemas"]
+    assert bodies["VariationBody"]["required"] == ["image_url"]
+    assert "background_image" in bodies["VariationForm"]["properties"]
+    body = bodies["VariationBody"]["properties"]
     assert "background_image" not in body
-    assert body["preserve_product"]["enum"] == ["auto", "true", "false", True, False, None]
+    assert body["preserve_product"]["anyOf"] == [
+        {"type": "string", "enum": ["auto", "true", "false"]},
+        {"type": "boolean"},
+        {"type": "null"},
+    ]
     assert body["preserve_product"]["default"] == "auto"
     assert "product_mask" not in body
     generate = document["paths"]["/api/generate"]["post"]

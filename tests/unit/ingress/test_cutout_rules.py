@@ -195,8 +195,10 @@ async def test_the_document_has_both_bodies(api):
     document = (await api.client.get("/openapi.json")).json()
     operation = document["paths"]["/api/cutout"]["post"]
     content = operation["requestBody"]["content"]
-    form = content["multipart/form-data"]["schema"]["properties"]
-    body = content["application/json"]["schema"]["properties"]
+    assert content["multipart/form-data"]["schema"] == {"$ref": "#/components/schemas/CutOutForm"}
+    assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/CutOutBody"}
+    form = document["components"]["schemas"]["CutOutForm"]["properties"]
+    body = document["components"]["schemas"]["CutOutBody"]["properties"]
     assert set(form) == {
         "image", "image_url", "cutout", "product_mask", "keep", "remove", "point",
     }  # fmt: skip

@@ -45,25 +45,37 @@ _EVENT = {
 
 def models_route() -> dict[str, Any]:
     """Arguments of the route that lists the models."""
-    return {"response_model": ModelList, "tags": [TAG], "responses": _failures(401, 500)}
+    return {
+        "operation_id": "openai_list_models",
+        "response_model": ModelList,
+        "tags": [TAG],
+        "responses": _failures(401, 500),
+    }
 
 
 def model_route() -> dict[str, Any]:
     """Arguments of the route that describes a model."""
-    return {"response_model": ModelObject, "tags": [TAG], "responses": _failures(401, 404, 500)}
+    return {
+        "operation_id": "openai_get_model",
+        "response_model": ModelObject,
+        "tags": [TAG],
+        "responses": _failures(401, 404, 500),
+    }
 
 
-def edits_route(generate: type[GenerateForm]) -> dict[str, Any]:
+def edits_route(operation: str, generate: type[GenerateForm]) -> dict[str, Any]:
     """Arguments of a route that makes images of a photo; it reads its form itself.
 
     Args:
+        operation: Its name for generated clients.
         generate: What the form of POST /api/generate must be.
     """
-    route = openapi.images_route()
+    route = openapi.images_route(operation)
     made = {**route["responses"][200], "description": f"The images. {_EVENTS}"}
     made["content"] = {EVENT_STREAM: {"schema": _EVENT}}
     body = {"required": True, "content": {FORM: {"schema": _form(generate)}}}
     return {
+        "operation_id": operation,
         "response_model": ImagesResponse,
         "tags": [TAG],
         "openapi_extra": {**route["openapi_extra"], "requestBody": body},
@@ -73,9 +85,12 @@ def edits_route(generate: type[GenerateForm]) -> dict[str, Any]:
 
 def generations_route() -> dict[str, Any]:
     """Arguments of the route that refuses to draw without a photo."""
-    body = {"content": {JSON: {"schema": {"type": "object"}}}}
+    fields = {"prompt": {"type": "string"}}
+    schema = {"title": "GenerationBody", "type": "object", "properties": fields}
+    body = {"content": {JSON: {"schema": schema, "example": {"prompt": "A mug on a beach"}}}}
     refusal = {400: {"description": "No model here draws without a photo.", "model": FailureAnswer}}
     return {
+        "operation_id": "openai_generate_image",
         "status_code": 400,
         "response_model": FailureAnswer,
         "tags": [TAG],
@@ -109,5 +124,5 @@ def _form(generate: type[GenerateForm]) -> dict[str, Any]:
 
 def _failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """As of the other routes, in OpenAI's form."""
-    known = {**openapi.images_route()["responses"], **openapi.models_route()["responses"]}
+    known = {**openapi.images_route("")["responses"], **openapi.models_route()["responses"]}
     return {status: {**known[status], "model": FailureAnswer} for status in statuses}

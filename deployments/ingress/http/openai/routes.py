@@ -74,12 +74,12 @@ def add_openai(
                 return described(known)
         raise ModelNotFound(f"model {model!r} is not known; known models: {', '.join(ids)}")
 
-    @app.post(EDITS, **document.edits_route(generate))
+    @app.post(EDITS, **document.edits_route("openai_edit_image", generate))
     async def openai_edit(request: Request) -> Response:
         """Make images of a photo and a prompt, as OpenAI's clients ask for them."""
         return await images(request)
 
-    @app.post(VARIATIONS, **document.edits_route(generate))
+    @app.post(VARIATIONS, **document.edits_route("openai_vary_image", generate))
     async def openai_variation(request: Request) -> Response:
         """The same, where a prompt is sent: no model here paints without one."""
         return await images(request, NO_PROMPT)
