@@ -46,6 +46,13 @@ const varied = await ok("varyImage", sdk.varyImage({
 }));
 assert.equal(varied.images.length, 1);
 
+assert.ok((await ok("openaiListModels", sdk.openaiListModels())).data.length >= 1);
+const named = { path: { model: id } };
+assert.equal((await ok("openaiGetModel", sdk.openaiGetModel(named))).id, id);
+const edit = { image, prompt: "Perfume backdrop", model: id };
+assert.equal((await ok("openaiEditImage", sdk.openaiEditImage({ body: edit }))).data.length, 1);
+assert.equal((await ok("openaiVaryImage", sdk.openaiVaryImage({ body: edit }))).data.length, 1);
+
 // The same path takes a form too, of which this generator knows nothing: its serialiser helps.
 const form: CutOutForm = { image };
 const cut = await ok("cutOutProduct", sdk.cutOutProduct({

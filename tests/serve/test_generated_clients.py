@@ -21,14 +21,16 @@ from tests.generated_clients import (
     typescript_client,
 )
 from tests.npm import installed
-from tests.serve.conftest import Cluster
+from tests.serve.conftest import Cluster, wait_until_up
 
 PHOTO = ROOT / "deployments" / "samples" / "coffee.png"
-TAGS = {"images", "cut-outs", "models"}
+TAGS = {"images", "cut-outs", "models", "openai"}
 
 
 @pytest.fixture
 def document(cluster: Cluster) -> dict[str, Any]:
+    # The demo is the default model, and loads last.
+    wait_until_up(cluster.client, "/api/ready")
     return cluster.client.get("/openapi.json").json()
 
 
@@ -41,7 +43,11 @@ def key_of(url: str) -> str:
 
 
 def test_the_python_client_calls_every_route(
-    cluster: Cluster, document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster,
+    document: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     python_client(document, tmp_path, "backdrop_made")
     monkeypatch.syspath_prepend(tmp_path)
@@ -51,6 +57,7 @@ def test_the_python_client_calls_every_route(
     address = document["servers"][0]["url"]
     assert address == cluster.url
     client = backdrop_made.Client(base_url=address, timeout=120)
+    request.addfinalizer(client.get_httpx_client().close)
     called = set()
 
     def call(operation: str, *path: str, **arguments: Any) -> Any:
@@ -62,7 +69,7 @@ def test_the_python_client_calls_every_route(
         return answer.parsed
 
     def photo() -> Any:
-        return types.File(PHOTO.open("rb"), "photo.png", "image/png")
+        return types.File(BytesIO(PHOTO.read_bytes()), "photo.png", "image/png")
 
     assert call("get_readiness").ready is True
     listed = call("list_models")
@@ -92,8 +99,20 @@ def test_the_python_client_calls_every_route(
         image_url=urls["png"],
         background="image",
         background_image=photo(),
+        # The generator sends every default of the document, and here only one image is made.
+        num_images=1,
     )
     assert call("vary_image", body=as_form).model_used == "none"
+    assert "stable-diffusion" in [model.id for model in call("openai_list_models").data]
+    assert call("openai_get_model", "controlnet").id == "controlnet"
+    for operation in ("openai_edit_image", "openai_vary_image"):
+        edit = models.EditForm(
+            image=photo(),
+            prompt="Perfume backdrop",
+            model=models.EditFormModel("stable-diffusion"),
+            steps=3,
+        )
+        assert len(call(operation, body=edit).data) == 1
     cut = call("cut_out_product", body=models.CutOutForm(image=photo()))
     again = call("cut_out_product", body=models.CutOutBody(cutout=cut.cutout, point="0.5,0.4"))
     assert again.width == cut.width
@@ -120,7 +139,7 @@ def test_the_python_client_calls_every_route(
         client=client, body=models.GenerateForm(prompt="forest")
     )
     assert isinstance(refused, models.ErrorAnswer)
-    assert refused.error == "image is required"
+    assert refused.error == "model is required; image is required"
 
 
 def test_the_typescript_client_calls_every_route(

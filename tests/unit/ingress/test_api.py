@@ -259,7 +259,6 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
         "/v1/models",
         "/v1/models/{model}",
         "/v1/images/edits",
-        "/v1/images/generations",
         "/v1/images/variations",
         "/api/models",
         "/api/ready",

@@ -83,22 +83,6 @@ def edits_route(operation: str, generate: type[GenerateForm]) -> dict[str, Any]:
     }
 
 
-def generations_route() -> dict[str, Any]:
-    """Arguments of the route that refuses to draw without a photo."""
-    fields = {"prompt": {"type": "string"}}
-    schema = {"title": "GenerationBody", "type": "object", "properties": fields}
-    body = {"content": {JSON: {"schema": schema, "example": {"prompt": "A mug on a beach"}}}}
-    refusal = {400: {"description": "No model here draws without a photo.", "model": FailureAnswer}}
-    return {
-        "operation_id": "openai_generate_image",
-        "status_code": 400,
-        "response_model": FailureAnswer,
-        "tags": [TAG],
-        "openapi_extra": {"requestBody": body},
-        "responses": {**_failures(401, 413, 500), **refusal},
-    }
-
-
 def _form(generate: type[GenerateForm]) -> dict[str, Any]:
     """The fields of POST /api/generate by their names here, and OpenAI's own."""
     schema = generate.model_json_schema()

@@ -84,7 +84,8 @@ def add_openai(
         """The same, where a prompt is sent: no model here paints without one."""
         return await images(request, NO_PROMPT)
 
-    @app.post(GENERATIONS, **document.generations_route())
+    # Not in the document: an operation that never succeeds is of no use to generated clients.
+    @app.post(GENERATIONS, include_in_schema=False)
     async def openai_generation(request: Request) -> Response:
         """Refuse to draw without a photo: no model here can."""
         raise InvalidRequest(
