@@ -8,13 +8,11 @@ The mark is written before all else and removed last. So whatever a request has 
 from what a broken-off one has left behind.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Literal
 
-from storage.errors import ObjectNotFound, Superseded
 from storage.names import (
     REQUESTS,
     UNFINISHED,
@@ -25,8 +23,8 @@ from storage.names import (
     upload_name,
     uploads_prefix,
 )
-from storage.reading import document_of
 from storage.store import ImageStore, SwappingStore
+from storage.versions import load_version, save_version
 
 Bound = Literal["own", "all"]
 """Which bound a request would pass: that of its owner, or that of all together."""
@@ -102,12 +100,7 @@ class Requests:
         Returns:
             The version of what was stored; None where somebody else has replaced that version.
         """
-        text = json.dumps(record, allow_nan=False, separators=(",", ":"))
-        name = request_name(owner, request)
-        try:
-            return self._store.swap(name, text.encode(), "application/json", version)
-        except Superseded:
-            return None
+        return save_version(self._store, request_name(owner, request), record, version)
 
     def load(self, owner: str, request: str) -> tuple[dict[str, object], str] | None:
         """Load a record and its version; None where there is none.
@@ -115,12 +108,7 @@ class Requests:
         Raises:
             CorruptObject: The object is not a JSON object.
         """
-        name = request_name(owner, request)
-        try:
-            stored = self._store.get(name)
-        except ObjectNotFound:
-            return None
-        return document_of(name, stored.data), stored.version
+        return load_version(self._store, request_name(owner, request))
 
     def of(self, owner: str, after: str | None, most: int) -> list[str]:
         """Return the keys of an owner's requests, in the order of these.
