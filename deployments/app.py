@@ -45,7 +45,10 @@ def build(args: AppArgs) -> Application:
         "graceful_shutdown_timeout_s": args.ingress.deadline_s,
     }
     storage = serve.deployment(name="storage", max_ongoing_requests=64, **handover)(Storage).bind(
-        args.storage.store, args.storage.retention_s, args.storage.sweep_interval_s
+        args.storage.store,
+        args.storage.retention_s,
+        args.storage.sweep_interval_s,
+        request_retention_s=args.storage.request_retention_s,
     )
     finder = args.studio.finder
     studio = serve.deployment(name="studio", max_ongoing_requests=64, **handover)(Studio).bind(
@@ -112,3 +115,4 @@ if TYPE_CHECKING:
     _sources: type[callees.SourceCalls] = Storage
     _cutouts: type[callees.CutOutCalls] = Storage
     _answers: type[callees.AnswerCalls] = Storage
+    _requests: type[callees.RequestCalls] = Storage

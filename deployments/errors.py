@@ -99,6 +99,13 @@ class ModelNotFound(ServiceError):
     code = "model_not_found"
 
 
+class RequestNotFound(ServiceError):
+    """The named background request does not exist, or no longer, or is another key's."""
+
+    status = 404
+    code = "not_found"
+
+
 class IdempotencyConflict(ServiceError):
     """The idempotency key belongs to a request with another content."""
 
@@ -132,6 +139,13 @@ class RateLimited(ServiceError):
 
     status = 429
     code = "rate_limited"
+
+
+class TooManyWaiting(ServiceError):
+    """As many background requests are unfinished as may be."""
+
+    status = 429
+    code = "too_many_waiting"
 
 
 class Unavailable(ServiceError):

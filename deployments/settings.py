@@ -11,6 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from deployments.background_settings import BackgroundSettings
 from deployments.finder_settings import FinderSettings
 from deployments.model_settings import MOST_ROWS as MOST_ROWS
 from deployments.model_settings import RESERVED_NAMES as RESERVED_NAMES
@@ -88,6 +89,7 @@ class IngressSettings(Settings):
         playground: Serve the chat page at `/`.
         cors: Browser pages that may call.
         limits: What an upload may be.
+        background: Requests that are answered later.
     """
 
     public_base_url: (
@@ -106,6 +108,7 @@ class IngressSettings(Settings):
     playground: bool = True
     cors: CorsSettings = CorsSettings()
     limits: UploadLimits = UploadLimits()
+    background: BackgroundSettings = BackgroundSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -131,12 +134,15 @@ class StorageSettings(Settings):
     Attributes:
         store: The filesystem, or an S3 endpoint such as MinIO.
         retention_s: Seconds a result is kept; None keeps it for ever.
+        request_retention_s: Seconds a background request is kept after its end; None keeps it for
+            ever.
         sweep_interval_s: Seconds between two removals of results that are too old, and of what
             unfinished work left behind.
     """
 
     store: StoreSettings = FilesystemSettings(kind="filesystem")
     retention_s: float | None = Field(None, gt=0)
+    request_retention_s: float | None = Field(604_800.0, gt=0)
     sweep_interval_s: float = Field(600.0, gt=0)
 
 

@@ -26,6 +26,11 @@ from deployments.ingress.remote.remote_backends import (
     StudioHandle,
     TilesHandle,
 )
+from deployments.ingress.remote.request_backends import (
+    RequestsHandle,
+    UnfinishedHandle,
+    UploadsHandle,
+)
 from deployments.ingress.remote.running_replicas import RunningReplicas, looking_at_serve
 from deployments.ingress.remote.serve_calls import Handle
 from deployments.logs import join_replica_log
@@ -72,6 +77,9 @@ class Ingress:
                 sources=SourcesHandle(storage, retries, outage_s),
                 cutouts=CutOutsHandle(storage, retries, outage_s),
                 answers=AnswersHandle(storage, retries, outage_s),
+                requests=RequestsHandle(storage, retries, outage_s),
+                unfinished=UnfinishedHandle(storage, retries, outage_s),
+                uploads=UploadsHandle(storage, retries, outage_s),
                 admission=AdmissionHandle(admission, retries, outage_s),
                 replicas=RunningReplicas(
                     sorted(args.frame - {"ingress"}), looking_at_serve(storage.app_name)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from deployments.background_settings import BackgroundSettings
 from deployments.finder_settings import FinderSettings
 from deployments.settings import (
     RESERVED_NAMES,
@@ -100,6 +101,7 @@ DEFAULTS = {
         "playground": True,
         "cors": CorsSettings(),
         "limits": UploadLimits(),
+        "background": BackgroundSettings(),
     },
     StudioSettings: {
         "max_output_side": 1536,
@@ -111,6 +113,7 @@ DEFAULTS = {
     StorageSettings: {
         "store": FilesystemSettings(path="data"),
         "retention_s": None,
+        "request_retention_s": 604_800.0,
         "sweep_interval_s": 600.0,
     },
 }
@@ -167,6 +170,7 @@ BOUNDS: list[tuple[type[Settings], str, list[Any], list[Any]]] = [
     (StudioSettings, "contact_shadow", [0, 1], [-0.1, 1.1]),
     (StudioSettings, "shape_floor", [0, 1], [-0.1, 1.1]),
     (StorageSettings, "retention_s", [0.01, None], [0, -1]),
+    (StorageSettings, "request_retention_s", [0.01, None], [0, -1]),
     (StorageSettings, "sweep_interval_s", [0.01], [0, -1]),
 ]
 

@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Seque
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from deployments.errors import AllWithheld, ReplicaLost, ServiceError
 from deployments.ingress.core.deadline import Deadline
@@ -28,7 +27,9 @@ from deployments.ingress.core.events import (
 from deployments.ingress.core.idempotency import Turn
 from deployments.ingress.core.job_source import Origin, Source
 from deployments.ingress.core.orders import SEEDS, PlainJob, Plan
+from deployments.ingress.core.places_client import Places
 from deployments.ingress.core.ports import Backends
+from deployments.ingress.core.terms import Again
 from deployments.jobs import FinishedImage, GeneratedImage, ImageJob
 from deployments.recipes import Recipe
 
@@ -37,17 +38,9 @@ logger = logging.getLogger(__name__)
 FORGET_S = 10.0
 """Seconds that the removal of a failed request's images may hold its answer back."""
 
-
-class Places(Protocol):
-    """Room for the images of one request."""
-
-    def release(self, *, made: bool = False) -> None:
-        """Give one image's room back; whether it was made."""
-        ...
-
-    def close(self) -> None:
-        """Give back what is left; repeating it is harmless."""
-        ...
+ALL_WITHHELD = (
+    "the safety filter withheld every image of the request; another prompt or photo may give others"
+)
 
 
 class Generation:
@@ -67,6 +60,7 @@ class Generation:
         progress: Whether anybody wants progress events.
         version: Version of this package, for the recipes.
         turn: The right to make the answer of an idempotency key; None without a key.
+        again: What is known already of the request; None of a new one.
 
     Attributes:
         made: The images that are done so far, in the order of their ends.
@@ -83,6 +77,7 @@ class Generation:
         progress: bool,
         version: str,
         turn: Turn | None,
+        again: Again | None = None,
     ) -> None:
         self._plan = plan
         self._jobs: Sequence[ImageJob | PlainJob] = plan.jobs
@@ -94,9 +89,12 @@ class Generation:
         self._progress = progress
         self._version = version
         self._turn = turn
-        self._stored: set[str] = set()
-        self._withheld: list[str] = []
-        self.made: list[Made] = []
+        self._again = again
+        self.made: list[Made] = [] if again is None else list(again.made)
+        self._stored = {image.key for image in self.made if isinstance(image, ImageStored)}
+        self._withheld = [
+            plan.jobs[image.index].key for image in self.made if isinstance(image, ImageWithheld)
+        ]
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._opened = asyncio.get_running_loop().create_future()
         self._work = asyncio.create_task(self._all())
@@ -132,8 +130,12 @@ class Generation:
                 yield event
             await self._work
         finally:
-            self._work.cancel()
-            await asyncio.wait([self._work])
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Cancel what is still in flight; repeating it is harmless."""
+        self._work.cancel()
+        await asyncio.wait([self._work])
 
     async def images(self) -> list[Made]:
         """All images, in order of their index; on failure none of them stays stored.
@@ -147,7 +149,7 @@ class Generation:
                     pass
         except BaseException:
             # The caller gets none of them.
-            await self._forget(self._stored)
+            await self.forget(self._stored)
             raise
         return sorted(self.made, key=lambda image: image.index)
 
@@ -177,21 +179,22 @@ class Generation:
                 self._opened.set_result(None)
                 await self._fan_out(origin)
                 if len(self._withheld) == len(self._jobs):
-                    raise AllWithheld(
-                        "the safety filter withheld every image of the request; "
-                        "another prompt or photo may give others"
-                    )
-                await self._forget(self._withheld)
+                    raise AllWithheld(ALL_WITHHELD)
+                await self.forget(self._withheld)
         except BaseException:
             self._places.close()  # now: the removal may take a while
-            await self._forget([job.key for job in self._jobs if job.key not in self._stored])
+            if self._again is None:
+                await self.forget([job.key for job in self._jobs if job.key not in self._stored])
             raise
 
     async def _fan_out(self, origin: Origin) -> None:
+        done = {image.index for image in self.made}
         try:
             async with asyncio.TaskGroup() as group:
                 kept = group.create_task(self._source.keep(origin))
                 for index, job in enumerate(self._jobs):
+                    if index in done:
+                        continue
                     group.create_task(self._one(index, job, origin, kept))
         except* ServiceError as failures:
             raise next(_leaves(failures)) from None
@@ -310,7 +313,7 @@ class Generation:
             photo_opaque=origin.photo_opaque,
         )
 
-    async def _forget(self, keys: Collection[str]) -> None:
+    async def forget(self, keys: Collection[str]) -> None:
         """Remove images that nobody will get, and the sources that only they need."""
         referred = self._source.referred
         if not referred:

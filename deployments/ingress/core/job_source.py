@@ -20,7 +20,7 @@ from deployments.composition import SUFFIXES, FileFormat, Placement
 from deployments.errors import InternalError
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.ports import Backends
-from deployments.ingress.core.result_urls import is_key, new_key
+from deployments.ingress.core.result_urls import is_key
 from deployments.jobs import Layout, Mask, OpenedPhoto, Photo, Preserve, StoredImage
 
 
@@ -81,6 +81,7 @@ class UploadSource:
         preserve: Whether to keep the product.
         layout: What the photo is made ready for.
         results: The image keys of the request.
+        source_key: The object key of the photo and of its product.
     """
 
     def __init__(
@@ -91,7 +92,9 @@ class UploadSource:
         preserve: Preserve,
         layout: Layout,
         results: Sequence[str],
+        source_key: str,
     ) -> None:
+        self._source_key = source_key
         self._backends = backends
         self._photo = photo
         self._mask = mask
@@ -111,7 +114,7 @@ class UploadSource:
         photo, opaque = studio.lend(self._photo), self._photo.alpha is None
         layout = replace(self._layout, opaque_photo=opaque)
         opened = studio.open_upload(photo, self._mask, self._preserve, layout)
-        product, key = (await opened).product, new_key()
+        product, key = (await opened).product, self._source_key
         return Origin(
             photo=photo,
             opened=opened,
@@ -142,6 +145,7 @@ class ResultSource:
         preserve: Whether to keep the product.
         layout: What the result is made ready for.
         results: The image keys of the request.
+        source_key: The object key of a product that is found in the result.
     """
 
     def __init__(
@@ -152,7 +156,9 @@ class ResultSource:
         preserve: Preserve,
         layout: Layout,
         results: Sequence[str],
+        source_key: str,
     ) -> None:
+        self._source_key = source_key
         self._backends = backends
         self._decoder = decoder
         self._image_key = image_key
@@ -192,7 +198,7 @@ class ResultSource:
         product = (await opened).product
         found = mask_key is None and product is not None
         if found:
-            mask_key = self._found_key = new_key()
+            mask_key = self._found_key = self._source_key
         return Origin(
             photo=photo,
             opened=opened,

@@ -116,6 +116,21 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """One of the two requests that make images, but for its files.
+
+    Attributes:
+        order: What to make.
+        cutout: The key of the cut-out that is kept; None without one.
+        image_key: The key of the result that is varied; None makes images from a photo.
+    """
+
+    order: Order
+    cutout: str | None = None
+    image_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlainJob:
     """One image that no model paints.
 
@@ -124,6 +139,21 @@ class PlainJob:
     """
 
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What a plan leaves to chance, so that the same plan can be made again.
+
+    Attributes:
+        seed: Of the first image; 0 where no model paints.
+        image_keys: The object keys of the results, in order.
+        source_key: The object key under which a photo, or a product that is found, is kept.
+    """
+
+    seed: int
+    image_keys: tuple[str, ...]
+    source_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,26 +166,41 @@ class Plan:
         shape_floor: See `Generation`; 0 where a seed was asked for, since the same seed gives the
             same image, and where no model paints.
         order: The order.
+        source_key: See `Fixed`.
     """
 
     model: ModelSettings | None
     jobs: tuple[ImageJob, ...] | tuple[PlainJob]
     shape_floor: float
     order: Order
+    source_key: str
 
     @property
     def image_keys(self) -> list[str]:
         """The keys of the results."""
         return [job.key for job in self.jobs]
 
+    @property
+    def fixed(self) -> Fixed:
+        """What it left to chance."""
+        first = self.jobs[0]
+        seed = first.settings.seed if isinstance(first, ImageJob) else 0
+        return Fixed(seed, tuple(self.image_keys), self.source_key)
 
-def planned(order: Order, catalog: Sequence[ModelSettings], shape_floor: float) -> Plan:
+
+def planned(
+    order: Order,
+    catalog: Sequence[ModelSettings],
+    shape_floor: float,
+    fixed: Fixed | None = None,
+) -> Plan:
     """Plan an order against the catalog.
 
     Args:
         order: What to make.
         catalog: The models.
         shape_floor: See `Generation`.
+        fixed: Of the plan that is made again; None leaves it to chance.
 
     Raises:
         UnknownModel: It is not in the catalog.
@@ -167,17 +212,23 @@ def planned(order: Order, catalog: Sequence[ModelSettings], shape_floor: float) 
         known = ", ".join(model.id for model in catalog)
         raise UnknownModel(f"model {order.model!r} is not known; known models: {known}")
     order.check()
-    if model is None or not order.look.painted:
-        return Plan(None, (PlainJob(new_key()),), 0.0, order)
-    settings = _settings(order, model)
+    painted = model is not None and order.look.painted
+    if fixed is None:
+        images = order.num_images if painted else 1
+        seed = secrets.randbelow(SEEDS) if order.seed is None else order.seed
+        fixed = Fixed(seed, tuple(new_key() for _ in range(images)), new_key())
+    if model is None or not painted:
+        return Plan(None, (PlainJob(fixed.image_keys[0]),), 0.0, order, fixed.source_key)
+    settings = _settings(order, model, fixed.seed)
     jobs = [
-        ImageJob(new_key(), replace(settings, seed=(settings.seed + index) % SEEDS))
-        for index in range(order.num_images)
+        ImageJob(key, replace(settings, seed=(settings.seed + index) % SEEDS))
+        for index, key in enumerate(fixed.image_keys)
     ]
-    return Plan(model, tuple(jobs), shape_floor if order.seed is None else 0.0, order)
+    floor = shape_floor if order.seed is None else 0.0
+    return Plan(model, tuple(jobs), floor, order, fixed.source_key)
 
 
-def _settings(order: Order, model: ModelSettings) -> GenerationSettings:
+def _settings(order: Order, model: ModelSettings, seed: int) -> GenerationSettings:
     """What the first image is made with."""
     steps = model.steps if order.steps is None else order.steps
     strength = model.strength if order.strength is None else order.strength
@@ -188,7 +239,7 @@ def _settings(order: Order, model: ModelSettings) -> GenerationSettings:
     settings = GenerationSettings(
         prompt=order.prompt,
         negative_prompt=order.negative_prompt,
-        seed=secrets.randbelow(SEEDS) if order.seed is None else order.seed,
+        seed=seed,
         steps=steps,
         guidance_scale=model.guidance_scale
         if order.guidance_scale is None

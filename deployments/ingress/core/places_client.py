@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from deployments.admission_messages import HEARTBEAT_S, Claim, Lease, MadeImage, Report
 from deployments.errors import ServiceError
@@ -45,6 +45,18 @@ def mark_of(asked: object, files: Mapping[str, bytes | None]) -> str:
         if file is not None:
             seen.update(f"{name} {len(file)}".encode() + file[:_ENDS] + file[-_ENDS:])
     return seen.hexdigest()
+
+
+class Places(Protocol):
+    """Room for the images of one request."""
+
+    def release(self, *, made: bool = False) -> None:
+        """Give one image's room back; whether it was made."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is left; repeating it is harmless."""
+        ...
 
 
 class Holding:

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from deployments.admission_messages import Claim, Lease, Report
 from deployments.composition import FileFormat
+from deployments.ingress.core.background.names import Name
 from deployments.jobs import (
     EncodedCutOut,
     EncodedSources,
@@ -203,6 +204,58 @@ class KeptAnswers(Protocol):
         ...
 
 
+class StoredRequests(Protocol):
+    """Stored records of background requests."""
+
+    async def save(self, name: Name, record: Mapping[str, object], version: str) -> str | None:
+        """Replace one version of a record, or the lack of one where it is empty.
+
+        Returns the new version; None where somebody else was faster.
+        """
+        ...
+
+    async def load(self, name: Name) -> tuple[Mapping[str, object], str] | None:
+        """Read a record and its version; None where there is none."""
+        ...
+
+    async def newest(
+        self, owner: str, after: str | None, most: int
+    ) -> Sequence[tuple[str, Mapping[str, object]]]:
+        """Read an owner's requests, newest first, from the one after a key on: keys, records."""
+        ...
+
+
+class UnfinishedRequests(Protocol):
+    """The marks of background requests that are not finished."""
+
+    async def enter(self, name: Name, most_own: int, most: int) -> Literal["own", "all"] | None:
+        """Mark one, unless its owner would have, or all would be, more than so many.
+
+        Returns which of the two bounds it would pass, if any.
+        """
+        ...
+
+    async def all(self) -> Sequence[Name]:
+        """List them, in no order."""
+        ...
+
+    async def leave(self, name: Name) -> None:
+        """Remove the files of one that is finished, and its mark."""
+        ...
+
+
+class StoredUploads(Protocol):
+    """The files that came with background requests, by their numbers from 1."""
+
+    async def save(self, request: str, files: Mapping[int, bytes]) -> None:
+        """Store files."""
+        ...
+
+    async def load(self, request: str) -> Mapping[int, bytes]:
+        """Read files."""
+        ...
+
+
 class Admission(Protocol):
     """What all ingress replicas share. Asking again for the same lease or claim is harmless."""
 
@@ -252,6 +305,9 @@ class Backends:
         sources: What they were made from.
         cutouts: Stored cut-outs.
         answers: Stored answers of idempotency keys.
+        requests: Stored background requests.
+        unfinished: Those of them that are not finished.
+        uploads: The files they came with.
         admission: What all ingress replicas share.
         replicas: Which deployments have a replica.
     """
@@ -264,5 +320,8 @@ class Backends:
     sources: Sources
     cutouts: StoredCutOuts
     answers: KeptAnswers
+    requests: StoredRequests
+    unfinished: UnfinishedRequests
+    uploads: StoredUploads
     admission: Admission
     replicas: Replicas

@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
-from deployments.errors import InvalidRequest
+from deployments.errors import InternalError, InvalidRequest
+from deployments.ingress.core.background.requests import BackgroundRequests
+from deployments.ingress.core.cutout_records import usable
 from deployments.ingress.core.cutout_source import CutOutSource, check_cutout
 from deployments.ingress.core.cutouts import CutOuts
 from deployments.ingress.core.decoder import Decoder
-from deployments.ingress.core.generation import Generation, Places
+from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
 from deployments.ingress.core.job_source import ResultSource, Source, UploadSource
-from deployments.ingress.core.orders import Files, Order, Plan, planned
-from deployments.ingress.core.places_client import PlacesClient, mark_of
+from deployments.ingress.core.orders import Asked, Files, Fixed, Order, Plan, planned
+from deployments.ingress.core.places_client import Places, PlacesClient, mark_of
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_files import ResultFiles
 from deployments.ingress.core.studio_places import StudioPlaces
@@ -36,6 +38,7 @@ class Service:
         cutouts: The use cases around cut-outs.
         results: The use cases around stored results.
         replicas: Which deployments have a replica.
+        background: The use cases around requests that are answered later.
         max_output_side: The longer side of a result in pixels, at most.
 
     Args:
@@ -74,6 +77,9 @@ class Service:
         self.cutouts = CutOuts(
             backends, self._decoder, self._idempotency, self._studio_places, version=version
         )
+        self.background = BackgroundRequests(
+            self, backends, self._places, self._idempotency, settings
+        )
 
     async def generate(
         self, order: Order, files: Files, terms: Terms, cutout: str | None = None
@@ -103,13 +109,8 @@ class Service:
             DeadlineExceeded: It passed meanwhile.
         """
         mask = files.product_mask
-        if mask is not None and order.preserve == "false":
-            raise InvalidRequest(
-                "product_mask marks what is kept, and preserve_product=false keeps nothing: "
-                "send one of them"
-            )
-        check_cutout(cutout, order.preserve, marked=mask is not None)
-        plan = planned(order, self.catalog, self._shape_floor)
+        _check_mask(order, mask, cutout)
+        plan = self._planned(order, terms)
 
         async def open_source() -> Source:
             layout = await self._layout(plan, files.background_image)
@@ -123,7 +124,13 @@ class Service:
             if mask is not None:
                 marked = await self._decoder.mask(mask, photo, by_alpha=files.mask_by_alpha)
             return UploadSource(
-                self._backends, photo, marked, order.preserve, layout, plan.image_keys
+                self._backends,
+                photo,
+                marked,
+                order.preserve,
+                layout,
+                plan.image_keys,
+                plan.source_key,
             )
 
         sent_files = {"image": files.image, "product_mask": mask}
@@ -159,18 +166,70 @@ class Service:
             ServiceError: As in `generate`.
         """
         check_cutout(cutout, order.preserve)
-        plan = planned(order, self.catalog, self._shape_floor)
+        plan = self._planned(order, terms)
 
         async def open_source() -> Source:
             layout = await self._layout(plan, background_image)
             if cutout is not None:
                 return self._with_cutout(plan, layout, cutout, terms, image_key=image_key)
             return ResultSource(
-                self._backends, self._decoder, image_key, order.preserve, layout, plan.image_keys
+                self._backends,
+                self._decoder,
+                image_key,
+                order.preserve,
+                layout,
+                plan.image_keys,
+                plan.source_key,
             )
 
         fields = {"image_key": image_key, **({} if cutout is None else {"cutout": cutout})}
         return await self._start("vary", plan, terms, fields, {}, background_image, open_source)
+
+    async def fix(self, asked: Asked, files: Files, api_key_name: str) -> Fixed:
+        """Find all that is wrong with a request before it is stored to be worked on later.
+
+        Args:
+            asked: What is asked for.
+            files: What came with it.
+            api_key_name: Whose it is, empty without a key.
+
+        Returns:
+            What its plan leaves to chance.
+
+        Raises:
+            ServiceError: As in `generate` and `vary`, but for those of places and of the product.
+        """
+        order, cutout, mask = asked.order, asked.cutout, files.product_mask
+        _check_mask(order, mask, cutout)
+        plan = planned(order, self.catalog, self._shape_floor)
+        if files.image is None and cutout is None and asked.image_key is None:
+            raise InvalidRequest("image is required")
+        if files.image is not None:
+            photo = await self._decoder.photo(files.image)
+            if mask is not None:
+                await self._decoder.mask(mask, photo)
+        if files.background_image is not None:
+            await self._decoder.photo(files.background_image, "background_image")
+        if cutout is not None:
+            await usable(self._backends, cutout, api_key_name)
+        if asked.image_key is not None:
+            await self._backends.results.load_recipe(asked.image_key)
+        return plan.fixed
+
+    async def begin(self, asked: Asked, files: Files, terms: Terms) -> Generation:
+        """Start making the images of a request that was stored; see `generate` and `vary`."""
+        order, cutout, behind = asked.order, asked.cutout, files.background_image
+        if asked.image_key is None:
+            started = await self.generate(order, files, terms, cutout)
+        else:
+            started = await self.vary(order, asked.image_key, terms, cutout, behind)
+        if isinstance(started, KeptAnswer):
+            raise InternalError("a background request has no idempotency key of its own")
+        return started
+
+    def _planned(self, order: Order, terms: Terms) -> Plan:
+        fixed = None if terms.again is None else terms.again.fixed
+        return planned(order, self.catalog, self._shape_floor, fixed)
 
     def _with_cutout(
         self,
@@ -244,11 +303,12 @@ class Service:
         plan: Plan,
         terms: Terms,
         turn: Turn | None,
-        take_places: Callable[[], Awaitable[Places]],
+        take_places: Callable[[int], Awaitable[Places]],
         open_source: Callable[[], Awaitable[Source]],
     ) -> Generation:
         async with terms.deadline.bounds():
-            places = await take_places()
+            made = 0 if terms.again is None else len(terms.again.made)
+            places = await take_places(len(plan.jobs) - made)
             try:
                 source = await open_source()
             except BaseException:
@@ -263,6 +323,7 @@ class Service:
             progress=terms.progress,
             version=self._version,
             turn=turn,
+            again=terms.again,
         )
 
     async def _take_places(
@@ -272,6 +333,7 @@ class Service:
         api_key_name: str,
         fields: Mapping[str, object],
         files: Mapping[str, bytes | None],
+        images: int,
     ) -> Places:
         first = plan.jobs[0]
         if plan.model is None or not isinstance(first, ImageJob):
@@ -280,8 +342,17 @@ class Service:
         return await self._places.take(
             plan.model.id,
             api_key_name,
-            len(plan.jobs),
+            images,
             first.settings.denoising_steps,
             searches=kind == "generate" and plan.order.preserve != "false" and not told,
             mark=mark_of((kind, fields), files),
         )
+
+
+def _check_mask(order: Order, mask: bytes | None, cutout: str | None) -> None:
+    if mask is not None and order.preserve == "false":
+        raise InvalidRequest(
+            "product_mask marks what is kept, and preserve_product=false keeps nothing: "
+            "send one of them"
+        )
+    check_cutout(cutout, order.preserve, marked=mask is not None)

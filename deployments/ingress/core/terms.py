@@ -5,6 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deployments.ingress.core.deadline import Deadline
+from deployments.ingress.core.events import Made
+from deployments.ingress.core.orders import Fixed
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What is known of a request that is worked on again, or may be.
+
+    A generation with it leaves what it has begun: whoever takes the request up next goes on there.
+
+    Attributes:
+        fixed: What its plan left to chance.
+        made: Its images that are made already, which are not made again.
+    """
+
+    fixed: Fixed
+    made: tuple[Made, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +33,11 @@ class Terms:
         deadline: When the request is given up.
         progress: Whether the generation reports denoising steps.
         idempotency_key: As the caller sent it; None without one.
+        again: What is known of it already; None where it is answered now or never.
     """
 
     api_key_name: str
     deadline: Deadline
     progress: bool
     idempotency_key: str | None = None
+    again: Again | None = None

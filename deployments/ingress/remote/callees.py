@@ -189,3 +189,45 @@ class AnswerCalls(Protocol):
     async def load_answer(self, key: str) -> dict[str, object] | None:
         """See `Storage.load_answer`."""
         ...
+
+
+class RequestCalls(Protocol):
+    """The storage's background requests."""
+
+    async def enter_request(
+        self, owner: str, request: str, most_own: int, most: int
+    ) -> Literal["own", "all"] | None:
+        """See `RequestCalls.enter_request`."""
+        ...
+
+    async def unfinished_requests(self) -> list[tuple[str, str]]:
+        """See `RequestCalls.unfinished_requests`."""
+        ...
+
+    async def leave_request(self, owner: str, request: str) -> None:
+        """See `RequestCalls.leave_request`."""
+        ...
+
+    async def save_request(
+        self, owner: str, request: str, record: Mapping[str, object], version: str
+    ) -> str | None:
+        """See `RequestCalls.save_request`."""
+        ...
+
+    async def load_request(self, owner: str, request: str) -> tuple[dict[str, object], str] | None:
+        """See `RequestCalls.load_request`."""
+        ...
+
+    async def requests_of(
+        self, owner: str, after: str | None, most: int
+    ) -> list[tuple[str, dict[str, object]]]:
+        """See `RequestCalls.requests_of`."""
+        ...
+
+    async def save_uploads(self, request: str, files: Mapping[int, bytes]) -> None:
+        """See `RequestCalls.save_uploads`."""
+        ...
+
+    async def load_uploads(self, request: str) -> dict[int, bytes]:
+        """See `RequestCalls.load_uploads`."""
+        ...

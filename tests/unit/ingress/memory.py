@@ -37,9 +37,12 @@ from tests.unit.ingress.stored import (
     Shared,
     StoredAnswers,
     StoredCutOuts,
+    StoredRequests,
     StoredResults,
     StoredSources,
     StoredTiles,
+    StoredUploads,
+    Unfinished,
 )
 
 CATALOG = (
@@ -278,6 +281,9 @@ def surface(
             sources=sources,
             cutouts=cutouts,
             answers=StoredAnswers(store),
+            requests=StoredRequests(store),
+            unfinished=Unfinished(store),
+            uploads=StoredUploads(store),
             admission=admission,
             replicas=running,
         ),

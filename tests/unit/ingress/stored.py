@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Literal
 
-from deployments.errors import ImageNotFound
+from deployments.errors import ImageNotFound, StorageDown
+from deployments.ingress.core.background.names import Name
 from deployments.ingress.core.cutout_records import GONE
 from deployments.jobs import EncodedCutOut, EncodedSources, StoredImage
 from storage.answers import Answers
@@ -14,7 +15,8 @@ from storage.cutouts import CutOuts
 from storage.errors import ObjectNotFound
 from storage.lineage import Lineage
 from storage.records import Records
-from storage.store import ImageStore, StoredObject
+from storage.requests import Requests
+from storage.store import ImageStore, StoredObject, SwappingStore
 from storage.tiles import Tiles
 
 
@@ -127,6 +129,55 @@ class StoredAnswers:
 
     async def load(self, name: str) -> Mapping[str, object] | None:
         return self.answers.load(name)
+
+
+class StoredRequests:
+    """The real records of background requests over a real store."""
+
+    def __init__(self, store: SwappingStore) -> None:
+        self.requests = Requests(store)
+        self.fails = False
+
+    async def save(self, name: Name, record: Mapping[str, object], version: str) -> str | None:
+        if self.fails:
+            raise StorageDown("the storage is not available now", 1.0)
+        return self.requests.save(name.owner, name.request, record, version)
+
+    async def load(self, name: Name):
+        return self.requests.load(name.owner, name.request)
+
+    async def newest(self, owner: str, after: str | None, most: int):
+        keys = self.requests.of(owner, after, most)
+        return [(key, self.requests.load(owner, key)[0]) for key in keys]
+
+
+class Unfinished:
+    """The real marks of background requests over a real store."""
+
+    def __init__(self, store: SwappingStore) -> None:
+        self.requests = Requests(store)
+
+    async def enter(self, name: Name, most_own: int, most: int):
+        return self.requests.enter(name.owner, name.request, most_own, most)
+
+    async def all(self) -> list[Name]:
+        return [Name(*keys) for keys in self.requests.unfinished()]
+
+    async def leave(self, name: Name) -> None:
+        self.requests.leave(name.owner, name.request)
+
+
+class StoredUploads:
+    """The real files of background requests over a real store."""
+
+    def __init__(self, store: SwappingStore) -> None:
+        self.requests = Requests(store)
+
+    async def save(self, request: str, files: Mapping[int, bytes]) -> None:
+        self.requests.save_uploads(request, files)
+
+    async def load(self, request: str) -> Mapping[int, bytes]:
+        return self.requests.load_uploads(request)
 
 
 def image(stored: StoredObject) -> StoredImage:

@@ -28,9 +28,12 @@ from tests.unit.ingress.memory import (
 from tests.unit.ingress.stored import (
     StoredAnswers,
     StoredCutOuts,
+    StoredRequests,
     StoredResults,
     StoredSources,
     StoredTiles,
+    StoredUploads,
+    Unfinished,
 )
 
 PHOTO = Photo(np.full((32, 48, 3), 200, dtype=np.uint8))
@@ -161,6 +164,9 @@ class World:
             sources=self.sources,
             cutouts=StoredCutOuts(self.store),
             answers=StoredAnswers(self.store),
+            requests=StoredRequests(self.store),
+            unfinished=Unfinished(self.store),
+            uploads=StoredUploads(self.store),
             admission=Admitting(self.settings),
             replicas=Running(),
         )
@@ -170,11 +176,13 @@ class World:
         ]
 
         keys = [job.key for job in jobs]
-        source: Any = UploadSource(backends, PHOTO, None, preserve, Layout(MODEL.size), keys)
+        source: Any = UploadSource(
+            backends, PHOTO, None, preserve, Layout(MODEL.size), keys, "5" * 32
+        )
         if kind == "result":
             source = BareResult(backends, keys)
         return Generation(
-            plan=Plan(MODEL, tuple(jobs), shape_floor, Order(MODEL.id, "p", images)),
+            plan=Plan(MODEL, tuple(jobs), shape_floor, Order(MODEL.id, "p", images), "5" * 32),
             source=source,
             places=places,
             backends=backends,

@@ -1,0 +1,1 @@
+"""Requests that are answered later: stored, worked on in turn, and taken over."""
