@@ -4,8 +4,10 @@ The use cases arrive as a `Service`, so that the whole surface can be tested in 
 """
 
 # No postponed annotations here: FastAPI reads those of the routes below, which name local types.
+import asyncio
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
 from typing import Annotated, Any
@@ -19,12 +21,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from deployments.errors import ServiceError
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.idempotency import KeptAnswer
-from deployments.ingress.core.orders import Files, Order
+from deployments.ingress.core.orders import Asked, Files, Order
 from deployments.ingress.core.result_urls import ResultUrls
 from deployments.ingress.core.service import Service
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi, problems
 from deployments.ingress.http.api_keys import KeyRing
+from deployments.ingress.http.background import Background, add_background
 from deployments.ingress.http.catalogue import add_catalogue
 from deployments.ingress.http.chat_page import add_playground
 from deployments.ingress.http.cutouts import add_cutouts
@@ -49,6 +52,8 @@ from deployments.ingress.http.negotiation import wants_events
 from deployments.ingress.http.openai.routes import EDITS, VARIATIONS, add_openai
 from deployments.ingress.http.openapi_document import add_document
 from deployments.ingress.http.outcome import Observer
+from deployments.ingress.http.prefer_header import HEADER as PREFER
+from deployments.ingress.http.prefer_header import prefers_async
 from deployments.ingress.http.results import add_results
 from deployments.ingress.http.schemas import request_models
 from deployments.presets import DEFAULT_PRESETS, PresetFields
@@ -86,6 +91,17 @@ def create_api(
         departures: Errors of the server's `receive` that mean that the caller has left.
         presets: Sets of fields that a request may choose by name, without `presets.faults`.
     """
+
+    @asynccontextmanager
+    async def working(_: FastAPI) -> AsyncIterator[None]:
+        """Work on background requests as long as the application runs."""
+        work = asyncio.create_task(service.background.run())
+        try:
+            yield
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
+
     app = FastAPI(
         title="Backdrop",
         version=version,
@@ -94,9 +110,12 @@ def create_api(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=working,
     )
     urls = ResultUrls(settings.public_base_url)
     delivery = Delivery(urls)
+    listed = keys is not None or not settings.allow_anonymous
+    background = Background(service.background, delivery, listed=listed)
     public = keys is None or settings.public_results
     bodies = request_models(service.catalog, settings, service.max_output_side, presets)
     json_limit = min(settings.limits.max_json_bytes, settings.limits.max_body_bytes)
@@ -127,6 +146,9 @@ def create_api(
             product_mask=await file_bytes(form.product_mask),
             background_image=await file_bytes(form.background_image),
         )
+        if prefers_async(request.headers.getlist(PREFER)):
+            asked = Asked(order, form.cutout)
+            return await background.accept(request, asked, files, terms(request))
         started = service.generate(order, files, terms(request), form.cutout)
         return await answer(request, response, order, started)
 
@@ -138,6 +160,10 @@ def create_api(
         behind = files.get("background_image")
         order = request.state.order = asked.order(pictured=behind is not None)
         image_key = urls.key_of(asked.image_url, _base(request))
+        if prefers_async(request.headers.getlist(PREFER)):
+            later = Asked(order, asked.cutout, image_key)
+            sent = Files(background_image=behind)
+            return await background.accept(request, later, sent, terms(request))
         started = service.vary(order, image_key, terms(request), asked.cutout, behind)
         return await answer(request, response, order, started)
 
@@ -175,6 +201,7 @@ def create_api(
 
     add_cutouts(app, service.cutouts, urls, terms, json_limit, retention_s, public=public)
     add_openai(app, service, delivery, terms, bodies.generate)
+    add_background(app, background)
     if settings.playground:
         add_playground(app, settings.public_base_url)
     else:

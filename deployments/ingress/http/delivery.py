@@ -122,14 +122,22 @@ class Delivery:
         """
         if isinstance(made, ImageWithheld):
             return "withheld", _withheld(made).model_dump()
-        event = ImageEvent(
-            index=made.index,
-            url=self._urls.url(made.key, made.file_format, base),
-            seed=made.seed,
-            fidelity=_fidelity(made),
-            **_detail(made).model_dump(),
+        return "image", self.entry(made, base).model_dump()
+
+    def entry(self, image: ImageStored, base: str) -> ImageEvent:
+        """What is told of one image.
+
+        Args:
+            image: The image.
+            base: Scheme and host the caller used.
+        """
+        return ImageEvent(
+            index=image.index,
+            url=self._urls.url(image.key, image.file_format, base),
+            seed=image.seed,
+            fidelity=_fidelity(image),
+            **_detail(image).model_dump(),
         )
-        return "image", event.model_dump()
 
 
 async def replayed(kept: KeptAnswer) -> AsyncGenerator[JSONServerSentEvent]:

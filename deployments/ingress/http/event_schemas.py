@@ -18,9 +18,13 @@ from deployments.ingress.http.answers import (
     ProgressEvent,
     WithheldEntry,
 )
+from deployments.ingress.http.background_answers import WaitingEvent
 
 STREAM = "GenerationEvent"
 """Name of the schema of any event of a stream that makes images."""
+
+JOB_STREAM = "JobEvent"
+"""Name of the schema of any event of a job."""
 
 _DATA: dict[str, tuple[type[BaseModel], str]] = {
     "progress": (ProgressEvent, "An image advanced by a step."),
@@ -29,23 +33,31 @@ _DATA: dict[str, tuple[type[BaseModel], str]] = {
     "done": (ImagesAnswer, "All is done: the same as the JSON answer. The last event."),
     "error": (ErrorAnswer, "It failed. The last event."),
 }
+_OF_JOBS: dict[str, tuple[type[BaseModel] | None, str]] = {
+    "waiting": (WaitingEvent, "The job's place in the line has changed. It has no id."),
+    "cancelled": (None, "The job was cancelled. The last event."),
+    "interrupted": (ErrorAnswer, "The events cannot be read now: ask again. It has no id."),
+}
+"""Of jobs alone; some have no data."""
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
     """The schemas of the events and of their data, by their names."""
-    models: list[type[BaseModel]] = [model for model, _ in _DATA.values()]
+    told = {**_DATA, **_OF_JOBS}
+    models = {model for model, _ in told.values() if model is not None}
     _, document = models_json_schema(
-        [(model, "serialization") for model in models],
+        [(model, "serialization") for model in sorted(models, key=lambda model: model.__name__)],
         ref_template="#/components/schemas/{model}",
     )
     schemas: dict[str, dict[str, Any]] = document["$defs"]
-    for name, (model, description) in _DATA.items():
+    for name, (model, description) in told.items():
         schemas[_title(name)] = _event(name, model, description)
-    schemas[STREAM] = {
-        "title": STREAM,
-        "description": "One event of the stream.",
-        "oneOf": [{"$ref": f"#/components/schemas/{_title(name)}"} for name in _DATA],
-    }
+    for stream, names in {STREAM: _DATA.keys(), JOB_STREAM: told.keys()}.items():
+        schemas[stream] = {
+            "title": stream,
+            "description": "One event of the stream.",
+            "oneOf": [{"$ref": f"#/components/schemas/{_title(name)}"} for name in names],
+        }
     return schemas
 
 
@@ -53,7 +65,10 @@ def _title(name: str) -> str:
     return f"{name.capitalize()}Message"
 
 
-def _event(name: str, model: type[BaseModel], description: str) -> dict[str, Any]:
+def _event(name: str, model: type[BaseModel] | None, description: str) -> dict[str, Any]:
+    content = {"type": "object", "maxProperties": 0}
+    if model is not None:
+        content = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {
         "title": _title(name),
         "type": "object",
@@ -61,10 +76,11 @@ def _event(name: str, model: type[BaseModel], description: str) -> dict[str, Any
         "required": ["event", "data"],
         "properties": {
             "event": {"type": "string", "const": name},
+            "id": {"type": "string", "description": "Of a job's event: its number, from 1 on."},
             "data": {
                 "type": "string",
                 "contentMediaType": "application/json",
-                "contentSchema": {"$ref": f"#/components/schemas/{model.__name__}"},
+                "contentSchema": content,
             },
         },
     }

@@ -8,11 +8,12 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from deployments.ingress.http import idempotency_header
+from deployments.ingress.http import idempotency_header, prefer_header
 from deployments.ingress.http.answers import ErrorAnswer, ImagesAnswer
+from deployments.ingress.http.background_answers import JobAnswer, JobsAnswer
 from deployments.ingress.http.catalogue_schemas import ModelsAnswer, NotReadyAnswer, ReadyAnswer
 from deployments.ingress.http.cutout_schemas import CutOutAnswer, CutOutBody, CutOutForm
-from deployments.ingress.http.event_schemas import STREAM
+from deployments.ingress.http.event_schemas import JOB_STREAM, STREAM
 from deployments.ingress.http.forms import FORM, JSON
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.middleware import deadline_header
@@ -73,6 +74,30 @@ _HEADERS = [
 ]
 
 
+_PREFER = {
+    "name": prefer_header.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "`respond-async` answers 202 at once, with a job that is worked on in its turn. "
+    "Other preferences are ignored.",
+    "schema": {"type": "string"},
+}
+_JOB = {
+    "Location": {"description": "The job.", "schema": {"type": "string"}},
+    prefer_header.APPLIED: {
+        "description": "`respond-async`.",
+        "schema": {"type": "string", "enum": [prefer_header.RESPOND_ASYNC]},
+    },
+}
+_LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "Only events with larger ids are sent.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+
+
 def images_route(operation: str) -> dict[str, Any]:
     """Arguments of the two routes that make images.
 
@@ -83,13 +108,14 @@ def images_route(operation: str) -> dict[str, Any]:
         "operation_id": operation,
         "response_model": ImagesAnswer,
         "tags": ["images"],
-        "openapi_extra": {"parameters": _HEADERS},
+        "openapi_extra": {"parameters": [*_HEADERS, _PREFER]},
         "responses": {
             200: {
                 "description": "The images. " + _EVENTS,
                 "headers": _REPLAYED,
                 "content": {EVENT_STREAM: {"schema": {"$ref": f"#/components/schemas/{STREAM}"}}},
             },
+            202: {"description": "With `Prefer`.", "model": JobAnswer, "headers": _JOB},
             **_failures(400, 401, 404, 409, 413, 415, 429, 500, 503, 504),
         },
     }
@@ -116,6 +142,59 @@ def cutout_route() -> dict[str, Any]:
             200: {"description": "The cut-out.", "headers": _REPLAYED},
             **_failures(400, 401, 404, 409, 413, 415, 429, 500, 503, 504),
         },
+    }
+
+
+def job_route() -> dict[str, Any]:
+    """Arguments of the route that shows a job."""
+    return {
+        "operation_id": "get_job",
+        "response_model": JobAnswer,
+        "tags": ["jobs"],
+        "openapi_extra": {"parameters": [_LAST_EVENT_ID]},
+        "responses": {
+            200: {
+                "description": "The job as it is now. With `Accept: text/event-stream`: its events "
+                "after `Last-Event-ID`.",
+                "content": {
+                    EVENT_STREAM: {"schema": {"$ref": f"#/components/schemas/{JOB_STREAM}"}}
+                },
+            },
+            204: {"description": "An event stream was asked for, and there will be no more."},
+            **_failures(400, 401, 404, 500, 503),
+        },
+    }
+
+
+def job_removal_route() -> dict[str, Any]:
+    """Arguments of the route that cancels a job."""
+    return {
+        "operation_id": "cancel_job",
+        "response_model": JobAnswer,
+        "tags": ["jobs"],
+        "responses": _failures(401, 404, 500, 503),
+    }
+
+
+def jobs_route() -> dict[str, Any]:
+    """Arguments of the route that lists jobs."""
+    limit = {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
+    parameters = [
+        {"name": "limit", "in": "query", "required": False, "schema": limit},
+        {
+            "name": "cursor",
+            "in": "query",
+            "required": False,
+            "description": "Of the answer before: the next page.",
+            "schema": {"type": "string"},
+        },
+    ]
+    return {
+        "operation_id": "list_jobs",
+        "response_model": JobsAnswer,
+        "tags": ["jobs"],
+        "openapi_extra": {"parameters": parameters},
+        "responses": _failures(400, 401, 404, 500, 503),
     }
 
 

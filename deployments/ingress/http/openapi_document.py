@@ -23,6 +23,7 @@ PATH = "/openapi.json"
 
 TAGS = [
     {"name": "images", "description": "Images that are made, and their files."},
+    {"name": "jobs", "description": "Requests that are answered later."},
     {"name": "cut-outs", "description": "Products that are cut out of photos."},
     {"name": "models", "description": "What the service has, and whether it can be used now."},
     {"name": "openai", "description": "The same as OpenAI's clients ask for it."},

@@ -260,6 +260,8 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
         "/v1/models/{model}",
         "/v1/images/edits",
         "/v1/images/variations",
+        "/api/jobs",
+        "/api/jobs/{job}",
         "/api/models",
         "/api/ready",
         "/generated/{key}.png",
@@ -296,9 +298,9 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert body["preserve_product"]["default"] == "auto"
     assert "product_mask" not in body
     generate = document["paths"]["/api/generate"]["post"]
-    statuses = ["200", "400", "401", "404", "409", "413", "415", "429", "500", "503", "504"]
+    statuses = ["200", "202", "400", "401", "404", "409", "413", "415", "429", "500", "503", "504"]
     assert {header["name"] for header in generate["parameters"]} == {
-        "Idempotency-Key", "X-Deadline-Seconds",
+        "Idempotency-Key", "X-Deadline-Seconds", "Prefer",
     }  # fmt: skip
     assert sorted(generate["responses"]) == statuses
     assert "text/event-stream" in generate["responses"]["200"]["content"]

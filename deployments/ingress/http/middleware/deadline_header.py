@@ -38,7 +38,7 @@ class RequestDeadline:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        deadline = Deadline(min(self._longest_s, _asked_s(Headers(scope=scope))))
+        deadline = Deadline(min(self._longest_s, asked_s(Headers(scope=scope))))
         scope.setdefault("state", {})["deadline"] = deadline
         arriving = asyncio.timeout(deadline.rest_s())
 
@@ -61,7 +61,12 @@ class RequestDeadline:
             raise
 
 
-def _asked_s(headers: Headers) -> float:
+def asked_s(headers: Headers) -> float:
+    """Seconds that a caller gives a request; infinity where it says none.
+
+    Raises:
+        InvalidRequest: It is no number above 0.
+    """
     given = headers.getlist(HEADER)
     if not given:
         return math.inf

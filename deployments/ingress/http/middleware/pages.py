@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deployments.errors import OriginNotAllowed
 from deployments.ingress.http import problems
 from deployments.ingress.http.idempotency_header import REPLAYED
+from deployments.ingress.http.prefer_header import APPLIED
 from deployments.settings import CorsSettings
 
 METHODS = ("GET", "HEAD", "POST", "DELETE")
@@ -32,7 +33,14 @@ class PageAccess(CORSMiddleware):
             allow_methods=METHODS,
             allow_headers=["*"],
             allow_private_network=cors.private_network,
-            expose_headers=["X-Request-Id", "Retry-After", "Server-Timing", REPLAYED],
+            expose_headers=[
+                "X-Request-Id",
+                "Retry-After",
+                "Server-Timing",
+                "Location",
+                APPLIED,
+                REPLAYED,
+            ],
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
