@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-CLUSTERS = ("cluster", "launched", "world")
+CLUSTERS = ("cluster", "launched", "world", "jobs")
 """The fixtures that `Running` keeps, each a service on a Ray of its own."""
 
 
