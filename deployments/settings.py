@@ -53,6 +53,10 @@ class RateSettings(Settings):
     images_per_minute: int | None = Field(None, ge=1, le=1_000_000)
 
 
+BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]*[^/\s?#]$")]
+"""What result URLs start with: scheme, host, port and path, without a slash at the end."""
+
+
 class CorsSettings(Settings):
     """Which browser pages may call the API.
 
@@ -73,6 +77,8 @@ class IngressSettings(Settings):
     Attributes:
         public_base_url: The start of result URLs, a CDN for example; None takes it from each
             request.
+        earlier_base_urls: What result URLs started with before, which `image_url` may still start
+            with: the public_base_url of last year, or the address before there was a CDN.
         max_images: The most images that one request may ask for.
         max_prompt_chars: The longest prompt and negative prompt.
         max_waiting_images: Images in flight per model, of all ingress replicas; more get 429.
@@ -92,9 +98,8 @@ class IngressSettings(Settings):
         background: Requests that are answered later.
     """
 
-    public_base_url: (
-        Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]*[^/\s?#]$")] | None
-    ) = None
+    public_base_url: BaseUrl | None = None
+    earlier_base_urls: tuple[BaseUrl, ...] = Field((), max_length=16)
     max_images: int = Field(8, ge=1, le=64)
     max_prompt_chars: int = Field(2000, ge=1, le=20_000)
     max_waiting_images: int = Field(64, ge=1, le=10_000)

@@ -88,6 +88,7 @@ DEFAULTS = {
     RateSettings: {"requests_per_minute": None, "images_per_minute": None},
     IngressSettings: {
         "public_base_url": None,
+        "earlier_base_urls": (),
         "max_images": 8,
         "max_prompt_chars": 2000,
         "max_waiting_images": 64,
@@ -215,6 +216,7 @@ def test_every_number_and_choice_has_its_bounds_tested():
         "controlnet",
         "controlnet_revision",
         "public_base_url",
+        "earlier_base_urls",
     }
     switches = {
         "require_key",
@@ -316,6 +318,8 @@ def test_public_base_urls(url):
 def test_what_is_not_a_public_base_url_is_refused(url):
     with pytest.raises(ValidationError, match="public_base_url"):
         made(IngressSettings, public_base_url=url)
+    with pytest.raises(ValidationError, match="earlier_base_urls"):
+        made(IngressSettings, earlier_base_urls=["https://shop.example", url])
 
 
 def test_the_store_is_chosen_by_its_kind():

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from deployments.composition import SUFFIXES, FileFormat
@@ -14,6 +16,7 @@ from deployments.errors import ForeignImage
 
 KEY_PATTERN = "[0-9a-f]{32}"
 _PATH = re.compile(rf"/generated/({KEY_PATTERN})\.(?:{'|'.join(SUFFIXES.values())})")
+_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -33,10 +36,12 @@ class ResultUrls:
     Args:
         public_base_url: What every URL starts with, without a slash at its end; None takes the
             scheme and host of each request.
+        earlier_base_urls: What URLs started with before, which are still understood.
     """
 
-    def __init__(self, public_base_url: str | None) -> None:
+    def __init__(self, public_base_url: str | None, earlier_base_urls: Iterable[str] = ()) -> None:
         self._public = public_base_url
+        self._earlier = [_split(url) for url in earlier_base_urls]
 
     def url(self, key: str, file_format: FileFormat, request_base: str) -> str:
         """The URL of a result.
@@ -61,6 +66,9 @@ class ResultUrls:
     def key_of(self, image_url: str, request_base: str) -> str:
         """The key in one of our URLs, or in its path alone.
 
+        URLs are compared as RFC 3986 has it (6.2.2.1 and 6.2.3): scheme and host in any case, and a
+        port that is left out is the scheme's own.
+
         Args:
             image_url: What the caller sent.
             request_base: Scheme and host the caller used, without a slash at its end.
@@ -68,14 +76,15 @@ class ResultUrls:
         Raises:
             ForeignImage: The URL is not one of ours.
         """
-        base = self._public or request_base
-        if image_url.startswith(base):
-            rest = image_url.removeprefix(base)
-        elif self._public is None and (path := _loopback_path(image_url, base)) is not None:
-            rest = path
-        else:
-            rest = image_url
-        match = _PATH.fullmatch(rest)
+        own = _split(self._public or request_base)
+        match = _PATH.fullmatch(image_url)
+        given = None if match else _split(image_url)
+        if given is not None:
+            loopback = self._public is None
+            for base in (own, *self._earlier):
+                if base is not None and _below(given, base, loopback and base is own):
+                    match = _PATH.fullmatch(given.path.removeprefix(base.path))
+                    break
         if match is None:
             raise ForeignImage(
                 "image_url must be the URL of an image made here, "
@@ -84,21 +93,34 @@ class ResultUrls:
         return match[1]
 
 
-def _loopback_path(image_url: str, base: str) -> str | None:
-    """A URL's path below our base, if it is on this same server by another loopback name."""
+@dataclass(frozen=True, slots=True)
+class _Url:
+    """The parts of a URL without credentials, query and fragment, in the form that is compared."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def _split(url: str) -> _Url | None:
+    """The parts of an address; None for what is none, and for one with more parts."""
+    # The parser drops tabs and line breaks instead of refusing them.
+    if not url.isprintable() or any(character in url for character in "?#@\\ "):
+        return None
     try:
-        given, own = urlsplit(image_url), urlsplit(base)
-        same_port = given.port == own.port
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError:
         return None
-    same_server = (
-        given.hostname in _LOOPBACK
-        and own.hostname in _LOOPBACK
-        and given.scheme == own.scheme
-        and same_port
-        and given.username is None
-        and not given.query
-        and not given.fragment
-    )
-    inside = given.path.startswith(f"{own.path}/")
-    return given.path.removeprefix(own.path) if same_server and inside else None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        return None
+    port = _PORTS[parts.scheme] if port is None else port
+    return _Url(parts.scheme, parts.hostname, port, parts.path)
+
+
+def _below(given: _Url, base: _Url, loopback: bool) -> bool:
+    """Whether an address is below a base, where all loopback names may be one server."""
+    same_host = given.host == base.host or (loopback and {given.host, base.host} <= _LOOPBACK)
+    same_server = same_host and (given.scheme, given.port) == (base.scheme, base.port)
+    return same_server and given.path.startswith(f"{base.path}/")

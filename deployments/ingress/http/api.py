@@ -112,7 +112,7 @@ def create_api(
         redirect_slashes=False,
         lifespan=working,
     )
-    urls = ResultUrls(settings.public_base_url)
+    urls = ResultUrls(settings.public_base_url, settings.earlier_base_urls)
     delivery = Delivery(urls)
     listed = keys is not None or not settings.allow_anonymous
     background = Background(service.background, delivery, listed=listed)

@@ -15,6 +15,9 @@ KEY = "0123456789abcdef" * 2
 PATH = f"/generated/{KEY}.png"
 OURS = ResultUrls(None)
 CDN = ResultUrls("https://cdn.shop.example/img")
+MOVED = ResultUrls(
+    "https://cdn.shop.example/img", ["http://10.0.0.1:8000", "https://old.example/pictures"]
+)
 
 
 def test_keys_are_128_random_bits():
@@ -41,6 +44,55 @@ def test_a_url_is_made_and_read_back(urls, base, expected):
     assert urls.url(KEY, "png", base) == expected
     assert urls.key_of(expected, base) == KEY
     assert urls.key_of(PATH, base) == KEY
+
+
+@pytest.mark.parametrize(
+    ("urls", "base", "given"),
+    [
+        (OURS, "http://shop.test", "HTTP://Shop.TEST:80"),
+        (OURS, "http://shop.test:80", "http://shop.test"),
+        (OURS, "https://shop.test", "https://shop.test:443"),
+        (OURS, "https://shop.test", "https://SHOP.test:"),
+        (OURS, "http://[::1]:8000/p", "http://LOCALHOST:8000/p"),
+        (CDN, "http://10.0.0.1:8000", "https://CDN.shop.example:443/img"),
+        (MOVED, "http://10.0.0.1:8000", "https://cdn.shop.example/img"),
+        (MOVED, "http://10.0.0.1:8000", "http://10.0.0.1:8000"),
+        (MOVED, "http://shop.test", "https://Old.example/pictures"),
+    ],
+)
+def test_equal_urls_are_one(urls, base, given):
+    assert urls.key_of(f"{given}{PATH}", base) == KEY
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "https://shop.test",
+        "http://shop.test:443",
+        "http://shop.test:80/IMG",
+        "http://shop.test:0",
+        "http://shop.test.",
+        "http://sh\top.test",
+        "http://shop.test\n",
+        "ftp://shop.test",
+        "http:",
+        "http://",
+        "https://old.example",
+        "https://old.example/Pictures",
+        "http://old.example/pictures",
+    ],
+)
+def test_other_urls_are_foreign(given):
+    with pytest.raises(ForeignImage):
+        ResultUrls(None, ["https://old.example/pictures"]).key_of(
+            f"{given}{PATH}", "http://shop.test"
+        )
+
+
+def test_the_paths_case_counts():
+    for path in (f"/Generated/{KEY}.png", f"/generated/{KEY.upper()}.png"):
+        with pytest.raises(ForeignImage):
+            OURS.key_of(f"http://shop.test{path}", "http://shop.test")
 
 
 @pytest.mark.parametrize("own", ["localhost", "127.0.0.1", "[::1]"])
