@@ -43,6 +43,7 @@ from deployments.ingress.http.forms import (
 )
 from deployments.ingress.http.idempotency_header import HEADER, REPLAYED, idempotency_key_of
 from deployments.ingress.http.middleware.deadline_header import RequestDeadline
+from deployments.ingress.http.middleware.forwarded_scheme import ForwardedScheme
 from deployments.ingress.http.middleware.frame import RequestFrame
 from deployments.ingress.http.middleware.gate import Gate
 from deployments.ingress.http.middleware.pages import PageAccess
@@ -226,6 +227,7 @@ def create_api(
         public_results=settings.public_results,
     )
     app.add_middleware(PageAccess, cors=settings.cors)
+    app.add_middleware(ForwardedScheme)
     app.add_middleware(SecurityHeaders, public_results=settings.public_results)
     app.add_middleware(
         RequestFrame,

@@ -196,6 +196,29 @@ async def test_public_base_url_is_used_and_understood(tmp_path):
         assert (await made.client.post("/api/variation", json=body)).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("headers", "scheme"),
+    [
+        ([], "http"),
+        (["https"], "https"),
+        (["https, http"], "https"),
+        (["HTTPS,http,http"], "https"),
+        (["https", "http"], "https"),
+        (["http, https"], "http"),
+        (["ftp, https"], "http"),
+        ([", https"], "http"),
+        (["https://evil.example/"], "http"),
+    ],
+)
+async def test_urls_begin_as_the_caller_came(api, headers, scheme):
+    sent = [("X-Forwarded-Proto", value) for value in headers]
+    data = {"prompt": "p", "model": "stable-diffusion", "num_images": "1"}
+    answer = await api.client.post(
+        "/api/generate", data=data, files={"image": ("a.png", png())}, headers=sent
+    )
+    assert answer.json()["images"][0].startswith(f"{scheme}://shop.test/generated/")
+
+
 async def test_events_arrive_as_they_happen(api):
     data = {"prompt": "p", "model": "stable-diffusion", "num_images": "2", "seed": "1"}
     answer = await api.client.post(
