@@ -46,9 +46,9 @@ from deployments.ingress.http.middleware.deadline_header import RequestDeadline
 from deployments.ingress.http.middleware.forwarded_scheme import ForwardedScheme
 from deployments.ingress.http.middleware.frame import RequestFrame
 from deployments.ingress.http.middleware.gate import Gate
+from deployments.ingress.http.middleware.multipart_forms import MultipartForms
 from deployments.ingress.http.middleware.pages import PageAccess
 from deployments.ingress.http.middleware.security_headers import SecurityHeaders
-from deployments.ingress.http.middleware.whole_forms import WholeForms
 from deployments.ingress.http.negotiation import wants_events
 from deployments.ingress.http.openai.routes import EDITS, VARIATIONS, add_openai
 from deployments.ingress.http.openapi_document import add_document
@@ -210,7 +210,7 @@ def create_api(
     add_document(app, keys_required=keys is not None, public_results=settings.public_results)
     app.mount("/docs/assets", StaticFiles(directory=str(files("fastapi_swagger") / "resources")))
     problems.register(app, body_limits)
-    app.add_middleware(WholeForms)
+    app.add_middleware(MultipartForms)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.limits.max_body_bytes)
     app.add_middleware(RequestDeadline, longest_s=settings.deadline_s)
     app.add_middleware(

@@ -15,6 +15,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -191,6 +192,8 @@ def _wrong(detail: Mapping[str, Any]) -> str:
         return f"{field} must be {_FORMS[field]}"
     if kind in _SENTENCES:
         return _SENTENCES[kind].format(field=field)
+    if isinstance(detail.get("input"), UploadFile):
+        return f"{field} came as a file: send its text as a field of the form"
     if field in ("image", "product_mask", "background_image", "keep", "remove"):
         return f"{field} must be a file"
     message = str(detail["msg"])

@@ -96,7 +96,6 @@ URLS = [
     "http://metadata.google.internal/generated/{key}.png",
     "http://evil.example/generated/{key}.png",
     "https://shop.test/generated/{key}.png",
-    "http://shop.test:80/generated/{key}.png",
     "http://shop.test:8080/generated/{key}.png",
     "http://shop.test.evil.example/generated/{key}.png",
     "http://shop.test@evil.example/generated/{key}.png",
@@ -109,7 +108,6 @@ URLS = [
     "//shop.test/generated/{key}.png",
     "//evil.example/generated/{key}.png",
     "\\\\evil.example\\generated\\{key}.png",
-    "HTTP://SHOP.TEST/generated/{key}.png",
     "http://shop.test//generated/{key}.png",
     "http://shop.test/x/../generated/{key}.png",
     "http://shop.test/generated/../generated/{key}.png",
@@ -198,7 +196,8 @@ async def test_no_image_url_but_ours_is_read(stored, monkeypatch):
         assert (answer.status_code, answer.json()["code"]) == (400, "foreign_image_url"), form
         assert SECRET not in answer.text
     assert len(made.models.jobs) == seen
-    for form in (f"http://shop.test/generated/{key}.png", f"/generated/{key}.png"):
+    ours = ("http://shop.test", "http://shop.test:80", "HTTP://SHOP.TEST", "")
+    for form in (f"{base}/generated/{key}.png" for base in ours):
         assert (await made.vary(form, num_images=1)).status_code == 200
 
 

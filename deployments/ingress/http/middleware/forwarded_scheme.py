@@ -1,9 +1,9 @@
 """The scheme that a caller used, where servers in front say it in X-Forwarded-Proto.
 
 uvicorn, which Serve's proxy runs, reads the header only where it has one value, and only from
-addresses that it is told to trust. Each server in a chain may add its own value, the caller's first.
-The scheme decides nothing but how the URLs in this caller's own answer begin, so that it is taken
-from everybody. Pure ASGI.
+addresses that it is told to trust. Each server in a chain may add its own value; the caller's comes
+first. The scheme decides nothing but how the URLs in this caller's own answer begin, so that it is
+taken from everybody. Pure ASGI.
 """
 
 from __future__ import annotations
