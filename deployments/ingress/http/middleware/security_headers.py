@@ -8,7 +8,7 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.ingress.http.middleware.gate import CALLS, PICTURES
+from deployments.ingress.http.middleware.gate import CALLS, PICTURES, READY
 from deployments.ingress.http.problems import route_path
 
 _EVERYWHERE = {
@@ -25,7 +25,8 @@ class SecurityHeaders:
 
     Nothing may be framed, sniffed or told where it was linked from. What is not HTML may load
     nothing, should a browser take it for a page. Other sites' pages may show results in `<img>`,
-    and embed nothing else (Fetch, 3.7: Cross-Origin-Resource-Policy; it leaves CORS alone). API
+    and embed nothing else (Fetch, 3.7: Cross-Origin-Resource-Policy; it leaves CORS alone).
+    They may ask whether the service is up, and so tell being refused from its being down. API
     answers and failures are not cached.
 
     Args:
@@ -43,7 +44,8 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         path = route_path(scope)
-        embedded = self._public_results and path.startswith(PICTURES)
+        shown = self._public_results and path.startswith(PICTURES)
+        embedded = shown or path == READY
 
         async def send_confined(message: Message) -> None:
             if message["type"] == "http.response.start":

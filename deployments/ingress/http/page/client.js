@@ -82,8 +82,8 @@ export class BackdropError extends Error {
   /**
    * @param {string} message one sentence
    * @param {Object} facts
-   * @param {string} facts.code the service's, `network` (no connection), `aborted` (cancelled) or
-   *   `bad_response` (not the service's answer)
+   * @param {string} facts.code the service's, `network` (no connection), `cors` (the service does
+   *   not let this page call it), `aborted` (cancelled) or `bad_response` (not its answer)
    * @param {number} [facts.status] HTTP status; 0 when the failure has none of its own
    * @param {string | null} [facts.requestId] the service's log has the same
    * @param {number | null} [facts.retryAfterS] seconds after which a retry makes sense
@@ -309,13 +309,27 @@ export class BackdropClient {
     const headers = new Headers(init.headers);
     if (this.#apiKey) headers.set("Authorization", `Bearer ${this.#apiKey}`);
     const fetch = this.#fetch; // the browser's own takes no other `this`
-    const response = await fetch(this.#base + path, { ...init, headers }).catch(() => {
-      throw init.signal?.aborted ? aborted() : lost();
+    const response = await fetch(this.#base + path, { ...init, headers }).catch(async () => {
+      if (init.signal?.aborted) throw aborted();
+      throw (await this.#refusesPages()) ? notAllowed() : lost();
     });
     // A gateway that cannot reach the service; the service itself never says so.
     if (response.status === 502) throw lost();
     if (!response.ok) throw failure(await response.json().catch(() => ({})), response);
     return response;
+  }
+
+  /** Whether the service answers, and yet not to this page: browsers do not tell that apart. */
+  async #refusesPages() {
+    const page = globalThis.location;
+    if (!page || new URL(this.#base, page.href).origin === page.origin) return false;
+    const fetch = this.#fetch;
+    const answers = (/** @type {RequestMode} */ mode) =>
+      fetch(`${this.#base}api/ready`, { mode, signal: AbortSignal.timeout(5000) }).then(
+        () => true,
+        () => false,
+      );
+    return !(await answers("cors")) && (await answers("no-cors"));
   }
 
   /**
@@ -441,4 +455,10 @@ function sleep(duration, signal) {
 
 const aborted = () => new BackdropError("cancelled", { code: "aborted" });
 const lost = () => new BackdropError("the service cannot be reached", { code: "network" });
+const notAllowed = () =>
+  new BackdropError(
+    `the service does not let pages of ${globalThis.location?.origin} call it: its cors.origins ` +
+      "must have this origin",
+    { code: "cors" },
+  );
 const foreign = () => new BackdropError("the answer is not ours", { code: "bad_response" });
