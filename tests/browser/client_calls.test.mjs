@@ -167,9 +167,9 @@ describe("calls", { concurrency: true }, () => {
       "data: one\n\n:comment\n\ndata:two\ndata\ndata: 2\nevent:named\nid: 1\nunknown: x\n\n" +
       "event: empty\n\ndata:  spaced: \n\ndata: unfinished";
     const expected = [
-      { type: "message", data: "one" },
-      { type: "named", data: "two\n\n2" },
-      { type: "message", data: " spaced: " },
+      { type: "message", data: "one", id: "" },
+      { type: "named", data: "two\n\n2", id: "1" },
+      { type: "message", data: " spaced: ", id: "1" },
     ];
     for (const ending of ["\n", "\r", "\r\n"]) {
       const text = stream.replaceAll("\n", ending);

@@ -2,8 +2,9 @@
  * Client of Backdrop's HTTP API for web pages: one module without dependencies, made to be copied.
  *
  * It uploads, reads the events of a running request, waits out a busy service, takes a request up
- * again when the connection is lost, and cancels. It shows nothing and stores nothing: what a page
- * looks like, and where it keeps a key or a result, is the page's matter.
+ * again when the connection is lost, and cancels. Jobs go on without the page, which follows them
+ * again by their id. It shows nothing and stores nothing: what a page looks like, and where it keeps
+ * a key, an id or a result, is the page's matter.
  *
  * @module
  */
@@ -66,6 +67,16 @@ const LONGEST_PAUSE_S = 30;
  *   busy; the call repeats itself after so many seconds
  * @property {(lost: {attempt: number, seconds: number}) => void} [onReconnect] the connection is
  *   lost; the call repeats itself after so many seconds, for the attempt-th time
+ * @property {(line: {place: number, expectedSeconds: number | null}) => void} [onPlace] where a job
+ *   stands that waits, from 1 on
+ *
+ * @typedef {Object} Job as the service writes it
+ * @property {string} id what `resume` and `cancel` take
+ * @property {"waiting" | "running" | "done" | "failed" | "cancelled"} state
+ * @property {number | null} place in the line, from 1 on, while it waits
+ * @property {number | null} expected_seconds until it is done, where that is known
+ * @property {number} progress 0 to 1
+ * @property {{index: number, url: string, seed: number | null}[]} images so far
  *
  * @typedef {Object} Result every list in the order of the images
  * @property {string[]} images URLs
@@ -98,18 +109,20 @@ export class BackdropError extends Error {
   }
 }
 
-/** Splits the text of an event stream into events (WHATWG HTML, 9.2.6; `id` and `retry` unused). */
+/** Splits the text of an event stream into events (WHATWG HTML, 9.2.6; `retry` is unused). */
 export class EventParser {
   #rest = "";
   #afterReturn = false;
   #type = "";
+  #id = "";
   /** @type {string[]} */
   #data = [];
 
   /**
    * Take the next piece of the stream, cut anywhere.
    * @param {string} text
-   * @returns {{type: string, data: string}[]} the events it completes
+   * @returns {{type: string, data: string, id: string}[]} the events it completes, each with the
+   *   last id up to it, which is empty before the first
    */
   push(text) {
     // A line feed at the start belongs to a line that the return before it has ended already.
@@ -123,7 +136,7 @@ export class EventParser {
   /** @param {string} line */
   #line(line) {
     if (line === "") {
-      const event = { type: this.#type || "message", data: this.#data.join("\n") };
+      const event = { type: this.#type || "message", data: this.#data.join("\n"), id: this.#id };
       const events = this.#data.length ? [event] : [];
       this.#type = "";
       this.#data = [];
@@ -134,6 +147,7 @@ export class EventParser {
     const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
     if (field === "event") this.#type = value;
     if (field === "data") this.#data.push(value);
+    if (field === "id" && !value.includes("\0")) this.#id = value;
     return [];
   }
 }
@@ -193,9 +207,7 @@ export class BackdropClient {
   async catalog(listeners = {}) {
     return this.#persist(async () => {
       const response = await this.#send("api/models", { signal: listeners.signal });
-      return response.json().catch(() => {
-        throw foreign();
-      });
+      return json(response);
     }, listeners);
   }
 
@@ -207,7 +219,7 @@ export class BackdropClient {
    * @throws {BackdropError}
    */
   async generate(request, listeners = {}) {
-    return this.#make("api/generate", form(request), {}, listeners);
+    return this.#make(order(request), listeners);
   }
 
   /**
@@ -218,10 +230,69 @@ export class BackdropClient {
    * @throws {BackdropError}
    */
   async vary(request, listeners = {}) {
-    // Only a form can hold a file.
-    if (request.backgroundImage) return this.#make("api/variation", form(request), {}, listeners);
-    const body = JSON.stringify(fields(request));
-    return this.#make("api/variation", body, { "Content-Type": "application/json" }, listeners);
+    return this.#make(order(request), listeners);
+  }
+
+  /**
+   * Make a job of what `generate` or `vary` would do: it goes on whatever becomes of this page.
+   * @param {(Recipe & Photo) | (Recipe & {imageUrl: string})} request
+   * @param {Listeners} [listeners] `signal` ends the call alone
+   * @returns {Promise<Job>}
+   * @throws {BackdropError}
+   */
+  async submit(request, listeners = {}) {
+    const { path, body, headers } = order(request);
+    const sent = { Prefer: "respond-async", "Idempotency-Key": newKey(), ...headers };
+    return this.#persist(async () => {
+      const { signal } = listeners;
+      const response = await this.#send(path, { method: "POST", body, headers: sent, signal });
+      return json(response);
+    }, listeners);
+  }
+
+  /**
+   * Follow a job to its end, from its first event on: also after the page was loaded again.
+   * @param {string} id
+   * @param {Listeners} [listeners] `signal` ends the call alone, and not the job
+   * @returns {Promise<Result>}
+   * @throws {BackdropError} also where the job has failed; with the code `job_cancelled` where it
+   *   was cancelled
+   */
+  async resume(id, listeners = {}) {
+    const { signal, onPlace } = listeners;
+    const delivered = new Map();
+    const path = jobPath(id);
+    let last = "";
+    return this.#persist(async (advanced) => {
+      /** @type {Record<string, string>} */
+      const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
+      const response = await this.#send(path, { headers, signal });
+      return this.#told(response, delivered, listeners, ({ type, data, id }) => {
+        if (id && id !== last) advanced();
+        last = id || last;
+        if (type === "waiting") {
+          onPlace?.({ place: data.place, expectedSeconds: data.expected_seconds });
+        }
+        if (type === "interrupted") throw lost();
+        if (type === "cancelled") {
+          throw new BackdropError("the job was cancelled", { code: "job_cancelled" });
+        }
+      });
+    }, listeners);
+  }
+
+  /**
+   * Cancel a job; one that has ended stays as it is.
+   * @param {string} id
+   * @param {Listeners} [listeners]
+   * @returns {Promise<Job>}
+   * @throws {BackdropError}
+   */
+  async cancel(id, listeners = {}) {
+    const path = jobPath(id);
+    return this.#persist(async () => {
+      return json(await this.#send(path, { method: "DELETE", signal: listeners.signal }));
+    }, listeners);
   }
 
   /**
@@ -238,35 +309,47 @@ export class BackdropClient {
   }
 
   /**
-   * @param {string} path
-   * @param {BodyInit} body
-   * @param {Record<string, string>} headers
+   * @param {{path: string, body: BodyInit, headers: Record<string, string>}} order
    * @param {Listeners} listeners
    * @returns {Promise<Result>}
    */
-  async #make(path, body, headers, listeners) {
-    const { signal, onProgress, onImage } = listeners;
-    /** @type {Map<number, any>} */
+  async #make({ path, body, headers }, listeners) {
+    const { signal } = listeners;
     const delivered = new Map();
     // With one key for all attempts a repeat gets the first one's answer.
     const sent = { Accept: "text/event-stream", "Idempotency-Key": newKey(), ...headers };
     return this.#persist(async (advanced) => {
-      /** @type {Result | undefined} */
-      let answer; // returned at the stream's end, which spares the connection
       const response = await this.#send(path, { method: "POST", body, headers: sent, signal });
-      for await (const { type, data } of this.#events(response, signal)) {
-        if (type === "progress" && !delivered.has(data.index)) onProgress?.(data);
-        if (type === "image" && !delivered.has(data.index)) {
-          delivered.set(data.index, data);
-          advanced();
-          onImage?.(data);
-        }
-        if (type === "error") throw failure(data);
-        if (type === "done") answer = result(data, delivered);
-      }
-      if (answer) return answer;
-      throw lost();
+      return this.#told(response, delivered, listeners, ({ type, data }) => {
+        if (type === "image" && !delivered.has(data.index)) advanced();
+      });
     }, listeners);
+  }
+
+  /**
+   * Read a stream to its end, and tell of what is new.
+   * @param {Response} response
+   * @param {Map<number, any>} delivered the images told of so far
+   * @param {Listeners} listeners
+   * @param {(event: {type: string, data: any, id: string}) => void} first hears of each event first
+   * @returns {Promise<Result>}
+   */
+  async #told(response, delivered, { signal, onProgress, onImage }, first) {
+    /** @type {Result | undefined} */
+    let answer; // returned at the stream's end, which spares the connection
+    for await (const event of this.#events(response, signal)) {
+      const { type, data } = event;
+      first(event);
+      if (type === "progress" && !delivered.has(data.index)) onProgress?.(data);
+      if (type === "image" && !delivered.has(data.index)) {
+        delivered.set(data.index, data);
+        onImage?.(data);
+      }
+      if (type === "error") throw failure(data);
+      if (type === "done") answer = result(data, delivered);
+    }
+    if (answer) return answer;
+    throw lost();
   }
 
   /**
@@ -336,7 +419,7 @@ export class BackdropClient {
    * The events of a running stream, until it ends or is left.
    * @param {Response} response
    * @param {AbortSignal} [signal]
-   * @returns {AsyncGenerator<{type: string, data: any}, void, void>}
+   * @returns {AsyncGenerator<{type: string, data: any, id: string}, void, void>}
    */
   async *#events(response, signal) {
     const kind = response.headers.get("Content-Type");
@@ -355,9 +438,9 @@ export class BackdropClient {
           })
           .finally(() => clearTimeout(timer));
         if (done) return;
-        for (const { type, data } of parser.push(decoder.decode(value, { stream: true }))) {
+        for (const event of parser.push(decoder.decode(value, { stream: true }))) {
           if (signal?.aborted) throw aborted();
-          yield { type, data: JSON.parse(data) };
+          yield { ...event, data: JSON.parse(event.data) };
         }
       }
     } finally {
@@ -391,6 +474,37 @@ function form(request) {
     form.append(name, value instanceof Blob ? value : String(value));
   }
   return form;
+}
+
+/**
+ * Where a request goes, and how it is written.
+ * @param {(Recipe & Photo) | (Recipe & {imageUrl: string})} request
+ * @returns {{path: string, body: BodyInit, headers: Record<string, string>}}
+ */
+function order(request) {
+  const path = "imageUrl" in request ? "api/variation" : "api/generate";
+  // Only a form can hold a file.
+  if (path === "api/generate" || request.backgroundImage) {
+    return { path, body: form(request), headers: {} };
+  }
+  const headers = { "Content-Type": "application/json" };
+  return { path, body: JSON.stringify(fields(request)), headers };
+}
+
+/** @param {string} id */
+function jobPath(id) {
+  if (/^[0-9a-f]{32}$/.test(id)) return `api/jobs/${id}`;
+  throw new BackdropError("not the id of a job", { code: "invalid_request" });
+}
+
+/**
+ * @param {Response} response
+ * @returns {Promise<any>}
+ */
+function json(response) {
+  return response.json().catch(() => {
+    throw foreign();
+  });
 }
 
 /** 128 random bits; unlike `crypto.randomUUID` also on pages without TLS. */
