@@ -1,5 +1,7 @@
 """The messages of the ingress replicas to the admission deployment: what they ask for and hold.
 
+And what it grants.
+
 A replica numbers its messages. A lease or a claim has the number of the message that asked for it.
 So messages may arrive twice or in any order.
 """
@@ -37,6 +39,38 @@ class Lease:
     asked: int
     searches: bool = False
     mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLeft:
+    """What is left of one of an API key's rates.
+
+    Attributes:
+        name: `requests` or `images`.
+        limit: How many of these any 60 seconds may have.
+        left: How many may be asked for now.
+        more_s: Seconds until it may be more; 0 where all are left.
+    """
+
+    name: str
+    limit: int
+    left: int
+    more_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What is told with the places of a request.
+
+    Attributes:
+        place: The request's place among those whose images are made by the model, from 1 on.
+        expected_s: Seconds after which it is probably done; None as long as nothing was measured.
+        rates: The key's rates, this request counted.
+    """
+
+    place: int
+    expected_s: float | None
+    rates: tuple[RateLeft, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

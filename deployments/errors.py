@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from deployments.admission_messages import RateLeft
+
 
 class ServiceError(Exception):
     """Base of every error that may be shown to a caller.
@@ -135,10 +137,23 @@ class Overloaded(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """The API key asks for more than its rate allows."""
+    """The API key asks for more than its rate allows.
+
+    Args:
+        message: As of every error.
+        retry_after_s: As of every error.
+        rates: What is left of the key's rates.
+    """
 
     status = 429
     code = "rate_limited"
+
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, rates: tuple[RateLeft, ...] = ()
+    ) -> None:
+        super().__init__(message, retry_after_s)
+        self.args = (message, retry_after_s, rates)
+        self.rates = rates
 
 
 class TooManyWaiting(ServiceError):

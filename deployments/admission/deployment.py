@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from deployments.admission.ledger import Ledger
 from deployments.admission.places import Places
 from deployments.admission.rates import Rates
-from deployments.admission_messages import HEARTBEAT_S, Claim, Lease, Report
+from deployments.admission_messages import HEARTBEAT_S, Claim, Granted, Lease, RateLeft, Report
 from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
 from deployments.settings import RateSettings
 
@@ -55,7 +55,7 @@ class Admission:
         self._clock = clock
         self._knows_all = clock() + learning_s
 
-    async def take(self, replica: str, lease: Lease) -> Overloaded | RateLimited | None:
+    async def take(self, replica: str, lease: Lease) -> Granted | Overloaded | RateLimited:
         """Take places for all images of a request, or none; repeating it is harmless.
 
         Args:
@@ -63,35 +63,35 @@ class Admission:
             lease: What it asks for; its model is in the catalog.
 
         Returns:
-            None when they are taken, else the refusal, which does not count against a rate.
+            What is granted, or the refusal, which does not count against a rate.
         """
         await self._learned()
-        now = self._clock()
+        now, key = self._clock(), lease.api_key_name
+        held = self._ledger.leases(lease.model, now)
         if self._ledger.holds(replica, lease):
-            return None
+            return Granted(len(held), None, self._rates.left(key))
         try:
-            self._places[lease.model].take(lease, self._ledger.leases(lease.model, now), now)
-            self._rates.take(lease.api_key_name, lease.images)
+            expected_s = self._places[lease.model].take(lease, held, now)
+            rates = self._rates.take(key, lease.images)
         except (Overloaded, RateLimited) as refusal:
             return refusal.with_traceback(None)
         self._ledger.add(replica, lease, now)
         self._places[lease.model].saw(self._ledger.leases(lease.model, now), now)
-        return None
+        return Granted(len(held) + 1, expected_s, rates)
 
-    async def count(self, api_key_name: str) -> RateLimited | None:
+    async def count(self, api_key_name: str) -> tuple[RateLeft, ...] | RateLimited:
         """Count a request that makes no images.
 
         Args:
             api_key_name: Empty without a key.
 
         Returns:
-            None when it is counted, else the refusal, which does not count against the rate.
+            What is left of the key's rates, or the refusal, which does not count against them.
         """
         try:
-            self._rates.take(api_key_name, 0)
+            return self._rates.take(api_key_name, 0)
         except RateLimited as refusal:
             return refusal.with_traceback(None)
-        return None
 
     async def claim(self, replica: str, claim: Claim) -> bool | IdempotencyConflict:
         """Claim an idempotency key; repeating it is harmless.

@@ -8,6 +8,7 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from deployments.admission_messages import RateLeft
 from deployments.errors import RateLimited
 from deployments.settings import RateSettings
 
@@ -27,8 +28,8 @@ class Rates:
         self._requests = _per_minute(settings.requests_per_minute, "requests")
         self._images = _per_minute(settings.images_per_minute, "images")
 
-    def take(self, key: str, images: int) -> None:
-        """Count a request and its images, or neither.
+    def take(self, key: str, images: int) -> tuple[RateLeft, ...]:
+        """Count a request and its images, or neither; tells what is left.
 
         Args:
             key: The key's name; callers without one share the empty name.
@@ -51,6 +52,22 @@ class Rates:
                 raise self._refusal(limit, name, key, cost)
         for limit, _, cost in asked:
             self._windows.hit(limit, key, cost=cost)
+        return self.left(key)
+
+    def left(self, key: str) -> tuple[RateLeft, ...]:
+        """What is left of a key's rates.
+
+        Args:
+            key: The key's name; callers without one share the empty name.
+        """
+        now, left = time.time(), []
+        for name, limit in (("requests", self._requests), ("images", self._images)):
+            if limit is not None:
+                window = self._windows.get_window_stats(limit, key)
+                all_left = window.remaining >= limit.amount
+                more_s = 0.0 if all_left else max(0.0, window.reset_time - now)
+                left.append(RateLeft(name, limit.amount, window.remaining, more_s))
+        return tuple(left)
 
     def _refusal(self, limit: RateLimitItem, name: str, key: str, cost: int) -> RateLimited:
         window = self._windows.get_window_stats(limit, key)
@@ -59,6 +76,7 @@ class Rates:
             f"{name}: the limit of {whose} is {limit.amount}; {window.remaining} are left now and "
             f"this request needs {cost}",
             retry_after_s=max(0.0, window.reset_time - time.time()),
+            rates=self.left(key),
         )
 
 

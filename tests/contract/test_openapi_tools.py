@@ -127,7 +127,7 @@ async def test_events_are_as_their_schemas_say(document: dict[str, Any], tmp_pat
         # An event without one of its members is told.
         assert not is_valid({}, data, document)
         seen.add(event["event"])
-    assert seen == {"progress", "image", "done"}
+    assert seen == {"waiting", "progress", "image", "done"}
     stream = document["paths"]["/api/generate"]["post"]["responses"]["200"]["content"]
     assert stream["text/event-stream"]["schema"]["$ref"].endswith("/GenerationEvent")
 

@@ -161,7 +161,7 @@ class CutOuts:
         order.check()
         if terms.idempotency_key is None:
             async with terms.deadline.bounds():
-                return render(await self._admitted(order, terms.api_key_name)), False
+                return render(await self._admitted(order, terms)), False
         turn = await self._idempotency.turn(
             terms.api_key_name, terms.idempotency_key, await _asked(order), terms.deadline
         )
@@ -169,7 +169,7 @@ class CutOuts:
             return turn.answer, True
         try:
             async with terms.deadline.bounds():
-                answer = render(await self._admitted(order, terms.api_key_name))
+                answer = render(await self._admitted(order, terms))
             if await turn.keep(answer, ()):
                 return answer, False
             told = answer["warnings"]
@@ -194,8 +194,9 @@ class CutOuts:
         record = await usable(self._backends, cutout, api_key_name)
         await self._backends.cutouts.delete(cutout, record.sources)
 
-    async def _admitted(self, order: CutOutOrder, api_key_name: str) -> CutOutRecord:
-        place = await self._places.take(api_key_name)
+    async def _admitted(self, order: CutOutOrder, terms: Terms) -> CutOutRecord:
+        api_key_name = terms.api_key_name
+        place = await terms.counted(self._places.take(api_key_name))
         try:
             key, referred = new_key(), list[str]()
             try:

@@ -9,6 +9,19 @@ from deployments.jobs import Fidelity
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """How far a request is in the line.
+
+    Attributes:
+        place: From 1 on; those that are worked on are counted.
+        expected_s: Seconds after which it is probably done; None where that is not known.
+    """
+
+    place: int
+    expected_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ImageProgress:
     """Image `index` of the request has done `step` of its `steps`.
 

@@ -63,6 +63,7 @@ class Generation:
         again: What is known already of the request; None of a new one.
 
     Attributes:
+        waiting: Its place in the line, and its probable end; None where there is no line.
         made: The images that are done so far, in the order of their ends.
     """
 
@@ -83,6 +84,7 @@ class Generation:
         self._jobs: Sequence[ImageJob | PlainJob] = plan.jobs
         self._source = source
         self._places = places
+        self.waiting = places.waiting
         self._backends = backends
         self._shape_floor = plan.shape_floor
         self._deadline = deadline

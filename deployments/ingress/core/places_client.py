@@ -17,8 +17,17 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from deployments.admission_messages import HEARTBEAT_S, Claim, Lease, MadeImage, Report
+from deployments.admission_messages import (
+    HEARTBEAT_S,
+    Claim,
+    Granted,
+    Lease,
+    MadeImage,
+    RateLeft,
+    Report,
+)
 from deployments.errors import ServiceError
+from deployments.ingress.core.events import Waiting
 from deployments.ingress.core.ports import Admission
 
 logger = logging.getLogger(__name__)
@@ -48,7 +57,15 @@ def mark_of(asked: object, files: Mapping[str, bytes | None]) -> str:
 
 
 class Places(Protocol):
-    """Room for the images of one request."""
+    """Room for the images of one request.
+
+    Attributes:
+        waiting: The place and the end that the request was told; None where there is no line.
+        rates: What is left of the key's rates.
+    """
+
+    waiting: Waiting | None
+    rates: tuple[RateLeft, ...]
 
     def release(self, *, made: bool = False) -> None:
         """Give one image's room back; whether it was made."""
@@ -82,12 +99,19 @@ class RequestPlaces(Holding):
     Args:
         client: Who took it.
         lease: As it was granted.
+        granted: What was told with it.
+
+    Attributes:
+        waiting: The request's place and its probable end.
+        rates: What is left of the key's rates.
     """
 
-    def __init__(self, client: PlacesClient, lease: Lease) -> None:
+    def __init__(self, client: PlacesClient, lease: Lease, granted: Granted) -> None:
         super().__init__(client, lease)
         self._lease = lease
         self._left = lease.images
+        self.waiting: Waiting | None = Waiting(granted.place, granted.expected_s)
+        self.rates = granted.rates
 
     def release(self, *, made: bool = False) -> None:
         """Give one place back.
@@ -159,10 +183,10 @@ class PlacesClient:
             searches=searches,
             mark=mark,
         )
-        await self._ask(lease.id, self._admission.take(self._name, lease))
+        granted = await self._ask(lease.id, self._admission.take(self._name, lease))
         self._leases[lease.id] = lease
         self._repeat()
-        return RequestPlaces(self, lease)
+        return RequestPlaces(self, lease, granted)
 
     async def claim(self, name: str, fingerprint: str) -> Holding | None:
         """Claim an idempotency key; None while another request for the same has it.

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Collection, Mapping, Sequ
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from deployments.admission_messages import Claim, Lease, Report
+from deployments.admission_messages import Claim, Granted, Lease, RateLeft, Report
 from deployments.composition import FileFormat
 from deployments.ingress.core.background.names import Name
 from deployments.jobs import (
@@ -259,12 +259,12 @@ class StoredUploads(Protocol):
 class Admission(Protocol):
     """What all ingress replicas share. Asking again for the same lease or claim is harmless."""
 
-    async def take(self, replica: str, lease: Lease) -> None:
+    async def take(self, replica: str, lease: Lease) -> Granted:
         """Take places, or raise Overloaded or RateLimited."""
         ...
 
-    async def count(self, api_key_name: str) -> None:
-        """Count a request without images, or raise RateLimited."""
+    async def count(self, api_key_name: str) -> tuple[RateLeft, ...]:
+        """Count a request without images, and tell what is left, or raise RateLimited."""
         ...
 
     async def claim(self, replica: str, claim: Claim) -> bool:

@@ -288,7 +288,7 @@ class Service:
                 return given
             turn = given
         try:
-            take = partial(self._take_places, kind, plan, terms.api_key_name, fields, files)
+            take = partial(self._take_places, kind, plan, terms, fields, files)
             generation = await self._begin(plan, terms, turn, take, open_source)
             # Whatever is wrong with what was sent has a status of its own, also in a stream.
             await generation.opened()
@@ -330,23 +330,24 @@ class Service:
         self,
         kind: str,
         plan: Plan,
-        api_key_name: str,
+        terms: Terms,
         fields: Mapping[str, object],
         files: Mapping[str, bytes | None],
         images: int,
     ) -> Places:
         first = plan.jobs[0]
         if plan.model is None or not isinstance(first, ImageJob):
-            return await self._studio_places.take(api_key_name)
+            return await terms.counted(self._studio_places.take(terms.api_key_name))
         told = "cutout" in fields or files.get("product_mask") is not None
-        return await self._places.take(
+        taking = self._places.take(
             plan.model.id,
-            api_key_name,
+            terms.api_key_name,
             images,
             first.settings.denoising_steps,
             searches=kind == "generate" and plan.order.preserve != "false" and not told,
             mark=mark_of((kind, fields), files),
         )
+        return await terms.counted(taking)
 
 
 def _check_mask(order: Order, mask: bytes | None, cutout: str | None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from deployments.admission_messages import RateLeft
 from deployments.errors import Overloaded
+from deployments.ingress.core.events import Waiting
 from deployments.ingress.core.ports import Admission
 
 MOST_AT_ONCE = 16
@@ -39,13 +41,14 @@ class StudioPlaces:
                 "there is no room for another cut-out or plain picture now", RETRY_AFTER_S
             )
         self._running += 1
+        rates: tuple[RateLeft, ...] = ()
         try:
             if self._counts_requests:
-                await self._admission.count(api_key_name)
+                rates = await self._admission.count(api_key_name)
         except BaseException:
             self.give_back()
             raise
-        return StudioPlace(self)
+        return StudioPlace(self, rates)
 
     def give_back(self) -> None:
         """Give a place back."""
@@ -57,10 +60,18 @@ class StudioPlace:
 
     Args:
         places: Where it is given back.
+        rates: What is left of the key's rates.
+
+    Attributes:
+        waiting: None: there is no line.
+        rates: As given.
     """
 
-    def __init__(self, places: StudioPlaces) -> None:
+    waiting: Waiting | None = None
+
+    def __init__(self, places: StudioPlaces, rates: tuple[RateLeft, ...]) -> None:
         self._places: StudioPlaces | None = places
+        self.rates = rates
 
     def release(self, *, made: bool = False) -> None:
         """Give the place back; what it took is nothing to the models' lines."""

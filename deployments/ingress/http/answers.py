@@ -74,6 +74,15 @@ class ErrorAnswer(BaseModel):
     request_id: str = Field(description="Find it in the logs.", examples=["0f8fad5bd9cb469f"])
 
 
+class WaitingEvent(BaseModel):
+    """Where a request stands in the line."""
+
+    place: int = Field(description="From 1 on; those that are worked on are counted.")
+    expected_seconds: float | None = Field(
+        description="Seconds until it is done, at the speed so far; null where that is not known."
+    )
+
+
 class ProgressEvent(BaseModel):
     """`progress`: an image advanced by a step."""
 

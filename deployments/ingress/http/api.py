@@ -174,7 +174,13 @@ def create_api(
     def terms(request: Request) -> Terms:
         state = request.state
         key = idempotency_key_of(request.headers.getlist(HEADER))
-        return Terms(state.api_key_name, state.deadline, _wants_events(request), key)
+        return Terms(
+            state.api_key_name,
+            state.deadline,
+            _wants_events(request),
+            key,
+            tell_rates=partial(setattr, state, "rates"),
+        )
 
     async def answer(
         request: Request,

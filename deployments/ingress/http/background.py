@@ -20,8 +20,8 @@ from starlette.responses import JSONResponse, Response
 from deployments.errors import InvalidRequest, RequestNotFound
 from deployments.ingress.core.background.names import is_request
 from deployments.ingress.core.background.records import Record, StoredEvent
-from deployments.ingress.core.background.requests import BackgroundRequests, Seen, Waiting
-from deployments.ingress.core.events import ImageProgress, ImageStored, ImageWithheld
+from deployments.ingress.core.background.requests import BackgroundRequests, Seen
+from deployments.ingress.core.events import ImageProgress, ImageStored, ImageWithheld, Waiting
 from deployments.ingress.core.orders import Asked, Files
 from deployments.ingress.core.result_urls import KEY_PATTERN
 from deployments.ingress.core.terms import Terms
@@ -31,9 +31,8 @@ from deployments.ingress.http.background_answers import (
     JobAnswer,
     JobFailure,
     JobsAnswer,
-    WaitingEvent,
 )
-from deployments.ingress.http.delivery import Delivery
+from deployments.ingress.http.delivery import Delivery, waiting
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.middleware.deadline_header import asked_s
 from deployments.ingress.http.negotiation import wants_events
@@ -141,8 +140,7 @@ class Background:
         self, event: StoredEvent | Waiting | Record, base: str, request_id: str
     ) -> JSONServerSentEvent:
         if isinstance(event, Waiting):
-            told = WaitingEvent(place=event.place, expected_seconds=_rounded(event.expected_s))
-            return JSONServerSentEvent(told.model_dump(), event="waiting")
+            return waiting(event)
         if isinstance(event, Record):
             return self._end(event, base, request_id)
         what = event.what

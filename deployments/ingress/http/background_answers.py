@@ -11,15 +11,6 @@ from deployments.ingress.http.answers import ImageEvent, ImagesAnswer
 EXAMPLE_JOB = "fe650ab3b2f00123456789abcdef0123"
 
 
-class WaitingEvent(BaseModel):
-    """Where a job stands in the line."""
-
-    place: int = Field(description="From 1 on; those that are worked on are counted.")
-    expected_seconds: float | None = Field(
-        description="Seconds until it is done, at the speed so far; null where that is not known."
-    )
-
-
 class JobFailure(BaseModel):
     """Why a job failed: what its request would have been answered."""
 

@@ -9,7 +9,13 @@ from sse_starlette import JSONServerSentEvent
 
 from deployments.composition import MEDIA_TYPES
 from deployments.errors import ServiceError
-from deployments.ingress.core.events import ImageProgress, ImageStored, ImageWithheld, Made
+from deployments.ingress.core.events import (
+    ImageProgress,
+    ImageStored,
+    ImageWithheld,
+    Made,
+    Waiting,
+)
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.idempotency import NOT_KEPT, KeptAnswer
 from deployments.ingress.core.orders import Order
@@ -21,6 +27,7 @@ from deployments.ingress.http.answers import (
     ImageEvent,
     ImagesAnswer,
     ProgressEvent,
+    WaitingEvent,
     WithheldEntry,
 )
 from deployments.ingress.http.outcome import NO_MODEL
@@ -64,7 +71,7 @@ class Delivery:
         request_id: str,
         failed: Callable[[ServiceError], None],
     ) -> AsyncGenerator[JSONServerSentEvent]:
-        """`progress`, `image` and `withheld` events, then `done` or `error`.
+        """`waiting`, `progress`, `image` and `withheld` events, then `done` or `error`.
 
         Closing it cancels the generation.
 
@@ -77,6 +84,8 @@ class Delivery:
         """
         made: list[Made] = []
         try:
+            if generation.waiting is not None:
+                yield waiting(generation.waiting)
             async with aclosing(generation.events()) as events:
                 async for event in events:
                     if isinstance(event, ImageProgress):
@@ -138,6 +147,13 @@ class Delivery:
             fidelity=_fidelity(image),
             **_detail(image).model_dump(),
         )
+
+
+def waiting(told: Waiting) -> JSONServerSentEvent:
+    """The event that tells how far a request is in the line."""
+    seconds = None if told.expected_s is None else round(told.expected_s, 1)
+    event = WaitingEvent(place=told.place, expected_seconds=seconds)
+    return JSONServerSentEvent(event.model_dump(), event="waiting")
 
 
 async def replayed(kept: KeptAnswer) -> AsyncGenerator[JSONServerSentEvent]:

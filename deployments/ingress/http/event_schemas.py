@@ -16,9 +16,9 @@ from deployments.ingress.http.answers import (
     ImageEvent,
     ImagesAnswer,
     ProgressEvent,
+    WaitingEvent,
     WithheldEntry,
 )
-from deployments.ingress.http.background_answers import WaitingEvent
 
 STREAM = "GenerationEvent"
 """Name of the schema of any event of a stream that makes images."""
@@ -27,6 +27,10 @@ JOB_STREAM = "JobEvent"
 """Name of the schema of any event of a job."""
 
 _DATA: dict[str, tuple[type[BaseModel], str]] = {
+    "waiting": (
+        WaitingEvent,
+        "Its place in the line, first of all; of a job, whenever it has changed. It has no id.",
+    ),
     "progress": (ProgressEvent, "An image advanced by a step."),
     "image": (ImageEvent, "An image is stored and can be fetched."),
     "withheld": (WithheldEntry, "An image was made and is not delivered."),
@@ -34,7 +38,6 @@ _DATA: dict[str, tuple[type[BaseModel], str]] = {
     "error": (ErrorAnswer, "It failed. The last event."),
 }
 _OF_JOBS: dict[str, tuple[type[BaseModel] | None, str]] = {
-    "waiting": (WaitingEvent, "The job's place in the line has changed. It has no id."),
     "cancelled": (None, "The job was cancelled. The last event."),
     "interrupted": (ErrorAnswer, "The events cannot be read now: ask again. It has no id."),
 }

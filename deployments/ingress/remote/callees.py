@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Literal, Protocol
 
-from deployments.admission_messages import Claim, Lease, Report
+from deployments.admission_messages import Claim, Granted, Lease, RateLeft, Report
 from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
 from deployments.jobs import (
     EncodedCutOut,
@@ -32,11 +32,11 @@ from storage.store import StoredObject
 class AdmissionCalls(Protocol):
     """The admission, whose refusals are values."""
 
-    async def take(self, replica: str, lease: Lease) -> Overloaded | RateLimited | None:
+    async def take(self, replica: str, lease: Lease) -> Granted | Overloaded | RateLimited:
         """See `Admission.take`."""
         ...
 
-    async def count(self, api_key_name: str) -> RateLimited | None:
+    async def count(self, api_key_name: str) -> tuple[RateLeft, ...] | RateLimited:
         """See `Admission.count`."""
         ...
 

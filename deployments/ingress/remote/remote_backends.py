@@ -8,9 +8,9 @@ from typing import Literal
 
 from ray.serve.metrics import Counter, Histogram
 
-from deployments.admission_messages import Claim, Lease, Report
+from deployments.admission_messages import Claim, Granted, Lease, RateLeft, Report
 from deployments.composition import FileFormat
-from deployments.errors import IdempotencyConflict, ImageNotFound, ReplicaLost
+from deployments.errors import IdempotencyConflict, ImageNotFound, ReplicaLost, ServiceError
 from deployments.ingress.core.cutout_records import GONE
 from deployments.ingress.http.outcome import NO_MODEL
 from deployments.ingress.remote.callees import (
@@ -72,15 +72,17 @@ class AdmissionHandle:
     def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
         self._admission = Callee(handle, "the admission", observer, outage_s)
 
-    async def take(self, replica: str, lease: Lease) -> None:
-        refusal = await self._admission.call(AdmissionCalls.take, replica, lease, patience=REPEATED)
-        if refusal is not None:
-            raise refusal
+    async def take(self, replica: str, lease: Lease) -> Granted:
+        granted = await self._admission.call(AdmissionCalls.take, replica, lease, patience=REPEATED)
+        if isinstance(granted, ServiceError):
+            raise granted
+        return granted
 
-    async def count(self, api_key_name: str) -> None:
-        refusal = await self._admission.call(AdmissionCalls.count, api_key_name, patience=REPEATED)
-        if refusal is not None:
-            raise refusal
+    async def count(self, api_key_name: str) -> tuple[RateLeft, ...]:
+        rates = await self._admission.call(AdmissionCalls.count, api_key_name, patience=REPEATED)
+        if isinstance(rates, ServiceError):
+            raise rates
+        return rates
 
     async def claim(self, replica: str, claim: Claim) -> bool:
         granted = await self._admission.call(

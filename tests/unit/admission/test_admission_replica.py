@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from deployments.admission.deployment import PATIENCE_S, Admission
-from deployments.admission_messages import Claim, Lease, MadeImage, Report
+from deployments.admission_messages import Claim, Granted, Lease, MadeImage, Report
 from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
 from deployments.settings import RateSettings
 
@@ -39,28 +39,28 @@ def taken(desk: Admission) -> int:
 
 async def test_the_bound_is_that_of_all_replicas():
     desk = admission(4)
-    assert await desk.take("r", lease("a", 3)) is None
+    assert await desk.take("r", lease("a", 3)) == Granted(1, None)
     refusal = await desk.take("s", lease("b", 2))
     assert isinstance(refusal, Overloaded)
     assert refusal.__traceback__ is None
-    assert await desk.take("s", lease("c", 1)) is None
+    assert await desk.take("s", lease("c", 1)) == Granted(2, None)
     assert taken(desk) == 4
 
 
 async def test_asking_again_for_the_same_takes_nothing_more():
     desk = admission(4, RateSettings(requests_per_minute=1))
     for _ in range(3):
-        assert await desk.take("r", lease("a", 3)) is None
+        assert isinstance(await desk.take("r", lease("a", 3)), Granted)
     assert taken(desk) == 3
 
 
 async def test_a_refusal_for_a_rate_takes_no_place_and_one_for_room_no_rate():
     desk = admission(4, RateSettings(images_per_minute=5))
-    assert await desk.take("r", lease("a", 4, key="k")) is None
+    assert isinstance(await desk.take("r", lease("a", 4, key="k")), Granted)
     for n in range(9):
         assert isinstance(await desk.take("r", lease(f"b{n}", 1, key="k")), Overloaded)
     await desk.report(report("r", 2))
-    assert await desk.take("r", lease("c", 1, sequence=3, key="k")) is None
+    assert isinstance(await desk.take("r", lease("c", 1, sequence=3, key="k")), Granted)
     limited = await desk.take("r", lease("d", 1, sequence=4, key="k"))
     assert isinstance(limited, RateLimited)
     assert limited.retry_after_s > 0
@@ -70,11 +70,11 @@ async def test_a_refusal_for_a_rate_takes_no_place_and_one_for_room_no_rate():
 async def test_a_dead_ingress_loses_its_places():
     clock = Clock()
     desk = admission(4, clock=clock)
-    assert await desk.take("r", lease("a", 4)) is None
+    assert isinstance(await desk.take("r", lease("a", 4)), Granted)
     clock.now += PATIENCE_S
     assert isinstance(await desk.take("s", lease("b", 1)), Overloaded)
     clock.now += 0.1
-    assert await desk.take("s", lease("c", 1)) is None
+    assert isinstance(await desk.take("s", lease("c", 1)), Granted)
 
 
 async def test_measurements_of_a_report_make_the_wait():

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from PIL import Image, ImageDraw
 
 from deployments.admission.deployment import Admission
-from deployments.admission_messages import Claim, Lease, Report
-from deployments.errors import IdempotencyConflict
+from deployments.admission_messages import Claim, Granted, Lease, RateLeft, Report
+from deployments.errors import IdempotencyConflict, ServiceError
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.service import Service
 from deployments.ingress.http.api import create_api
@@ -109,15 +109,17 @@ class Admitting:
         limits = {model.id: settings.max_waiting_images for model in CATALOG}
         self.replica = Admission(limits, settings.rates, learning_s=0)
 
-    async def take(self, replica: str, lease: Lease) -> None:
-        refusal = await self.replica.take(replica, lease)
-        if refusal is not None:
-            raise refusal
+    async def take(self, replica: str, lease: Lease) -> Granted:
+        granted = await self.replica.take(replica, lease)
+        if isinstance(granted, ServiceError):
+            raise granted
+        return granted
 
-    async def count(self, api_key_name: str) -> None:
-        refusal = await self.replica.count(api_key_name)
-        if refusal is not None:
-            raise refusal
+    async def count(self, api_key_name: str) -> tuple[RateLeft, ...]:
+        rates = await self.replica.count(api_key_name)
+        if isinstance(rates, ServiceError):
+            raise rates
+        return rates
 
     async def claim(self, replica: str, claim: Claim) -> bool:
         granted = await self.replica.claim(replica, claim)

@@ -32,8 +32,9 @@ class Desk(Admitting):
         self.failing = 0
 
     async def take(self, replica, lease):
-        await super().take(replica, lease)
+        granted = await super().take(replica, lease)
         await self.line.wait()
+        return granted
 
     async def claim(self, replica, claim):
         granted = await super().claim(replica, claim)

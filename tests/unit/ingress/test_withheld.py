@@ -63,7 +63,7 @@ async def test_a_withheld_image_leaves_nothing_in_the_store(api):
 async def test_a_stream_tells_each_as_it_happens(api):
     filtered(api)
     told = await streamed(api, num_images=2, seed=10, preserve_product="false")
-    assert sorted(name for name, _ in told) == ["done", "image", "withheld"]
+    assert sorted(name for name, _ in told) == ["done", "image", "waiting", "withheld"]
     events = dict(told)
     assert events["withheld"] == {"index": 1, "reason": REASON}
     assert events["done"]["withheld"] == [events["withheld"]]
@@ -85,8 +85,8 @@ async def test_no_image_at_all_is_an_error_that_says_why(api):
 async def test_a_stream_of_none_ends_in_that_error(api):
     filtered(api)
     told = await streamed(api, num_images=1, seed=11, preserve_product="false")
-    assert [name for name, _ in told] == ["withheld", "error"]
-    assert told[1][1]["code"] == "all_withheld"
+    assert [name for name, _ in told] == ["waiting", "withheld", "error"]
+    assert told[-1][1]["code"] == "all_withheld"
     assert api.names() == []
 
 

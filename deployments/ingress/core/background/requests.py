@@ -14,6 +14,7 @@ from deployments.ingress.core.background.names import Name, new_request, owner_o
 from deployments.ingress.core.background.records import Record, StoredEvent, record_of
 from deployments.ingress.core.background.runner import Runner
 from deployments.ingress.core.background.work import Making, numbered
+from deployments.ingress.core.events import Waiting
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
 from deployments.ingress.core.orders import Asked, Files
 from deployments.ingress.core.places_client import PlacesClient
@@ -51,14 +52,6 @@ class Seen:
     record: Record
     place: int | None = None
     expected_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Somebody who follows a request is told how far it is in the line."""
-
-    place: int
-    expected_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

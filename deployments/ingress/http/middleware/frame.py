@@ -26,6 +26,7 @@ from deployments.ingress.http.outcome import (
     Observer,
     Outcome,
 )
+from deployments.ingress.http.rate_headers import rate_headers
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ class RequestFrame:
 
     It leaves `request_id` and an empty `api_key_name` in the request's state. What is inside leaves
     there `order` and `generation`, and of a failure `problem`: its status and code. When the answer
-    has ended, one `Outcome` is made of that. The log line and the metrics are written from it.
+    has ended, one `Outcome` is made of that. The log line and the metrics are written from it. What
+    is inside leaves there, too, what is left of the key's `rates`, which the answer's headers tell.
 
     Args:
         app: What it wraps.
@@ -94,8 +96,10 @@ class RequestFrame:
             nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers.update(rate_headers(state.get("rates", ())))
                 if self._sends_request_id:
-                    MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                    headers["X-Request-Id"] = request_id
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 ended = not left

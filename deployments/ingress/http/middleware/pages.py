@@ -11,6 +11,7 @@ from deployments.errors import OriginNotAllowed
 from deployments.ingress.http import problems
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.prefer_header import APPLIED
+from deployments.ingress.http.rate_headers import LEFT, LIMITS
 from deployments.settings import CorsSettings
 
 METHODS = ("GET", "HEAD", "POST", "DELETE")
@@ -37,6 +38,8 @@ class PageAccess(CORSMiddleware):
                 "X-Request-Id",
                 "Retry-After",
                 "Server-Timing",
+                LEFT,
+                LIMITS,
                 "Location",
                 APPLIED,
                 REPLAYED,
