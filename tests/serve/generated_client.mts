@@ -34,6 +34,8 @@ const urls: Record<string, string> = {};
 for (const output_format of ["png", "jpeg", "webp"] as const) {
   const body = { image, prompt: "Perfume backdrop", model: id, num_images: 1, output_format };
   const made = await ok("generateImages", sdk.generateImages({ body }));
+  // Without `Prefer: respond-async` no job comes.
+  assert.ok("details" in made);
   assert.equal(made.details[0]!.media_type, files[output_format]);
   urls[output_format] = made.images[0]!;
 }

@@ -23,8 +23,11 @@ ELSEWHERE = ("make ", "serve ", "ray get-auth-token", "pre-commit ", "pip ")
 """Commands of shell blocks that other tests try, or that install something."""
 
 
-SEEN = ("/generated/", "/cutouts/", "backdrop-images/", "coffee.png: ", "Stable Diffusion")
-"""What a call that went well prints one of: an image, or the list of the models."""
+SEEN = (
+    "/generated/", "/cutouts/", "/api/jobs/",
+    "backdrop-images/", "coffee.png: ", "Stable Diffusion", '"state":',
+)  # fmt: skip
+"""What a call that went well prints one of: an image, a job, or the list of the models."""
 
 
 def calls(block: Block) -> bool:

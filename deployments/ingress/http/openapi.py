@@ -53,7 +53,7 @@ _REPLAYED = {
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
-_HEADERS = [
+HEADERS = [
     {
         "name": idempotency_header.HEADER,
         "in": "header",
@@ -72,6 +72,7 @@ _HEADERS = [
         "example": 300,
     },
 ]
+"""The headers of every route that makes something."""
 
 
 _PREFER = {
@@ -108,7 +109,7 @@ def images_route(operation: str) -> dict[str, Any]:
         "operation_id": operation,
         "response_model": ImagesAnswer,
         "tags": ["images"],
-        "openapi_extra": {"parameters": [*_HEADERS, _PREFER]},
+        "openapi_extra": {"parameters": [*HEADERS, _PREFER]},
         "responses": {
             200: {
                 "description": "The images. " + _EVENTS,
@@ -135,7 +136,7 @@ def cutout_route() -> dict[str, Any]:
         "response_model": CutOutAnswer,
         "tags": ["cut-outs"],
         "openapi_extra": {
-            "parameters": _HEADERS,
+            "parameters": HEADERS,
             "requestBody": _either(CutOutBody, CutOutForm),
         },
         "responses": {

@@ -78,7 +78,7 @@ def edits_route(operation: str, generate: type[GenerateForm]) -> dict[str, Any]:
         "operation_id": operation,
         "response_model": ImagesResponse,
         "tags": [TAG],
-        "openapi_extra": {**route["openapi_extra"], "requestBody": body},
+        "openapi_extra": {"parameters": openapi.HEADERS, "requestBody": body},
         "responses": {200: made, **_failures(400, 401, 404, 409, 413, 415, 429, 500, 503, 504)},
     }
 
