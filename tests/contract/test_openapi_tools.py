@@ -118,6 +118,8 @@ async def test_events_are_as_their_schemas_say(document: dict[str, Any], tmp_pat
     schemas = document["components"]["schemas"]
     seen = set()
     for block in answer.text.replace("\r\n", "\n").strip().split("\n\n"):
+        if block.startswith(":"):
+            continue  # a comment that keeps a slow stream open
         event = dict(line.split(": ", 1) for line in block.split("\n"))
         title = f"{event['event'].capitalize()}Message"
         assert {"$ref": f"#/components/schemas/{title}"} in schemas["GenerationEvent"]["oneOf"]

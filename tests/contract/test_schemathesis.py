@@ -27,6 +27,8 @@ from tests.unit.ingress.test_openai_edits import mask
 KEY = "contract-key-51c2"
 CONFIG = {
     "seed": 2,
+    # A busy machine takes longer than the default.
+    "request-timeout": 120,
     "generation": {
         "deterministic": True,
         "max-examples": 25,
