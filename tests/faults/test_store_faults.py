@@ -58,7 +58,7 @@ def test_while_the_store_stays_away_nothing_is_half_delivered(world):
             for line in answer.iter_lines():
                 if line.startswith("event: "):
                     name = line.removeprefix("event: ")
-                elif line.startswith("data: ") and name != "progress":
+                elif line.startswith("data: ") and name not in ("waiting", "progress"):
                     events.append((name, json.loads(line.removeprefix("data: "))))
                 if store.down and refused is None:
                     refused = pool.submit(world.generate)

@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { formDataBodySerializer } from "./client/client/index.js";
 import { client } from "./client/client.gen.js";
 import * as sdk from "./client/sdk.gen.js";
-import type { CutOutForm } from "./client/types.gen.js";
+import type { CutOutForm, JobAnswer } from "./client/types.gen.js";
 
 const [photo] = process.argv.slice(2);
 const image = new File([await readFile(photo!)], "photo.png", { type: "image/png" });
@@ -39,6 +39,18 @@ for (const output_format of ["png", "jpeg", "webp"] as const) {
   assert.equal(made.details[0]!.media_type, files[output_format]);
   urls[output_format] = made.images[0]!;
 }
+const later = await ok("generateImages", sdk.generateImages({
+  body: { image, prompt: "Perfume backdrop", model: id, num_images: 1 },
+  headers: { Prefer: "respond-async" },
+}));
+assert.ok("id" in later);
+const job = { path: { job: later.id } };
+// A stream that is over is a 204, which has no data.
+const seen = (await ok("getJob", sdk.getJob(job))) as JobAnswer;
+assert.equal(seen.id, later.id);
+const { jobs } = await ok("listJobs", sdk.listJobs());
+assert.ok(jobs.some((listed) => listed.id === later.id));
+assert.ok(["cancelled", "done"].includes((await ok("cancelJob", sdk.cancelJob(job))).state));
 const varied = await ok("varyImage", sdk.varyImage({
   body: {
     image_url: urls.png!, prompt: "Change background to forest", model: id, num_images: 1,

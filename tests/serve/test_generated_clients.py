@@ -24,7 +24,6 @@ from tests.npm import installed
 from tests.serve.conftest import Cluster, wait_until_up
 
 PHOTO = ROOT / "deployments" / "samples" / "coffee.png"
-TAGS = {"images", "cut-outs", "models", "openai"}
 
 
 @pytest.fixture
@@ -32,10 +31,6 @@ def document(cluster: Cluster) -> dict[str, Any]:
     # The demo is the default model, and loads last.
     wait_until_up(cluster.client, "/api/ready")
     return cluster.client.get("/openapi.json").json()
-
-
-def wanted(document: dict[str, Any]) -> set[str]:
-    return {name for name, tag in operations(document).items() if tag in TAGS}
 
 
 def key_of(url: str) -> str:
@@ -64,7 +59,7 @@ def test_the_python_client_calls_every_route(
         tag = operations(document)[operation]
         made = module_of("backdrop_made", tag, operation)
         answer = made.sync_detailed(*path, client=client, **arguments)
-        assert answer.status_code in (200, 204), (operation, answer.content)
+        assert answer.status_code in (200, 202, 204), (operation, answer.content)
         called.add(operation)
         return answer.parsed
 
@@ -87,6 +82,16 @@ def test_the_python_client_calls_every_route(
             output_format=models.GenerateFormOutputFormat(name),
         )
         urls[name] = call("generate_images", body=form).images[0]
+    later = models.GenerateForm(
+        image=photo(),
+        prompt="Perfume backdrop",
+        model=models.GenerateFormModel("stable-diffusion"),
+        num_images=1,
+    )
+    job = call("generate_images", body=later, prefer="respond-async")
+    assert call("get_job", job.id).id == job.id
+    assert job.id in [listed.id for listed in call("list_jobs").jobs]
+    assert call("cancel_job", job.id).state in ("cancelled", "done")
     varied = models.VariationBody(
         image_url=urls["png"],
         prompt="Change background to forest",
@@ -133,7 +138,7 @@ def test_the_python_client_calls_every_route(
     call("delete_png", key_of(urls["png"]))
     call("delete_jpg", key_of(urls["jpeg"]))
     call("delete_webp", key_of(urls["webp"]))
-    assert called == wanted(document)
+    assert called == set(operations(document))
 
     refused = module_of("backdrop_made", "images", "generate_images").sync(
         client=client, body=models.GenerateForm(prompt="forest")
@@ -157,7 +162,7 @@ def test_the_typescript_client_calls_every_route(
         "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
         for name in told["called"]
     }
-    assert snake == wanted(document)
+    assert snake == set(operations(document))
 
 
 def run(folder: Path, *command: str | Path) -> str:

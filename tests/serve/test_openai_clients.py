@@ -18,8 +18,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.npm import unavailable
 from tests.serve.conftest import KEY, Cluster, free_port, wait_until_up
-from tests.serve.test_examples import PHOTO, unavailable
+from tests.serve.test_examples import PHOTO
 
 NODE_PACKAGE = "openai@6.49.0"
 LITELLM = "litellm[proxy]==1.108.7"
