@@ -1,6 +1,7 @@
 """The calls of the storage replica around background requests."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
@@ -10,7 +11,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class RequestCalls:
+class RequestCalls(ABC):
     """What a storage replica does with background requests; `Storage` is one.
 
     Attributes:
@@ -61,5 +62,6 @@ class RequestCalls:
         """Load the files of a request, by their numbers."""
         return await self._run(self._requests.load_uploads, request)
 
+    @abstractmethod
     async def _run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        raise NotImplementedError
+        """Run what blocks in a thread of the replica's."""

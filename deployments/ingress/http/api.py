@@ -14,11 +14,9 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, Request
 from fastapi.staticfiles import StaticFiles
-from sse_starlette import EventSourceResponse
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from deployments.errors import ServiceError
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.idempotency import KeptAnswer
 from deployments.ingress.core.orders import Asked, Files, Order
@@ -32,6 +30,7 @@ from deployments.ingress.http.catalogue import add_catalogue
 from deployments.ingress.http.chat_page import add_playground
 from deployments.ingress.http.cutouts import add_cutouts
 from deployments.ingress.http.delivery import Delivery, replayed, server_timing
+from deployments.ingress.http.exchange import NO_STORE, base_of, event_stream, note_failure
 from deployments.ingress.http.forms import (
     FORM,
     JSON,
@@ -59,11 +58,6 @@ from deployments.ingress.http.results import add_results
 from deployments.ingress.http.schemas import request_models
 from deployments.presets import DEFAULT_PRESETS, PresetFields
 from deployments.settings import IngressSettings
-
-NO_STORE = {"Cache-Control": "no-store"}
-
-PING_S = 15
-"""Seconds between comments that keep an idle event stream open through proxies."""
 
 
 def create_api(
@@ -160,7 +154,7 @@ def create_api(
         asked, files = await read_either(request, *kinds, json_limit)
         behind = files.get("background_image")
         order = request.state.order = asked.order(pictured=behind is not None)
-        image_key = urls.key_of(asked.image_url, _base(request))
+        image_key = urls.key_of(asked.image_url, base_of(request))
         if prefers_async(request.headers.getlist(PREFER)):
             later = Asked(order, asked.cutout, image_key)
             sent = Files(background_image=behind)
@@ -189,15 +183,15 @@ def create_api(
         started: Awaitable[Generation | KeptAnswer],
     ) -> Any:  # noqa: ANN401 - as above
         begun = time.monotonic()
-        state, base, events = request.state, _base(request), _wants_events(request)
+        state, base, events = request.state, base_of(request), _wants_events(request)
         generation = await started
         if isinstance(generation, KeptAnswer):
             return _replay(generation, events)
         state.generation = generation
         if events:
-            failed = partial(_note_failure, request)
+            failed = partial(note_failure, request)
             told = delivery.events(order, generation, base, state.request_id, failed)
-            return EventSourceResponse(told, ping=PING_S, headers=NO_STORE)
+            return event_stream(told)
         try:
             taken_s = time.monotonic() - begun
             images = await generation.images()
@@ -249,7 +243,7 @@ def create_api(
 def _replay(kept: KeptAnswer, events: bool) -> Response:
     headers = {REPLAYED: "true", **NO_STORE}
     if events:
-        return EventSourceResponse(replayed(kept), ping=PING_S, headers=headers)
+        return event_stream(replayed(kept), headers)
     return JSONResponse(kept.answer, headers=headers)
 
 
@@ -259,12 +253,3 @@ async def _to_the_docs() -> RedirectResponse:
 
 def _wants_events(request: Request) -> bool:
     return wants_events(request.headers.getlist("accept"))
-
-
-def _note_failure(request: Request, error: ServiceError) -> None:
-    """Tell the frame how an answer ended whose status was sent long ago."""
-    request.state.problem = (error.status, error.code)
-
-
-def _base(request: Request) -> str:
-    return str(request.base_url).rstrip("/")

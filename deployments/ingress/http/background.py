@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Request
-from sse_starlette import EventSourceResponse, JSONServerSentEvent
+from sse_starlette import JSONServerSentEvent
 from starlette.responses import JSONResponse, Response
 
 from deployments.errors import InvalidRequest, RequestNotFound
@@ -33,6 +33,7 @@ from deployments.ingress.http.background_answers import (
     JobsAnswer,
 )
 from deployments.ingress.http.delivery import Delivery, waiting
+from deployments.ingress.http.exchange import NO_STORE, base_of, event_stream
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.middleware.deadline_header import asked_s
 from deployments.ingress.http.negotiation import wants_events
@@ -40,8 +41,6 @@ from deployments.ingress.http.prefer_header import APPLIED, RESPOND_ASYNC
 
 Id = Annotated[str, Path(json_schema_extra={"pattern": f"^{KEY_PATTERN}$"})]
 
-NO_STORE = {"Cache-Control": "no-store"}
-PING_S = 15
 DEFAULT_LIMIT, MOST = 20, 100
 """Jobs of one page of the list."""
 
@@ -119,7 +118,7 @@ class Background:
             # So that an EventSource does not ask again.
             return Response(status_code=204, headers=NO_STORE)
         told = self._told(request, job, last_id)
-        return EventSourceResponse(told, ping=PING_S, headers=NO_STORE)
+        return event_stream(told)
 
     async def _told(
         self, request: Request, job: str, last_id: int
@@ -215,11 +214,6 @@ def add_background(app: FastAPI, background: Background) -> None:
     async def cancel(request: Request, job: Id) -> JobAnswer:
         """Cancel a job; one that has ended stays as it is."""
         return await background.cancel(request, job)
-
-
-def base_of(request: Request) -> str:
-    """Scheme and host that a caller uses, with the prefix of the application."""
-    return str(request.base_url).rstrip("/")
 
 
 def _root(request: Request) -> str:

@@ -15,6 +15,7 @@ from deployments.ingress.core.result_urls import KEY_PATTERN, ResultUrls
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi
 from deployments.ingress.http.cutout_schemas import Box, CutOutAnswer, CutOutBody, CutOutForm
+from deployments.ingress.http.exchange import base_of
 from deployments.ingress.http.forms import read_either
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.result_responses import image_response
@@ -64,7 +65,7 @@ def add_cutouts(
     @app.post("/api/cutout", **openapi.cutout_route())
     async def cut_out(request: Request) -> Any:  # noqa: ANN401 - a response
         """Cut the product out of a photo, to look at it, to correct it and to make images of it."""
-        base = str(request.base_url).rstrip("/")
+        base = base_of(request)
 
         def render(record: CutOutRecord) -> dict[str, object]:
             return _answer(record, urls, base).model_dump()

@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse, JSONResponse
 
 from deployments.ingress.http.event_schemas import event_schemas
+from deployments.ingress.http.exchange import base_of
 from deployments.ingress.http.forms import FORM, JSON
 from deployments.ingress.http.middleware.gate import CALLS, READY
 from deployments.ingress.http.schemas import LEFT_OPEN
@@ -50,7 +51,7 @@ def add_document(app: FastAPI, *, keys_required: bool, public_results: bool) -> 
     @app.get(PATH, include_in_schema=False)
     async def openapi(request: Request) -> JSONResponse:
         # A generated client calls the address from which its document came.
-        server = {"url": str(request.base_url).rstrip("/"), "description": "This service."}
+        server = {"url": base_of(request), "description": "This service."}
         return JSONResponse({**app.openapi(), "servers": [server]})
 
     @app.head("/docs", include_in_schema=False)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from deployments.errors import InternalError, RequestNotFound, ServiceError, TooManyWaiting
 from deployments.ingress.core.background.line import Line
 from deployments.ingress.core.background.names import Name, new_request, owner_of
-from deployments.ingress.core.background.records import Record, StoredEvent, record_of
+from deployments.ingress.core.background.records import ENDS, Record, StoredEvent, record_of
 from deployments.ingress.core.background.runner import Runner
 from deployments.ingress.core.background.work import Making, numbered
 from deployments.ingress.core.events import Waiting
@@ -188,7 +188,7 @@ class BackgroundRequests:
             held = self._runner.held(name)
             record = await self._record(name) if held is None else held.record
             for event in record.after(last_id):
-                if event.what not in ("done", "failed", "cancelled"):
+                if event.what not in ENDS:
                     yield event
                     last_id = event.id
             if record.is_over:

@@ -42,9 +42,9 @@ class RequestFrame:
     """Middleware that frames every HTTP request.
 
     It leaves `request_id` and an empty `api_key_name` in the request's state. What is inside leaves
-    there `order` and `generation`, and of a failure `problem`: its status and code. When the answer
-    has ended, one `Outcome` is made of that. The log line and the metrics are written from it. What
-    is inside leaves there, too, what is left of the key's `rates`, which the answer's headers tell.
+    there `order` and `generation`, of a failure `problem`, its status and code, and `rates`, what
+    is left of the key's, which the answer's headers tell. When the answer has ended, one `Outcome`
+    is made of that. The log line and the metrics are written from it.
 
     Args:
         app: What it wraps.

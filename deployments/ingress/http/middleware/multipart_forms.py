@@ -144,8 +144,9 @@ class Form:
             )
         if found < 0:
             return False
-        lines = [_as_file(self._rest[:found])] if found else []
-        out += b"".join(lines).removeprefix(b"\r\n") + b"\r\n\r\n" if lines else b"\r\n"
+        if found:
+            out += _as_file(self._rest[:found]).removeprefix(b"\r\n") + b"\r\n"
+        out += b"\r\n"
         self._place, self._rest = _Place.BODY, self._rest[found + 4 :]
         return True
 

@@ -8,14 +8,14 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Request
-from sse_starlette import EventSourceResponse
 from starlette.responses import JSONResponse, Response
 
-from deployments.errors import InvalidRequest, ModelNotFound, ServiceError
+from deployments.errors import InvalidRequest, ModelNotFound
 from deployments.ingress.core.idempotency import KeptAnswer
 from deployments.ingress.core.service import Service
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http.delivery import Delivery, server_timing
+from deployments.ingress.http.exchange import base_of, event_stream, note_failure
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.openai import document
 from deployments.ingress.http.openai.answers import ModelList, ModelObject
@@ -31,9 +31,6 @@ NO_PROMPT = (
     "prompt: no model here varies a photo without one; send it too, here or to POST "
     "/v1/images/edits"
 )
-
-PING_S = 15
-"""Seconds between comments that keep an idle event stream open through proxies."""
 
 
 def add_openai(
@@ -102,20 +99,20 @@ def add_openai(
             asked = await read(form, generate, service.catalog)
         state.order = asked.order
         on = replace(terms(request), progress=False)
-        base = str(request.base_url).rstrip("/")
+        base = base_of(request)
         rendering = Rendering(delivery, service.results, asked, on.deadline, base)
         generation = await service.generate(asked.order, asked.files, on, asked.cutout)
         if isinstance(generation, KeptAnswer):
             headers = {REPLAYED: "true"}
             if asked.stream:
                 told = rendering.replayed_events(generation)
-                return EventSourceResponse(told, ping=PING_S, headers=headers)
+                return event_stream(told, headers)
             return JSONResponse(await rendering.replayed(generation), headers=headers)
         state.generation = generation
         if asked.stream:
-            failed = partial(_note_failure, request)
+            failed = partial(note_failure, request)
             told = rendering.events(generation, state.request_id, failed)
-            return EventSourceResponse(told, ping=PING_S)
+            return event_stream(told)
         try:
             taken_s = time.monotonic() - begun
             made = await generation.images()
@@ -123,8 +120,3 @@ def add_openai(
             return JSONResponse(await rendering.whole(generation, made), headers=headers)
         finally:
             generation.close()
-
-
-def _note_failure(request: Request, error: ServiceError) -> None:
-    """Tell the frame how an answer ended whose status was sent long ago."""
-    request.state.problem = (error.status, error.code)
