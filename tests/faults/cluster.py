@@ -2,8 +2,9 @@
 
 As a program it reads one command a line, a JSON list, and answers each with a line of JSON:
 `["add", name]` and `["remove", name]` change the nodes, `["deploy", config]` gives Serve a
-configuration as its REST interface would. The end of the input ends the cluster. `FaultyCluster`
-is the side of the tests.
+configuration as its REST interface would. The end of the input ends the cluster. The answers have
+standard output for themselves: what Ray prints there of a lost node goes to standard error.
+`FaultyCluster` is the side of the tests.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ from typing import Any, Self
 import psutil
 
 WORKER = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
-ANSWER = "cluster: "
-"""Starts the lines that are answers, among whatever Ray says."""
 
 
 class FaultyCluster:
@@ -85,10 +84,10 @@ class FaultyCluster:
         self._folder.cleanup()
 
     def _answer(self) -> Any:
-        for line in self._process.stdout:  # type: ignore[union-attr]  # started, with a pipe
-            if line.startswith(ANSWER):
-                return json.loads(line.removeprefix(ANSWER))
-        raise RuntimeError("the cluster's process has ended")
+        line = self._process.stdout.readline()  # type: ignore[union-attr]  # started, with a pipe
+        if not line:
+            raise RuntimeError("the cluster's process has ended")
+        return json.loads(line)
 
     def _command(self, *command: object) -> Any:
         print(json.dumps(command), file=self._process.stdin, flush=True)  # type: ignore[union-attr]
@@ -145,6 +144,10 @@ def wait_until(condition: Any, timeout_s: float = 300.0) -> None:
 
 
 def main() -> None:
+    # Before Ray is imported, which prints from threads and from processes of its own.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
     import ray
     from ray import serve
     from ray.cluster_utils import Cluster
@@ -152,7 +155,7 @@ def main() -> None:
     from ray.serve.schema import ServeDeploySchema
 
     def answer(value: object) -> None:
-        print(ANSWER + json.dumps(value), flush=True)
+        print(json.dumps(value), file=answers, flush=True)
 
     cluster = Cluster(
         initialize_head=True,
