@@ -17,6 +17,7 @@ _PRIVATE = (
     "mask_key",
     "photo_sha256",
     "photo_opaque",
+    "owner",
 )
 """Fields that are only the operator's."""
 
@@ -46,6 +47,7 @@ class Recipe:
             None where it is not known.
         photo_opaque: Whether the photo of the product came without transparency; None where it is
             not known.
+        owner: A digest of the API key's name that made it; None where it is not known.
     """
 
     model: str | None
@@ -65,6 +67,7 @@ class Recipe:
     placement: Placement | None = None
     photo_sha256: str | None = None
     photo_opaque: bool | None = None
+    owner: str | None = None
 
     def document(self) -> dict[str, object]:
         """Every field, for the JSON stored beside the image.

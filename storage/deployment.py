@@ -120,6 +120,29 @@ class Storage(RequestCalls):
         """Load a result's recipe; see `Records.load_recipe`. None where there is none."""
         return await self._find(self._records.load_recipe, key)
 
+    async def results_of(
+        self, owner: str, after: str | None, most: int
+    ) -> tuple[list[tuple[str, dict[str, object]]], str | None]:
+        """Keys and recipes of an owner's results, and after which key the next ones come.
+
+        Those that are removed meanwhile are left out.
+
+        Args:
+            owner: See `Records.of`.
+            after: See there.
+            most: See there.
+
+        Returns:
+            Some, and the last key that was looked at; None where there are no more.
+        """
+        keys = await self._run(self._records.of, owner, after, most + 1)
+        more, keys = keys[most:], keys[:most]
+        loaded = await asyncio.gather(*(self.load_recipe(key) for key in keys))
+        found = zip(keys, loaded, strict=True)
+        return [(key, recipe) for key, recipe in found if recipe is not None], (
+            keys[-1] if more else None
+        )
+
     async def delete(self, key: str, sources: Sequence[str]) -> None:
         """Remove a result; see `Records.delete`."""
         await self._run(self._records.delete, key, sources)

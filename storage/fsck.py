@@ -17,6 +17,7 @@ from storage.errors import CorruptObject, ObjectNotFound, StorageError
 from storage.names import (
     CUTOUTS,
     MASKS,
+    OWNED,
     PAIRS,
     REFERENCES,
     RESULTS,
@@ -115,6 +116,8 @@ def examine(store: ImageStore, settled: datetime) -> Findings:
         elif folder == REFERENCES:
             if not any(image in infos for image in (*image_names(other), *cutout_names(other))):
                 found.orphaned[name] = "marks what a result needs that is not there"
+        elif folder == OWNED and not any(image in infos for image in image_names(other)):
+            found.orphaned[name] = "says whose a result is that is not there"
         elif folder == TILES and not any(image in infos for image in image_names(key)):
             found.orphaned[name] = "is a smaller copy of no result"
         elif folder in (SOURCES, MASKS) and not _referred(store, key):

@@ -16,6 +16,7 @@ SOURCES = "sources/"
 MASKS = "masks/"
 REFERENCES = "references/"
 ANSWERS = "answers/"
+OWNED = "owned/"
 REQUESTS = "requests/"
 UNFINISHED = "unfinished/"
 UPLOADS = "uploads/"
@@ -106,6 +107,16 @@ def reference_name(source: str, result: str) -> str:
     return f"{references_prefix(source)}{_checked(result)}.json"
 
 
+def owned_name(owner: str, key: str) -> str:
+    """Name the mark that says whose a result is."""
+    return f"{owned_prefix(owner)}{_checked(key)}.json"
+
+
+def owned_prefix(owner: str) -> str:
+    """Return the prefix of the marks of all results of one owner."""
+    return OWNED + _checked(owner)
+
+
 def answer_name(key: str) -> str:
     """Name an answer that is kept for its repetition."""
     return f"{ANSWERS}{_checked(key)}.json"
@@ -129,6 +140,12 @@ def uploads_prefix(request: str) -> str:
 def upload_name(request: str, number: int, suffix: str) -> str:
     """Name a file that came with a background request, by its number from 1."""
     return f"{uploads_prefix(request)}-{number}.{suffix}"
+
+
+def owner_in(recipe: Mapping[str, object]) -> str | None:
+    """Return the owner that a recipe names; None where it names none that can have results."""
+    owner = recipe.get("owner")
+    return owner if isinstance(owner, str) and _KEY.fullmatch(owner) else None
 
 
 def keys_of(name: str) -> tuple[str, str]:

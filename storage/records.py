@@ -2,14 +2,27 @@
 
 This module defines which objects make up a result, and in which order they are written and removed.
 The recipe's `file_format` says how the image's name ends; one without it is of a PNG, as all images
-once were.
+once were. Its `owner` says whose the result is: a mark whose name holds both keys lists it among
+the owner's, in the order of its key.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 
+from storage.errors import CorruptObject, ObjectNotFound
 from storage.lineage import Lineage
-from storage.names import format_of, image_name, image_names, recipe_name
+from storage.names import (
+    format_of,
+    image_name,
+    image_names,
+    keys_of,
+    owned_name,
+    owned_prefix,
+    owner_in,
+    recipe_name,
+)
 from storage.reading import load_document, load_picture
 from storage.store import ImageStore, StoredObject, content_type_of
 from storage.tiles import Tiles
@@ -47,7 +60,9 @@ class Records:
         """
         image, beside = image_name(key, format_of(recipe)), recipe_name(key)
         text = json.dumps(recipe, allow_nan=False)
-        # The recipe first, so that an image always has its recipe.
+        # The image last, so that it always has its recipe, and is always listed.
+        if owner := owner_in(recipe):
+            self._store.put(owned_name(owner, key), b"{}", "application/json")
         self._store.put(beside, text.encode(), "application/json")
         self._store.put(image, file, content_type_of(image))
 
@@ -82,6 +97,20 @@ class Records:
         """
         return load_document(self._store, recipe_name(key))
 
+    def of(self, owner: str, after: str | None, most: int) -> list[str]:
+        """Return the keys of an owner's results, in the order of these.
+
+        A result that is about to be stored, or was just removed, may be among them.
+
+        Args:
+            owner: Whose, 32 lower-case hex digits.
+            after: The key after which to begin, which need not be there any more; None for the
+                beginning.
+            most: Keys, at most.
+        """
+        keys = (keys_of(info.name)[1] for info in self._store.list(owned_prefix(owner)))
+        return list(islice((key for key in keys if after is None or key > after), most))
+
     def delete(self, key: str, sources: Sequence[str]) -> None:
         """Remove a result, and those of its sources that no other result needs.
 
@@ -91,12 +120,16 @@ class Records:
             key: The result's key.
             sources: The keys of what it was made from.
         """
-        beside = recipe_name(key)
+        beside, owner = recipe_name(key), None
+        with suppress(ObjectNotFound, CorruptObject):
+            owner = owner_in(self.load_recipe(key))
         # The image first, as `storage.lineage` and `storage.tiles` demand. The recipe last: it
-        # names the sources.
+        # names the sources, and the owner.
         for image in image_names(key):
             self._store.delete(image)
         self._tiles.delete(key)
         for source in sources:
             self._lineage.release(source, key)
+        if owner:
+            self._store.delete(owned_name(owner, key))
         self._store.delete(beside)

@@ -7,6 +7,7 @@ from storage.errors import StorageError
 from storage.names import (
     ANSWERS,
     MASKS,
+    OWNED,
     PAIRS,
     REFERENCES,
     SOURCES,
@@ -77,6 +78,11 @@ def sweep(store: ImageStore, retention: timedelta | None, now: datetime) -> int:
         key = keys_of(tile)[0]
         if key not in images or key in gone:
             _removed(store, tile)
+
+    for info in store.list(OWNED):
+        result = keys_of(info.name)[1]
+        if result in gone or (result not in images and now - info.modified > _HALF_PAIR_MAX_AGE):
+            _removed(store, info.name)
 
     # Listed after the images were removed, as `storage.lineage` demands.
     needed = set()

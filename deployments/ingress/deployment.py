@@ -16,16 +16,7 @@ from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.exposure import check_exposure
 from deployments.ingress.remote.metrics import ApiMetrics, ImageMetrics, RetryCounter
 from deployments.ingress.remote.readiness import announce_readiness
-from deployments.ingress.remote.remote_backends import (
-    AdmissionHandle,
-    AnswersHandle,
-    CutOutsHandle,
-    ModelHandles,
-    ResultsHandle,
-    SourcesHandle,
-    StudioHandle,
-    TilesHandle,
-)
+from deployments.ingress.remote.remote_backends import AdmissionHandle, ModelHandles, StudioHandle
 from deployments.ingress.remote.request_backends import (
     RequestsHandle,
     UnfinishedHandle,
@@ -33,6 +24,14 @@ from deployments.ingress.remote.request_backends import (
 )
 from deployments.ingress.remote.running_replicas import RunningReplicas, looking_at_serve
 from deployments.ingress.remote.serve_calls import Handle
+from deployments.ingress.remote.stored_backends import (
+    AnswersHandle,
+    CutOutsHandle,
+    OwnedHandle,
+    ResultsHandle,
+    SourcesHandle,
+    TilesHandle,
+)
 from deployments.logs import join_replica_log
 from deployments.settings import AppArgs
 
@@ -73,6 +72,7 @@ class Ingress:
                 cutter=pixels,
                 models=ModelHandles(models, retries, outage_s, images),
                 results=ResultsHandle(storage, retries, outage_s, images),
+                owned=OwnedHandle(storage, retries, outage_s),
                 tiles=TilesHandle(storage, retries, outage_s),
                 sources=SourcesHandle(storage, retries, outage_s),
                 cutouts=CutOutsHandle(storage, retries, outage_s),
@@ -85,8 +85,7 @@ class Ingress:
                     sorted(args.frame - {"ingress"}), looking_at_serve(storage.app_name)
                 ),
             ),
-            shape_floor=args.studio.shape_floor,
-            max_output_side=args.studio.max_output_side,
+            studio=args.studio,
             version=self._version,
         )
         announce_readiness([model.id for model in args.models])

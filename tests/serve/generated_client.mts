@@ -78,6 +78,10 @@ assert.notEqual(again.cutout, cut.cutout);
 const size = async (name: string, answer: Promise<{ data?: Blob | File; error?: unknown }>) => {
   assert.ok((await ok(name, answer)).size > 100, name);
 };
+const { results } = await ok("listResults", sdk.listResults({ query: { limit: 3 } }));
+assert.equal(results.length, 3);
+const told = await ok("getRecipe", sdk.getRecipe({ path: { key: keyOf(urls.jpeg!) } }));
+assert.deepEqual([told.url, told.fields.prompt], [urls.jpeg, "Perfume backdrop"]);
 const path = (url: string) => ({ path: { key: keyOf(url) } });
 await size("getPng", sdk.getPng({ ...path(urls.png!), query: { width: 128 } }));
 await size("getJpg", sdk.getJpg(path(urls.jpeg!)));

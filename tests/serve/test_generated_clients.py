@@ -122,6 +122,9 @@ def test_the_python_client_calls_every_route(
     again = call("cut_out_product", body=models.CutOutBody(cutout=cut.cutout, point="0.5,0.4"))
     assert again.width == cut.width
     key = key_of(cut.image_url)
+    assert len(call("list_results", limit=3).results) == 3
+    told = call("get_recipe", key_of(urls["jpeg"]))
+    assert (told.media_type, told.fields.prompt) == ("image/jpeg", "Perfume backdrop")
 
     def opened(file: Any) -> Image.Image:
         image = Image.open(BytesIO(file.payload.read()))

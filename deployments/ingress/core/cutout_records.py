@@ -9,8 +9,8 @@ from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.errors import ImageNotFound, InternalError
+from deployments.ingress.core.keys import KEY_PATTERN
 from deployments.ingress.core.ports import Backends
-from deployments.ingress.core.result_urls import KEY_PATTERN
 from deployments.jobs import Photo
 
 GONE = "cutout: there is no such cut-out, or no longer"

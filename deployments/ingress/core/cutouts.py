@@ -28,8 +28,8 @@ from deployments.ingress.core.job_source import (
     photo_opaque,
     photo_sha256,
 )
+from deployments.ingress.core.keys import new_key
 from deployments.ingress.core.ports import Backends
-from deployments.ingress.core.result_urls import new_key
 from deployments.ingress.core.studio_places import StudioPlaces
 from deployments.ingress.core.terms import Terms
 from deployments.jobs import Hints, Photo, StoredImage

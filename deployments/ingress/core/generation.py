@@ -15,7 +15,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deployments.errors import AllWithheld, ReplicaLost, ServiceError
-from deployments.ingress.core.deadline import Deadline
 from deployments.ingress.core.events import (
     Event,
     ImageProgress,
@@ -26,10 +25,11 @@ from deployments.ingress.core.events import (
 )
 from deployments.ingress.core.idempotency import Turn
 from deployments.ingress.core.job_source import Origin, Source
+from deployments.ingress.core.keys import owner_of
 from deployments.ingress.core.orders import SEEDS, PlainJob, Plan
 from deployments.ingress.core.places_client import Places
 from deployments.ingress.core.ports import Backends
-from deployments.ingress.core.terms import Again
+from deployments.ingress.core.terms import Terms
 from deployments.jobs import FinishedImage, GeneratedImage, ImageJob
 from deployments.recipes import Recipe
 
@@ -56,11 +56,9 @@ class Generation:
         source: Where they come from.
         places: Taken for all of them; given back one by one.
         backends: The other deployments.
-        deadline: When the generation is given up.
-        progress: Whether anybody wants progress events.
+        terms: Whose it is, when it is given up, and what is known of it already.
         version: Version of this package, for the recipes.
         turn: The right to make the answer of an idempotency key; None without a key.
-        again: What is known already of the request; None of a new one.
 
     Attributes:
         waiting: Its place in the line, and its probable end; None where there is no line.
@@ -74,11 +72,9 @@ class Generation:
         source: Source,
         places: Places,
         backends: Backends,
-        deadline: Deadline,
-        progress: bool,
+        terms: Terms,
         version: str,
         turn: Turn | None,
-        again: Again | None = None,
     ) -> None:
         self._plan = plan
         self._jobs: Sequence[ImageJob | PlainJob] = plan.jobs
@@ -87,11 +83,10 @@ class Generation:
         self.waiting = places.waiting
         self._backends = backends
         self._shape_floor = plan.shape_floor
-        self._deadline = deadline
-        self._progress = progress
+        self._terms = terms
         self._version = version
         self._turn = turn
-        self._again = again
+        self._again = again = terms.again
         self.made: list[Made] = [] if again is None else list(again.made)
         self._stored = {image.key for image in self.made if isinstance(image, ImageStored)}
         self._withheld = [
@@ -176,7 +171,7 @@ class Generation:
 
     async def _all(self) -> None:
         try:
-            async with self._deadline.bounds():
+            async with self._terms.deadline.bounds():
                 origin = await self._source.open()
                 self._opened.set_result(None)
                 await self._fan_out(origin)
@@ -282,7 +277,9 @@ class Generation:
         calls: AsyncExitStack,
     ) -> GeneratedImage:
         model = self._plan.order.model or ""
-        items = self._backends.models.generate(model, job, origin.opened, progress=self._progress)
+        items = self._backends.models.generate(
+            model, job, origin.opened, progress=self._terms.progress
+        )
         # Closed by the caller, once there is time: closing cancels, and right after its image a
         # call is about to end by itself.
         await calls.enter_async_context(aclosing(items))
@@ -313,6 +310,7 @@ class Generation:
             canvas=order.canvas,
             photo_sha256=origin.photo_sha256,
             photo_opaque=origin.photo_opaque,
+            owner=owner_of(self._terms.api_key_name),
         )
 
     async def forget(self, keys: Collection[str]) -> None:

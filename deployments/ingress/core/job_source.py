@@ -19,8 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 from deployments.composition import SUFFIXES, FileFormat, Placement
 from deployments.errors import InternalError
 from deployments.ingress.core.decoder import Decoder
+from deployments.ingress.core.keys import is_key
 from deployments.ingress.core.ports import Backends
-from deployments.ingress.core.result_urls import is_key
 from deployments.jobs import Layout, Mask, OpenedPhoto, Photo, Preserve, StoredImage
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from deployments.composition import AS_THE_PHOTO, DEFAULT_LOOK, Canvas, Look
 from deployments.errors import InvalidRequest, UnknownModel
-from deployments.ingress.core.result_urls import new_key
+from deployments.ingress.core.keys import new_key
 from deployments.jobs import GenerationSettings, ImageJob, Preserve
 from deployments.settings import ModelSettings
 
@@ -216,7 +216,8 @@ def planned(
     if fixed is None:
         images = order.num_images if painted else 1
         seed = secrets.randbelow(SEEDS) if order.seed is None else order.seed
-        fixed = Fixed(seed, tuple(new_key() for _ in range(images)), new_key())
+        # In the order in which a list of results has them.
+        fixed = Fixed(seed, tuple(sorted(new_key() for _ in range(images))), new_key())
     if model is None or not painted:
         return Plan(None, (PlainJob(fixed.image_keys[0]),), 0.0, order, fixed.source_key)
     settings = _settings(order, model, fixed.seed)

@@ -1,8 +1,8 @@
 """What the use cases need of the other deployments, as plain async calls.
 
-`ingress.remote.remote_backends` implements these over Serve handles; tests implement them in
-memory. An awaitable that one call returns may be handed to another without being awaited: its value
-then travels between the deployments and not through this process.
+`ingress.remote` implements these over Serve handles; tests implement them in memory. An awaitable
+that one call returns may be handed to another without being awaited: its value then travels between
+the deployments and not through this process.
 """
 
 from __future__ import annotations
@@ -130,6 +130,19 @@ class Results(Protocol):
 
     async def delete(self, key: str, sources: Sequence[str]) -> None:
         """Remove an image and its recipe, and those sources that no other result needs."""
+        ...
+
+
+class OwnedResults(Protocol):
+    """Whose the stored results are."""
+
+    async def of(
+        self, owner: str, after: str | None, most: int
+    ) -> tuple[Sequence[tuple[str, Mapping[str, object]]], str | None]:
+        """Read an owner's results, newest first, from the one after a key on.
+
+        Returns keys and recipes, and the key after which there are more, if so.
+        """
         ...
 
 
@@ -301,6 +314,7 @@ class Backends:
         cutter: More of it.
         models: The model deployments.
         results: Stored results.
+        owned: Whose they are.
         tiles: Smaller copies of them.
         sources: What they were made from.
         cutouts: Stored cut-outs.
@@ -316,6 +330,7 @@ class Backends:
     cutter: Cutter
     models: Models
     results: Results
+    owned: OwnedResults
     tiles: StoredTiles
     sources: Sources
     cutouts: StoredCutOuts

@@ -1,14 +1,18 @@
-"""The use cases around stored results: reading one, or a smaller copy of it, and removing it."""
+"""The use cases around stored results: reading them and their recipes, and removing them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from deployments.composition import FileFormat
 from deployments.errors import ImageNotFound
 from deployments.ingress.core.job_source import distinct, file_format, lineage
+from deployments.ingress.core.keys import owner_of
 from deployments.ingress.core.ports import Backends
 from deployments.jobs import StoredImage
 
 GONE = "the image does not exist, or no longer"
+NOT_TOLD = "the image does not exist, or no longer, or how it was made is only told to who made it"
 
 
 class ResultFiles:
@@ -16,10 +20,12 @@ class ResultFiles:
 
     Args:
         backends: The other deployments.
+        public_recipes: PNGs hold their recipes, for everybody to read.
     """
 
-    def __init__(self, backends: Backends) -> None:
+    def __init__(self, backends: Backends, *, public_recipes: bool) -> None:
         self._backends = backends
+        self._public_recipes = public_recipes
 
     async def load(self, image_key: str, named: FileFormat) -> StoredImage:
         """Read a result.
@@ -59,6 +65,46 @@ class ResultFiles:
         if tile is None:
             raise ImageNotFound(GONE)
         return tile
+
+    async def recipe(self, image_key: str, asks: str | None) -> Mapping[str, object]:
+        """Read how a result was made.
+
+        Whoever may read a PNG that holds its recipe may read that here too. Any other is told to
+        who made it.
+
+        Args:
+            image_key: Its key.
+            asks: Name of the API key that asks, empty where all callers are one; None for somebody
+                of whom nothing is known.
+
+        Returns:
+            The recipe as it is stored, with what is only the operator's.
+
+        Raises:
+            ImageNotFound: It does not exist, or no longer, or is not told to this caller.
+        """
+        recipe = await self._backends.results.load_recipe(image_key)
+        shown = self._public_recipes and file_format(recipe) == "png"
+        own = asks is not None and recipe.get("owner") == owner_of(asks)
+        if not (shown or own):
+            raise ImageNotFound(NOT_TOLD)
+        return recipe
+
+    async def page(
+        self, api_key_name: str, after: str | None, most: int
+    ) -> tuple[Sequence[tuple[str, Mapping[str, object]]], str | None]:
+        """Some results of an API key, newest first.
+
+        Args:
+            api_key_name: Empty without keys.
+            after: The key after which to begin; None for the newest.
+            most: Results, at most.
+
+        Returns:
+            Their keys and recipes, and the key after which the next ones come; None where there
+            are no more.
+        """
+        return await self._backends.owned.of(owner_of(api_key_name), after, most)
 
     async def delete(self, image_key: str, named: FileFormat) -> None:
         """Remove a result, and what it was made from where no other result needs that.

@@ -6,28 +6,17 @@ A URL is read only to find one of our keys in it. No address of a caller is ever
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from deployments.composition import SUFFIXES, FileFormat
 from deployments.errors import ForeignImage
+from deployments.ingress.core.keys import KEY_PATTERN
 
-KEY_PATTERN = "[0-9a-f]{32}"
 _PATH = re.compile(rf"/generated/({KEY_PATTERN})\.(?:{'|'.join(SUFFIXES.values())})")
 _PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def new_key() -> str:
-    """A key that nobody can guess: 128 random bits as 32 lower-case hexadecimal digits."""
-    return secrets.token_hex(16)
-
-
-def is_key(text: str) -> bool:
-    """Whether a text has the form of a key."""
-    return re.fullmatch(KEY_PATTERN, text) is not None
 
 
 class ResultUrls:

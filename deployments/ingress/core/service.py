@@ -27,7 +27,7 @@ from deployments.ingress.core.result_files import ResultFiles
 from deployments.ingress.core.studio_places import StudioPlaces
 from deployments.ingress.core.terms import Terms
 from deployments.jobs import ImageJob, Layout, Photo
-from deployments.settings import IngressSettings, ModelSettings
+from deployments.settings import IngressSettings, ModelSettings, StudioSettings
 
 
 class Service:
@@ -45,9 +45,8 @@ class Service:
         catalog: The models, in listing order.
         settings: Limits.
         backends: The other deployments.
-        shape_floor: The least `Fidelity.shape` with which an image is not made once more.
-        max_output_side: The longer side of a result in pixels, at most; larger photos are decoded
-            at a reduced size.
+        studio: Of results: their longest side, the shape with which one is not made once more, and
+            whether their files tell how they were made.
         version: Version of this package, for the recipes.
     """
 
@@ -57,18 +56,17 @@ class Service:
         catalog: Sequence[ModelSettings],
         settings: IngressSettings,
         backends: Backends,
-        shape_floor: float,
-        max_output_side: int,
+        studio: StudioSettings,
         version: str,
     ) -> None:
         self.catalog = tuple(catalog)
         self._backends = backends
-        self.results = ResultFiles(backends)
+        self.results = ResultFiles(backends, public_recipes=studio.public_metadata)
         self.replicas = backends.replicas
-        self._shape_floor = shape_floor
+        self._shape_floor = studio.shape_floor
         self._version = version
-        self.max_output_side = max_output_side
-        self._decoder = Decoder(settings.limits, max_output_side)
+        self.max_output_side = studio.max_output_side
+        self._decoder = Decoder(settings.limits, studio.max_output_side)
         self._places = PlacesClient(backends.admission)
         self._idempotency = Idempotency(self._places, backends.answers)
         self._studio_places = StudioPlaces(
@@ -319,11 +317,9 @@ class Service:
             source=source,
             places=places,
             backends=self._backends,
-            deadline=terms.deadline,
-            progress=terms.progress,
+            terms=terms,
             version=self._version,
             turn=turn,
-            again=terms.again,
         )
 
     async def _take_places(

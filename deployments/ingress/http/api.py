@@ -54,6 +54,7 @@ from deployments.ingress.http.openapi_document import add_document
 from deployments.ingress.http.outcome import Observer
 from deployments.ingress.http.prefer_header import HEADER as PREFER
 from deployments.ingress.http.prefer_header import prefers_async
+from deployments.ingress.http.recipes import add_recipes
 from deployments.ingress.http.results import add_results
 from deployments.ingress.http.schemas import request_models
 from deployments.presets import DEFAULT_PRESETS, PresetFields
@@ -164,6 +165,7 @@ def create_api(
 
     add_catalogue(app, service, settings, presets, retention_s)
     add_results(app, service.results, retention_s, public=public)
+    add_recipes(app, service.results, urls, listed=listed)
 
     def terms(request: Request) -> Terms:
         state = request.state

@@ -4,8 +4,6 @@ In the code a *job* is one image to make, so that these are background requests 
 """
 
 # No postponed annotations here: FastAPI reads those of the routes below.
-import base64
-import binascii
 import math
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -18,12 +16,11 @@ from sse_starlette import JSONServerSentEvent
 from starlette.responses import JSONResponse, Response
 
 from deployments.errors import InvalidRequest, RequestNotFound
-from deployments.ingress.core.background.names import is_request
 from deployments.ingress.core.background.records import Record, StoredEvent
 from deployments.ingress.core.background.requests import BackgroundRequests, Seen
 from deployments.ingress.core.events import ImageProgress, ImageStored, ImageWithheld, Waiting
+from deployments.ingress.core.keys import KEY_PATTERN
 from deployments.ingress.core.orders import Asked, Files
-from deployments.ingress.core.result_urls import KEY_PATTERN
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi, problems
 from deployments.ingress.http.answers import ProgressEvent
@@ -37,12 +34,10 @@ from deployments.ingress.http.exchange import NO_STORE, base_of, event_stream
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.middleware.deadline_header import asked_s
 from deployments.ingress.http.negotiation import wants_events
+from deployments.ingress.http.paging import cursor_of, page_of
 from deployments.ingress.http.prefer_header import APPLIED, RESPOND_ASYNC
 
 Id = Annotated[str, Path(json_schema_extra={"pattern": f"^{KEY_PATTERN}$"})]
-
-DEFAULT_LIMIT, MOST = 20, 100
-"""Jobs of one page of the list."""
 
 _ROOM = 9_999_999_999
 """The largest id of an event that is understood."""
@@ -101,12 +96,12 @@ class Background:
             raise RequestNotFound(
                 "without API keys strangers share this service, so that no jobs are listed"
             )
-        limit, after = _page(request)
+        limit, after = page_of(request)
         page = await self._requests.page(request.state.api_key_name, after, limit)
         base = base_of(request)
         return JobsAnswer(
             jobs=[self._entry(seen, base) for seen in page.requests],
-            cursor=None if page.after is None else _cursor(page.after),
+            cursor=cursor_of(page.after),
         )
 
     async def stream(self, request: Request, job: str) -> Response:
@@ -219,36 +214,6 @@ def add_background(app: FastAPI, background: Background) -> None:
 def _root(request: Request) -> str:
     """The prefix of the application alone: a Location is relative to the caller's own address."""
     return str(request.scope.get("root_path", "")).rstrip("/")
-
-
-def _page(request: Request) -> tuple[int, str | None]:
-    """Limit and key of a page."""
-    query = request.query_params
-    unknown = sorted(set(query) - {"limit", "cursor"})
-    if unknown:
-        raise InvalidRequest(f"unknown parameter: {', '.join(unknown)}")
-    for name in ("limit", "cursor"):
-        if len(query.getlist(name)) > 1:
-            raise InvalidRequest(f"{name}: it is given more than once")
-    limit = query.get("limit", str(DEFAULT_LIMIT))
-    if not re.fullmatch("[0-9]{1,3}", limit) or not 1 <= int(limit) <= MOST:
-        raise InvalidRequest(f"limit must be a whole number from 1 to {MOST}")
-    cursor = query.get("cursor")
-    return int(limit), None if cursor is None else _key_of(cursor)
-
-
-def _cursor(key: str) -> str:
-    return base64.urlsafe_b64encode(bytes.fromhex(key)).decode().rstrip("=")
-
-
-def _key_of(cursor: str) -> str:
-    try:
-        key = base64.b64decode(cursor + "==", altchars=b"-_", validate=True).hex()
-    except (binascii.Error, ValueError):
-        key = ""
-    if not is_request(key):
-        raise InvalidRequest("cursor must be the cursor of an earlier page")
-    return key
 
 
 def _last_id(request: Request) -> int:

@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from deployments.ingress.core.cutout_records import CutOutRecord
 from deployments.ingress.core.cutouts import CutOutOrder, CutOuts
-from deployments.ingress.core.result_urls import KEY_PATTERN, ResultUrls
+from deployments.ingress.core.keys import KEY_PATTERN
+from deployments.ingress.core.result_urls import ResultUrls
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi
 from deployments.ingress.http.cutout_schemas import Box, CutOutAnswer, CutOutBody, CutOutForm

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from deployments.ingress.http import idempotency_header, prefer_header
+from deployments.ingress.http import idempotency_header, paging, prefer_header
 from deployments.ingress.http.answers import ErrorAnswer, ImagesAnswer
 from deployments.ingress.http.background_answers import JobAnswer, JobsAnswer
 from deployments.ingress.http.catalogue_schemas import ModelsAnswer, NotReadyAnswer, ReadyAnswer
@@ -18,6 +18,7 @@ from deployments.ingress.http.forms import FORM, JSON
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.middleware import deadline_header
 from deployments.ingress.http.negotiation import EVENT_STREAM
+from deployments.ingress.http.recipe_schemas import RecipeAnswer, ResultsAnswer
 from deployments.ingress.http.schemas import EXAMPLE_URL
 
 _REASONS = {
@@ -179,22 +180,11 @@ def job_removal_route() -> dict[str, Any]:
 
 def jobs_route() -> dict[str, Any]:
     """Arguments of the route that lists jobs."""
-    limit = {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
-    parameters = [
-        {"name": "limit", "in": "query", "required": False, "schema": limit},
-        {
-            "name": "cursor",
-            "in": "query",
-            "required": False,
-            "description": "Of the answer before: the next page.",
-            "schema": {"type": "string"},
-        },
-    ]
     return {
         "operation_id": "list_jobs",
         "response_model": JobsAnswer,
         "tags": ["jobs"],
-        "openapi_extra": {"parameters": parameters},
+        "openapi_extra": {"parameters": paging.PARAMETERS},
         "responses": _failures(400, 401, 404, 500, 503),
     }
 
@@ -253,6 +243,30 @@ def result_route(
             200: {"description": "The image.", "content": content},
             304: {"description": "The caller has it already."},
             **_failures(*((400,) if widths else ()), 401, 404, 500, 503),
+        },
+    }
+
+
+def results_route() -> dict[str, Any]:
+    """Arguments of the route that lists results."""
+    return {
+        "operation_id": "list_results",
+        "response_model": ResultsAnswer,
+        "tags": ["images"],
+        "openapi_extra": {"parameters": paging.PARAMETERS},
+        "responses": _failures(400, 401, 404, 500, 503),
+    }
+
+
+def recipe_route() -> dict[str, Any]:
+    """Arguments of the route that tells how a result was made."""
+    return {
+        "operation_id": "get_recipe",
+        "response_model": RecipeAnswer,
+        "tags": ["images"],
+        "responses": {
+            200: {"description": "How the image was made."},
+            **_failures(400, 401, 404, 500, 503),
         },
     }
 

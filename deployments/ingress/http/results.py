@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from deployments.composition import MEDIA_TYPES, SUFFIXES, TILE_WIDTHS, FileFormat
 from deployments.errors import ImageNotFound, InvalidRequest
+from deployments.ingress.core.keys import KEY_PATTERN, is_key
 from deployments.ingress.core.result_files import ResultFiles
-from deployments.ingress.core.result_urls import KEY_PATTERN, is_key
 from deployments.ingress.http import openapi
 from deployments.ingress.http.result_responses import image_response
 

@@ -23,8 +23,8 @@ from pydantic_core import PydanticCustomError
 
 from deployments.composition import SCENE
 from deployments.errors import InvalidRequest
+from deployments.ingress.core.keys import KEY_PATTERN
 from deployments.ingress.core.orders import SEEDS, Order
-from deployments.ingress.core.result_urls import KEY_PATTERN
 from deployments.ingress.http.forms import without_nulls
 from deployments.ingress.http.look_fields import LookFields
 from deployments.jobs import Preserve

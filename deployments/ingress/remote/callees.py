@@ -118,6 +118,12 @@ class ResultCalls(Protocol):
         """See `Storage.load_recipe`."""
         ...
 
+    async def results_of(
+        self, owner: str, after: str | None, most: int
+    ) -> tuple[list[tuple[str, dict[str, object]]], str | None]:
+        """See `Storage.results_of`."""
+        ...
+
     async def delete(self, key: str, sources: Sequence[str]) -> None:
         """See `Storage.delete`."""
         ...

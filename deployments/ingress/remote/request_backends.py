@@ -7,9 +7,10 @@ from typing import Literal
 
 from deployments.ingress.core.background.names import Name
 from deployments.ingress.remote.callees import RequestCalls
-from deployments.ingress.remote.remote_backends import REPEATED, stored
+from deployments.ingress.remote.remote_backends import REPEATED
 from deployments.ingress.remote.retries import RetryObserver
 from deployments.ingress.remote.serve_calls import Callee, Handle
+from deployments.ingress.remote.stored_backends import stored
 
 
 class RequestsHandle:

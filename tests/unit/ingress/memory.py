@@ -34,6 +34,7 @@ from deployments.settings import IngressSettings, ModelSettings, StudioSettings
 from deployments.studio.deployment import Studio
 from storage.filesystem import FilesystemStore
 from tests.unit.ingress.stored import (
+    OwnedResults,
     Shared,
     StoredAnswers,
     StoredCutOuts,
@@ -279,6 +280,7 @@ def surface(
             cutter=shared,
             models=models,
             results=results,
+            owned=OwnedResults(results),
             tiles=StoredTiles(store),
             sources=sources,
             cutouts=cutouts,
@@ -289,8 +291,7 @@ def surface(
             admission=admission,
             replicas=running,
         ),
-        shape_floor=studio_settings.shape_floor,
-        max_output_side=studio_settings.max_output_side,
+        studio=studio_settings,
         version="0",
     )
     app = create_api(service, settings, version="0", retention_s=retention_s, keys=keys)

@@ -47,6 +47,21 @@ class StoredResults:
         self.records.delete(key, sources)
 
 
+class OwnedResults:
+    """Whose the results of a real store are."""
+
+    def __init__(self, results: StoredResults) -> None:
+        self.results = results
+
+    async def of(
+        self, owner: str, after: str | None, most: int
+    ) -> tuple[list[tuple[str, Mapping[str, object]]], str | None]:
+        keys = self.results.records.of(owner, after, most + 1)
+        more, keys = keys[most:], keys[:most]
+        found = [(key, await self.results.load_recipe(key)) for key in keys]
+        return found, keys[-1] if more else None
+
+
 class StoredTiles:
     """The real smaller copies over a real store."""
 

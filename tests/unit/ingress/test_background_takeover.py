@@ -8,9 +8,10 @@ import pytest
 
 from deployments.errors import ReplicaLost
 from deployments.ingress.core.background import held, runner, work
-from deployments.ingress.core.background.names import Name, in_turn, new_request, owner_of
+from deployments.ingress.core.background.names import Name, in_turn
 from deployments.ingress.core.background.records import Record, StoredEvent, record_of
 from deployments.ingress.core.events import ImageStored
+from deployments.ingress.core.keys import new_key, owner_of
 from tests.unit.ingress.background import (
     at_work,
     followed,
@@ -232,7 +233,7 @@ def test_who_submits_many_keeps_nobody_waiting():
 
 
 def test_newer_requests_sort_first(monkeypatch):
-    first = new_request()
+    first = new_key()
     later = int(first[:12], 16) - 5000
     assert Name("a" * 32, f"{later:012x}" + "0" * 20).submitted_ms > Name("a", first).submitted_ms
-    assert len({new_request() for _ in range(1000)}) == 1000
+    assert len({new_key() for _ in range(1000)}) == 1000

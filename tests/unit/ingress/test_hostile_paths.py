@@ -37,7 +37,6 @@ PATHS = [
     "/generated/secret",
     "/generated/secret.json",
     "/generated/{key}",
-    "/generated/{key}.json",
     "/generated/{key}.png.json",
     "/generated/{key}.png/",
     "/generated/{key}.png%00.json",

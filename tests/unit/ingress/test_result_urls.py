@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.errors import ForeignImage
-from deployments.ingress.core.result_urls import ResultUrls, is_key, new_key
+from deployments.ingress.core.keys import is_key, new_key
+from deployments.ingress.core.result_urls import ResultUrls
 
 KEY = "0123456789abcdef" * 2
 PATH = f"/generated/{KEY}.png"

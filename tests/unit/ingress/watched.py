@@ -11,10 +11,11 @@ import pytest
 from deployments.ingress.core.deadline import Deadline
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.job_source import Origin, UploadSource
+from deployments.ingress.core.keys import new_key
 from deployments.ingress.core.orders import Order, Plan
 from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
-from deployments.ingress.core.result_urls import new_key
+from deployments.ingress.core.terms import Terms
 from deployments.jobs import GenerationSettings, ImageJob, Layout, Photo
 from deployments.settings import IngressSettings, StudioSettings
 from storage.filesystem import FilesystemStore
@@ -26,6 +27,7 @@ from tests.unit.ingress.memory import (
     SharedStudio,
 )
 from tests.unit.ingress.stored import (
+    OwnedResults,
     StoredAnswers,
     StoredCutOuts,
     StoredRequests,
@@ -152,7 +154,7 @@ class World:
         preserve: Any = "auto",
         deadline_s: float = 30.0,
         shape_floor: float = 0.0,
-        **settings: Any,
+        progress: bool = False,
     ) -> Generation:
         places = at_once(self.admission.take(MODEL.id, "", images, 4))
         backends = Backends(
@@ -160,6 +162,7 @@ class World:
             cutter=self.studio,
             models=self.models,
             results=self.results,
+            owned=OwnedResults(self.results),
             tiles=StoredTiles(self.store),
             sources=self.sources,
             cutouts=StoredCutOuts(self.store),
@@ -186,10 +189,9 @@ class World:
             source=source,
             places=places,
             backends=backends,
-            deadline=Deadline(deadline_s),
+            terms=Terms("", Deadline(deadline_s), progress),
             version="0",
             turn=None,
-            **{"progress": False, **settings},
         )
 
     def names(self) -> list[str]:

@@ -13,7 +13,14 @@ import pytest
 from storage.filesystem import FilesystemStore
 from storage.fsck import Findings, examine
 from storage.lineage import Lineage
-from storage.names import image_name, mask_name, recipe_name, reference_name, source_name
+from storage.names import (
+    image_name,
+    mask_name,
+    owned_name,
+    recipe_name,
+    reference_name,
+    source_name,
+)
 from storage.records import Records
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
@@ -32,8 +39,9 @@ def root(tmp_path: Path) -> Path:
     lineage.refer(key(1), [key(10), key(11)])
     lineage.save_source(key(1), PNG)
     lineage.save_mask(key(1), PNG)
-    for result in (key(10), key(11)):
-        records.save(result, PNG, {"photo_key": key(1), "mask_key": key(1)})
+    lineage_of = {"photo_key": key(1), "mask_key": key(1)}
+    records.save(key(10), PNG, lineage_of)
+    records.save(key(11), PNG, {**lineage_of, "owner": "d" * 32})
     return tmp_path
 
 
@@ -47,10 +55,10 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_sound_store_has_no_findings(root: Path) -> None:
-    assert found(root) == Findings(objects=8)
+    assert found(root) == Findings(objects=9)
     ran = run("--path", root, "--age", "0")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout == ("8 objects: 0 damaged, 0 half there, 0 orphaned, 0 without a checksum\n")
+    assert ran.stdout == ("9 objects: 0 damaged, 0 half there, 0 orphaned, 0 without a checksum\n")
 
 
 @pytest.mark.parametrize("name", [
@@ -99,10 +107,13 @@ def test_what_nothing_needs_is_told(root: Path) -> None:
     store = FilesystemStore(root)
     Lineage(store).save_source(key(2), PNG)
     Lineage(store).refer(key(1), [key(99)])
+    mark = owned_name("d" * 32, key(98))
+    store.put(mark, b"{}", "application/json")
     told = found(root)
     assert told.orphaned == {
         source_name(key(2)): "is needed by no result",
         reference_name(key(1), key(99)): "marks what a result needs that is not there",
+        mark: "says whose a result is that is not there",
     }
     ran = run("--path", root, "--age", "0")
     assert ran.returncode == 1

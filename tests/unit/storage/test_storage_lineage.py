@@ -72,6 +72,7 @@ def test_the_image_goes_first_and_the_recipe_last(store: Recorder) -> None:
     conversation(store, RESULT)
     Records(store).delete(RESULT, [SOURCE])
     assert store.calls == [
+        f"get generated/{RESULT}.json",
         f"delete generated/{RESULT}.png",
         f"delete generated/{RESULT}.jpg",
         f"delete generated/{RESULT}.webp",
@@ -82,6 +83,18 @@ def test_the_image_goes_first_and_the_recipe_last(store: Recorder) -> None:
         f"delete sources/{SOURCE}.png",
         f"delete generated/{RESULT}.json",
     ]
+
+
+def test_a_result_is_listed_before_it_is_there_and_until_it_is_gone(store: Recorder) -> None:
+    records, owner = Records(store), "d" * 32
+    records.save(RESULT, PNG, {"owner": owner})
+    mark, recipe = f"owned/{owner}{RESULT}.json", f"generated/{RESULT}.json"
+    assert store.calls == [f"put {mark}", f"put {recipe}", f"put generated/{RESULT}.png"]
+    assert records.of(owner, None, 10) == [RESULT]
+    store.calls.clear()
+    records.delete(RESULT, [])
+    assert store.calls[-2:] == [f"delete {mark}", f"delete {recipe}"]
+    assert records.of(owner, None, 10) == []
 
 
 class Turns:

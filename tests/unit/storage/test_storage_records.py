@@ -47,7 +47,8 @@ def test_an_image_never_is_without_its_recipe(records: Records, store: Recorder)
     records.save(key(1), PNG, {})
     records.delete(key(1), [])
     image, recipe = f"generated/{key(1)}.png", f"generated/{key(1)}.json"
-    assert store.calls[:3] == [f"put {recipe}", f"put {image}", f"delete {image}"]
+    calls = [f"put {recipe}", f"put {image}", f"get {recipe}", f"delete {image}"]
+    assert store.calls[:4] == calls
     assert store.calls[-1] == f"delete {recipe}"
     store.broken = {recipe}
     with pytest.raises(StorageUnavailable):

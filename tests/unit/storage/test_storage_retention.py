@@ -56,6 +56,24 @@ def test_the_sweep_removes_what_is_too_old(
     assert sweep(store, DAY, NOW) == 0
 
 
+def test_the_sweep_removes_marks_of_results_that_are_gone_or_never_came(
+    records: Records, store: Recorder, root: Path
+) -> None:
+    owner = "d" * 32
+    marks = {number: f"owned/{owner}{key(number)}.json" for number in (1, 2, 3, 4)}
+    for number in (1, 2):
+        records.save(key(number), PNG, {"owner": owner})
+    for number in (3, 4):
+        store.put(marks[number], b"{}", "application/json")
+    for name in store.names():
+        age(root, name, timedelta(minutes=90))
+    for name in [f"generated/{key(1)}.png", f"generated/{key(1)}.json", marks[1]]:
+        age(root, name, DAY * 1.1)
+    age(root, marks[4], timedelta(minutes=30))
+    sweep(store, DAY, NOW)
+    assert records.of(owner, None, 10) == [key(2), key(4)]
+
+
 def test_the_age_of_a_result_is_that_of_its_image(
     records: Records, store: Recorder, root: Path
 ) -> None:

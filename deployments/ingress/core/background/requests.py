@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 
 from deployments.errors import InternalError, RequestNotFound, ServiceError, TooManyWaiting
 from deployments.ingress.core.background.line import Line
-from deployments.ingress.core.background.names import Name, new_request, owner_of
+from deployments.ingress.core.background.names import Name
 from deployments.ingress.core.background.records import ENDS, Record, StoredEvent, record_of
 from deployments.ingress.core.background.runner import Runner
 from deployments.ingress.core.background.work import Making, numbered
 from deployments.ingress.core.events import Waiting
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
+from deployments.ingress.core.keys import new_key, owner_of
 from deployments.ingress.core.orders import Asked, Files
 from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
@@ -136,7 +137,7 @@ class BackgroundRequests:
                 return given.answer, True
             turn = given
         try:
-            name = Name(owner_of(terms.api_key_name), new_request())
+            name = Name(owner_of(terms.api_key_name), new_key())
             record = Record(
                 api_key_name=terms.api_key_name,
                 asked=asked,

@@ -82,7 +82,7 @@ class Gate:
             # A pattern's end matches before a line break, and no address of ours has one.
             raise ImageNotFound("no address here has characters that cannot be printed")
         name = ""
-        if self._keys is not None and self._guards(method, path):
+        if self._keys is not None and (self._guards(method, path) or _tells_more(path, headers)):
             name = _authorize(self._keys, headers)
         length = headers.get("content-length", "")
         limit = problems.body_limit(self._body_limits, path)
@@ -106,6 +106,12 @@ class Gate:
         if path.startswith(CALLS) or method == "DELETE":
             return True
         return not self._public_results and path.startswith(PICTURES)
+
+
+def _tells_more(path: str, headers: Headers) -> bool:
+    """Whether a key that a request needs not, but brings, decides what it is told."""
+    sent = "authorization" in headers or "x-api-key" in headers
+    return sent and path.startswith("/generated/") and path.endswith(".json")
 
 
 def _authorize(keys: KeyRing, headers: Headers) -> str:
