@@ -53,10 +53,52 @@ const LONGEST_PAUSE_S = 30;
  * @property {number} [harmonize] 0 to 1
  * @property {"png" | "jpeg" | "webp"} [outputFormat]
  * @property {number} [outputQuality] 1 to 100
+ * @property {string} [cutout] the id of a cut-out, whose product is kept without a search
+ * @property {string} [idempotencyKey] chosen here if absent; with one of the page's own, that it
+ *   keeps, the same request gets the same answer even after the page was loaded again. It needs a
+ *   seed of the page's own too
+ * @property {number} [deadlineS] seconds after which the service gives the request up, waiting
+ *   included
  *
  * @typedef {Object} Photo
- * @property {Blob} image PNG, JPEG or WebP
+ * @property {Blob} [image] PNG, JPEG or WebP; required but with a `cutout`, which has its photo
  * @property {Blob} [productMask] white where the product is, of the photo's size
+ *
+ * @typedef {Object} Cut what to cut out, and what corrects it; one of `image`, `imageUrl` and
+ *   `cutout` is required
+ * @property {Blob} [image] a photo
+ * @property {string} [imageUrl] an image that the service made: its first photo is cut again
+ * @property {string} [cutout] the id of an earlier cut-out: its photo is cut again
+ * @property {Blob} [productMask] as of a photo; not with what follows
+ * @property {Blob} [keep] strokes in white on black over what belongs to the product
+ * @property {Blob} [remove] strokes over what does not
+ * @property {[number, number][]} [points] places in the product: shares of width and height, 0 to 1
+ *
+ * @typedef {Object} CutOut
+ * @property {string} cutout its id, which requests take
+ * @property {string} imageUrl the product on transparent ground
+ * @property {string} maskUrl white is the product
+ * @property {number} width of both, in pixels
+ * @property {number} height
+ * @property {{left: number, top: number, width: number, height: number}} box what the product covers
+ * @property {number} certainty 0 to 1
+ * @property {string[]} warnings sentences about what may be wrong with it
+ *
+ * @typedef {Object} Made how an image was made, as the service writes it
+ * @property {string} url
+ * @property {string | null} created ISO 8601, UTC
+ * @property {string | null} version of the service
+ * @property {"upload" | "result"} made_from
+ * @property {string} media_type
+ * @property {Fidelity} fidelity
+ * @property {string | null} scheduler
+ * @property {{scale: number, start: number, end: number} | null} control
+ * @property {Record<string, string | number | null>} fields of a request that makes it again, under
+ *   the service's names
+ *
+ * @typedef {Object} Page
+ * @property {number} [limit] entries of one page, 1 to 100
+ * @property {string | null} [cursor] that of the page before; absent for the first
  *
  * @typedef {Object} Listeners
  * @property {AbortSignal} [signal] cancels the call, and with it the work
@@ -67,8 +109,8 @@ const LONGEST_PAUSE_S = 30;
  *   busy; the call repeats itself after so many seconds
  * @property {(lost: {attempt: number, seconds: number}) => void} [onReconnect] the connection is
  *   lost; the call repeats itself after so many seconds, for the attempt-th time
- * @property {(line: {place: number, expectedSeconds: number | null}) => void} [onPlace] where a job
- *   stands that waits, from 1 on
+ * @property {(line: {place: number, expectedSeconds: number | null}) => void} [onPlace] where the
+ *   request stands while it waits, from 1 on
  *
  * @typedef {Object} Job as the service writes it
  * @property {string} id what `resume` and `cancel` take
@@ -77,6 +119,11 @@ const LONGEST_PAUSE_S = 30;
  * @property {number | null} expected_seconds until it is done, where that is known
  * @property {number} progress 0 to 1
  * @property {{index: number, url: string, seed: number | null}[]} images so far
+ * @property {string} prompt
+ * @property {string | null} model
+ * @property {string} created ISO 8601, UTC
+ * @property {string | null} ended the same; null while it waits or runs
+ * @property {{status: number, code: string, error: string} | null} failure
  *
  * @typedef {Object} Result every list in the order of the images
  * @property {string[]} images URLs
@@ -205,10 +252,7 @@ export class BackdropClient {
    * @throws {BackdropError}
    */
   async catalog(listeners = {}) {
-    return this.#persist(async () => {
-      const response = await this.#send("api/models", { signal: listeners.signal });
-      return json(response);
-    }, listeners);
+    return this.#get("api/models", listeners);
   }
 
   /**
@@ -242,12 +286,65 @@ export class BackdropClient {
    */
   async submit(request, listeners = {}) {
     const { path, body, headers } = order(request);
-    const sent = { Prefer: "respond-async", "Idempotency-Key": newKey(), ...headers };
-    return this.#persist(async () => {
-      const { signal } = listeners;
-      const response = await this.#send(path, { method: "POST", body, headers: sent, signal });
-      return json(response);
-    }, listeners);
+    return this.#post(path, body, { Prefer: "respond-async", ...headers }, listeners);
+  }
+
+  /**
+   * Look at a job.
+   * @param {string} id
+   * @param {Listeners} [listeners]
+   * @returns {Promise<Job>}
+   * @throws {BackdropError}
+   */
+  async job(id, listeners = {}) {
+    return this.#get(jobPath(id), listeners);
+  }
+
+  /**
+   * The jobs of one's API key, newest first.
+   * @param {Page} [page]
+   * @param {Listeners} [listeners]
+   * @returns {Promise<{jobs: Job[], cursor: string | null}>} `cursor` is null on the last page
+   * @throws {BackdropError}
+   */
+  async jobs(page = {}, listeners = {}) {
+    return this.#get(`api/jobs${query(page)}`, listeners);
+  }
+
+  /**
+   * The images that were made with one's API key, newest first, and how they were made.
+   * @param {Page} [page]
+   * @param {Listeners} [listeners]
+   * @returns {Promise<{results: Made[], cursor: string | null}>} as of `jobs`
+   * @throws {BackdropError}
+   */
+  async results(page = {}, listeners = {}) {
+    return this.#get(`api/results${query(page)}`, listeners);
+  }
+
+  /**
+   * How an image was made.
+   * @param {string} imageUrl
+   * @param {Listeners} [listeners]
+   * @returns {Promise<Made>}
+   * @throws {BackdropError}
+   */
+  async recipe(imageUrl, listeners = {}) {
+    return this.#get(imagePath(imageUrl.replace(/\?.*$/, "")).replace(/[^.]+$/, "json"), listeners);
+  }
+
+  /**
+   * See what is taken for the product, and correct it, before images are made of it.
+   * @param {Cut} cut
+   * @param {Listeners} [listeners]
+   * @returns {Promise<CutOut>}
+   * @throws {BackdropError} with the code `product_not_found` where there is none
+   */
+  async cutOut({ points, ...cut }, listeners = {}) {
+    const point = points?.map((place) => place.join(",")).join(";");
+    const made = await this.#post("api/cutout", form(named({ ...cut, point })), {}, listeners);
+    const { image_url: imageUrl, mask_url: maskUrl, ...rest } = made;
+    return { ...rest, imageUrl, maskUrl };
   }
 
   /**
@@ -259,7 +356,7 @@ export class BackdropClient {
    *   was cancelled
    */
   async resume(id, listeners = {}) {
-    const { signal, onPlace } = listeners;
+    const { signal } = listeners;
     const delivered = new Map();
     const path = jobPath(id);
     let last = "";
@@ -270,9 +367,6 @@ export class BackdropClient {
       return this.#told(response, delivered, listeners, ({ type, data, id }) => {
         if (id && id !== last) advanced();
         last = id || last;
-        if (type === "waiting") {
-          onPlace?.({ place: data.place, expectedSeconds: data.expected_seconds });
-        }
         if (type === "interrupted") throw lost();
         if (type === "cancelled") {
           throw new BackdropError("the job was cancelled", { code: "job_cancelled" });
@@ -302,10 +396,36 @@ export class BackdropClient {
    * @throws {BackdropError}
    */
   async remove(imageUrl) {
-    // Images may be read from elsewhere, but are deleted here.
-    const path = /generated\/[^/?#]+$/.exec(imageUrl)?.[0];
-    if (!path) throw new BackdropError("not the URL of an image", { code: "invalid_request" });
-    await this.#send(path, { method: "DELETE" });
+    await this.#send(imagePath(imageUrl), { method: "DELETE" });
+  }
+
+  /**
+   * @param {string} path
+   * @param {Listeners} listeners
+   * @returns {Promise<any>}
+   */
+  async #get(path, listeners) {
+    return this.#persist(
+      async () => json(await this.#send(path, { signal: listeners.signal })),
+      listeners,
+    );
+  }
+
+  /**
+   * @param {string} path
+   * @param {BodyInit} body
+   * @param {Record<string, string>} headers
+   * @param {Listeners} listeners
+   * @returns {Promise<any>}
+   */
+  async #post(path, body, headers, listeners) {
+    const { signal } = listeners;
+    // With one key for all attempts a repeat gets the first one's answer.
+    const sent = { "Idempotency-Key": newKey(), ...headers };
+    return this.#persist(
+      async () => json(await this.#send(path, { method: "POST", body, headers: sent, signal })),
+      listeners,
+    );
   }
 
   /**
@@ -316,7 +436,6 @@ export class BackdropClient {
   async #make({ path, body, headers }, listeners) {
     const { signal } = listeners;
     const delivered = new Map();
-    // With one key for all attempts a repeat gets the first one's answer.
     const sent = { Accept: "text/event-stream", "Idempotency-Key": newKey(), ...headers };
     return this.#persist(async (advanced) => {
       const response = await this.#send(path, { method: "POST", body, headers: sent, signal });
@@ -334,12 +453,15 @@ export class BackdropClient {
    * @param {(event: {type: string, data: any, id: string}) => void} first hears of each event first
    * @returns {Promise<Result>}
    */
-  async #told(response, delivered, { signal, onProgress, onImage }, first) {
+  async #told(response, delivered, { signal, onPlace, onProgress, onImage }, first) {
     /** @type {Result | undefined} */
     let answer; // returned at the stream's end, which spares the connection
     for await (const event of this.#events(response, signal)) {
       const { type, data } = event;
       first(event);
+      if (type === "waiting") {
+        onPlace?.({ place: data.place, expectedSeconds: data.expected_seconds });
+      }
       if (type === "progress" && !delivered.has(data.index)) onProgress?.(data);
       if (type === "image" && !delivered.has(data.index)) {
         delivered.set(data.index, data);
@@ -458,19 +580,28 @@ function fields(request) {
   const painted = (request.background ?? "scene") === "scene";
   // Chosen here, so that a repeat makes the same images.
   const seed = request.seed ?? (painted ? crypto.getRandomValues(new Uint32Array(1))[0] : null);
-  const given = Object.entries({ ...request, seed }).filter(([, value]) => value != null);
+  return named({ ...request, seed });
+}
+
+/**
+ * What is given, under the service's names.
+ * @param {Record<string, any>} given
+ * @returns {Record<string, any>}
+ */
+function named(given) {
   const snake = (/** @type {string} */ name) =>
     name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  return Object.fromEntries(given.map(([name, value]) => [snake(name), value]));
+  const present = Object.entries(given).filter(([, value]) => value != null);
+  return Object.fromEntries(present.map(([name, value]) => [snake(name), value]));
 }
 
 /**
  * The same as a form.
- * @param {Recipe} request
+ * @param {Record<string, any>} fields
  */
-function form(request) {
+function form(fields) {
   const form = new FormData();
-  for (const [name, value] of Object.entries(fields(request))) {
+  for (const [name, value] of Object.entries(fields)) {
     form.append(name, value instanceof Blob ? value : String(value));
   }
   return form;
@@ -481,14 +612,34 @@ function form(request) {
  * @param {(Recipe & Photo) | (Recipe & {imageUrl: string})} request
  * @returns {{path: string, body: BodyInit, headers: Record<string, string>}}
  */
-function order(request) {
+function order({ idempotencyKey, deadlineS, ...request }) {
   const path = "imageUrl" in request ? "api/variation" : "api/generate";
+  /** @type {Record<string, string>} */
+  const headers = {};
+  if (idempotencyKey != null) headers["Idempotency-Key"] = idempotencyKey;
+  if (deadlineS != null) headers["X-Deadline-Seconds"] = String(deadlineS);
   // Only a form can hold a file.
   if (path === "api/generate" || request.backgroundImage) {
-    return { path, body: form(request), headers: {} };
+    return { path, body: form(fields(request)), headers };
   }
-  const headers = { "Content-Type": "application/json" };
+  headers["Content-Type"] = "application/json";
   return { path, body: JSON.stringify(fields(request)), headers };
+}
+
+/**
+ * The path of an image below the service: its URL may be that of a cache in front.
+ * @param {string} imageUrl
+ */
+function imagePath(imageUrl) {
+  const path = /generated\/[^/?#]+$/.exec(imageUrl)?.[0];
+  if (path) return path;
+  throw new BackdropError("not the URL of an image", { code: "invalid_request" });
+}
+
+/** @param {Page} page */
+function query({ limit, cursor }) {
+  const asked = new URLSearchParams(named({ limit, cursor })).toString();
+  return asked && `?${asked}`;
 }
 
 /** @param {string} id */
