@@ -14,7 +14,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)" --upgrade torch)
 PINS := -c constraints.txt $(TORCH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-on-ray test-the-rest test-quick check train-demo clean
+.PHONY: help run test test-on-ray test-the-rest test-quick check train-demo npm-package clean
 
 help: ## list what there is
 	@echo "make TARGET [VARIABLE=VALUE]"
@@ -52,6 +52,9 @@ check: .venv/test-installed ## lint, types and layers
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 	.venv/bin/lint-imports
+
+npm-package: ## make the JavaScript client's npm package in dist/npm; needs npm
+	@$(PYTHON) scripts/npm_package.py
 
 # Hours on two cores; goes on where it stopped. Needs npm for the panoramas it learns from.
 train-demo: .venv/train-installed .train/package ## train the demo weights anew, for hours
