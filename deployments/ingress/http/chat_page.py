@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
+
+from deployments.ingress.http.negotiation import takes_gzip
 
 INDEX = "index.html"
 SAMPLES = "samples"
@@ -25,11 +28,13 @@ class Asset:
 
     Attributes:
         content: Its bytes.
+        compressed: The same by gzip; None where that gains nothing.
         media_type: What they are.
         etag: Of the content, the same on every replica that serves the same package.
     """
 
     content: bytes
+    compressed: bytes | None
     media_type: str
     etag: str
 
@@ -84,12 +89,16 @@ def add_playground(app: FastAPI, public_base_url: str | None) -> None:
         asset = assets.get(name)
         if asset is None:
             raise HTTPException(404)
-        tagged = {**headers, "ETag": asset.etag}
+        # A weak tag, because it is the same whatever the coding is (RFC 9110, 8.8.1).
+        tagged = {**headers, "ETag": f"W/{asset.etag}", "Vary": "Accept-Encoding"}
         known = request.headers.get("if-none-match", "")
-        # A compressing proxy makes the tag a weak one, which is good enough (RFC 9110, 13.1.2).
         if asset.etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
             return Response(status_code=304, headers=tagged)
-        return Response(asset.content, media_type=asset.media_type, headers=tagged)
+        content = asset.content
+        if asset.compressed is not None and takes_gzip(request.headers.getlist("accept-encoding")):
+            content = asset.compressed
+            tagged["Content-Encoding"] = "gzip"
+        return Response(content, media_type=asset.media_type, headers=tagged)
 
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
@@ -110,7 +119,9 @@ def add_playground(app: FastAPI, public_base_url: str | None) -> None:
 def _asset(name: str, content: bytes) -> Asset:
     suffix = name[name.rindex(".") :]
     media_type = _TYPES.get(suffix) or guess_type(name)[0] or "application/octet-stream"
-    return Asset(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+    compressed = gzip.compress(content, mtime=0)  # without a time: the same on every replica
+    smaller = compressed if len(compressed) < len(content) * 0.9 else None
+    return Asset(content, smaller, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
 def _origin(url: str) -> str:

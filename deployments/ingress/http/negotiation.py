@@ -1,4 +1,4 @@
-"""Which of two kinds of answer a caller prefers: JSON, or events as they happen."""
+"""What a caller prefers: JSON or events as they happen, and whether it takes gzip."""
 
 from __future__ import annotations
 
@@ -25,8 +25,21 @@ def wants_events(accept: Iterable[str]) -> bool:
     return events > 0 and events >= weights.get(JSON, others)
 
 
+def takes_gzip(accept_encoding: Iterable[str]) -> bool:
+    """Read the Accept-Encoding header (RFC 9110, 12.5.3).
+
+    Args:
+        accept_encoding: Its values, one for each line.
+
+    Returns:
+        Whether gzip is named, or meant by a wildcard, with a weight over 0.
+    """
+    weights = dict(_ranges(",".join(accept_encoding)))
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
+
+
 def _ranges(accept: str) -> Iterable[tuple[str, float]]:
-    """Media ranges in lower case, with their weights."""
+    """Media ranges or codings in lower case, with their weights."""
     for part in accept.split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weight = 1.0
