@@ -64,6 +64,20 @@ class Chat:
         """The images of a turn that can be opened."""
         return turn.get_by_role("button", name=re.compile(r"Open image \d"))
 
+    def url_of(self, turn: Locator, number: int) -> str:
+        """The address of one of a turn's images; what is shown may be a smaller copy."""
+        slot = turn.get_by_role("listitem").nth(number - 1)
+        url = slot.get_attribute("data-url")
+        assert url
+        return url
+
+    def found(self) -> Locator:
+        """Wait until the photo's product was looked for; the button that shows it."""
+        button = self.composer.get_by_role("button", name=re.compile("product", re.IGNORECASE))
+        button = button.and_(self.page.locator("#product"))
+        expect(button).not_to_contain_text("Finding")
+        return button
+
     def finished(self, turn: Locator, images: int = 4) -> None:
         """Wait until a turn's images are all there, and drawn."""
         expect(self.results(turn)).to_have_count(images)

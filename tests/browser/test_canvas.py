@@ -32,7 +32,7 @@ def test_a_plain_background_needs_no_prompt(chat, screenshots):
     chat.finished(turn, 1)
     width, height = size_of(chat, turn)
     assert width == height
-    assert turn.locator("li img").first.get_attribute("src").endswith(".jpg")
+    assert chat.url_of(turn, 1).endswith(".jpg")
     # The prompt was not sent, so it is not taken away.
     expect(chat.prompt).to_have_value("kept for later")
     chat.page.screenshot(path=screenshots / "plain.png")

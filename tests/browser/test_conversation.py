@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from io import BytesIO
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -43,7 +44,7 @@ def test_from_a_photo_to_a_variation(chat, service, context, screenshots):
     expect(turn.get_by_role("img", name="Image 3: Perfume backdrop")).to_be_visible()
 
     dialog = chat.open_result(turn, 2)
-    expect(dialog.get_by_text("Fidelity 100 %")).to_be_visible()
+    expect(dialog.get_by_text("pixel for pixel")).to_be_visible()
     seed = SEED.search(dialog.inner_text())[1]
     slider = dialog.get_by_role("slider", name="Compare with the photo")
     before = slider.input_value()
@@ -65,16 +66,15 @@ def test_from_a_photo_to_a_variation(chat, service, context, screenshots):
     chat.create.click()
     again = chat.conversation.get_by_role("article").nth(1)
     chat.finished(again, 1)
-    images = [turn.get_by_role("img", name="Image 2"), again.get_by_role("img", name="Image 1")]
-    first, second = (httpx.get(image.get_attribute("src")).content for image in images)
+    urls = [chat.url_of(turn, 2), chat.url_of(again, 1)]
+    first, second = (httpx.get(url).content for url in urls)
     assert pixels(first) == pixels(second)
 
     chat.open_result(turn, 1).get_by_role("button", name="Change it").click()
     expect(chat.composer.get_by_text("Continues: Image 1")).to_be_visible()
     with page.expect_request("**/api/variation") as request:
         varied = chat.ask("Change background to forest", images=2)
-    shown = turn.get_by_role("img", name="Image 1: ").get_attribute("src")
-    assert request.value.post_data_json["image_url"] == shown
+    assert request.value.post_data_json["image_url"] == chat.url_of(turn, 1)
     chat.finished(varied, 2)
     page.screenshot(path=screenshots / "light.png")
 
@@ -115,7 +115,7 @@ def test_the_history_survives_a_reload_until_it_is_cleared(chat):
     expect(turn).to_have_count(0)
 
 
-def test_a_shared_link_restores_the_recipe(chat, open_chat, context):
+def test_a_shared_link_shows_the_picture(chat, open_chat, context, screenshots):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     chat.add_photo()
     turn = chat.ask("Clean white studio", images=1, seed="77", strength="0.8")
@@ -123,6 +123,12 @@ def test_a_shared_link_restores_the_recipe(chat, open_chat, context):
     chat.open_result(turn, 1).get_by_role("button", name="Copy link").click()
     expect(chat.dialog.get_by_text("Link copied")).to_be_visible()
     shared = open_chat(chat.page.evaluate("navigator.clipboard.readText()"))
+    shown = shared.page.get_by_role("dialog")
+    expect(shown.get_by_role("img", name="Image 1: Clean white studio")).to_be_visible()
+    expect(shown.get_by_text("Seed 77")).to_be_visible()
+    expect(shown.get_by_role("button", name="Delete")).to_have_count(0)
+    shared.page.screenshot(path=screenshots / "shared.png")
+    shown.get_by_role("button", name="Change it").click()
     expect(shared.prompt).to_have_value("Clean white studio")
     expect(shared.composer.get_by_label("Seed", exact=True)).to_have_value("77")
     expect(shared.composer.get_by_label("Strength")).to_have_value("0.8")
@@ -132,6 +138,37 @@ def test_a_shared_link_restores_the_recipe(chat, open_chat, context):
         shared.create.click()
     assert request.value.post_data_json["seed"] == 77
     shared.finished(turns.nth(1), 1)
+
+
+def test_a_shared_link_helps_to_make_ones_own(chat, open_chat, context):
+    chat.add_photo()
+    turn = chat.ask("Clean white studio", images=1, seed="77")
+    chat.finished(turn, 1)
+    url = chat.url_of(turn, 1)
+    link = f"{chat.page.url}#image_url={quote(url, safe='')}&prompt=Clean+white+studio&seed=77"
+    shared = open_chat(link)
+    shared.page.get_by_role("button", name="Make your own").click()
+    expect(shared.page.get_by_role("dialog")).to_have_count(0)
+    expect(shared.prompt).to_have_value("Clean white studio")
+    expect(shared.composer.get_by_label("Seed", exact=True)).to_have_value("")
+    expect(shared.composer.get_by_text("Continues:")).to_be_hidden()
+    shared.create.click()
+    expect(shared.page.get_by_role("alert").get_by_text("Add a photo first")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("fragment", "said"),
+    [
+        ("image_url={gone}&prompt=Forest", "no longer stored"),
+        ("image_url=https://elsewhere.example/cup.png&prompt=Forest", "not whole"),
+        ("image_url=", "not whole"),
+    ],
+)
+def test_a_link_that_leads_nowhere_says_so(service, open_chat, expected_failures, fragment, said):
+    expected_failures.append("status of 404")
+    gone = quote(f"{service}/generated/{'0' * 32}.png", safe="")
+    chat = open_chat(f"{service}/#{fragment.format(gone=gone)}")
+    expect(chat.page.get_by_role("alert").get_by_text(said)).to_be_visible()
 
 
 def test_a_painted_mask_is_sent(chat):
@@ -158,7 +195,7 @@ def test_a_painted_mask_is_sent(chat):
     dialog.get_by_role("button", name="Use mask").click()
     turn = chat.ask("Perfume backdrop", images=1)
     chat.finished(turn, 1)
-    assert "product_mask" in page.evaluate("sent[0]")
+    assert "product_mask" in page.evaluate("sent.at(-1)")
 
 
 @pytest.mark.parametrize("way", ["drop", "paste"])

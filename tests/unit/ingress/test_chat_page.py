@@ -10,7 +10,7 @@ from deployments.ingress.http.chat_page import load_assets
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import surface
 
-MOST_BYTES = 160_000
+MOST_BYTES, MOST_COMPRESSED = 160_000, 60_000
 PAGE = files("deployments") / "ingress" / "http" / "page"
 SOURCES = {entry.name: entry.read_text() for entry in PAGE.iterdir()}
 
@@ -80,12 +80,27 @@ async def test_every_sample_has_a_name(api):
 async def test_a_known_file_is_not_sent_again(api, path):
     first = await api.client.get(path)
     assert first.headers["cache-control"] == "no-cache"
-    known = {"If-None-Match": f'"other", W/{first.headers["etag"]}'}
+    known = {"If-None-Match": f'"other", {first.headers["etag"]}'}
     again = await api.client.get(path, headers=known)
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["content-security-policy"]
     changed = await api.client.get(path, headers={"If-None-Match": '"other"'})
     assert changed.content == first.content
+
+
+@pytest.mark.parametrize("path", ["/", "/playground/main.js"])
+async def test_text_is_compressed_where_that_is_taken(api, path):
+    plain = await api.client.get(path, headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    for taken in ("gzip", "br, GZIP;q=0.5", "*"):
+        small = await api.client.get(path, headers={"Accept-Encoding": taken})
+        assert small.headers["content-encoding"] == "gzip"
+        assert "Accept-Encoding" in small.headers["vary"]
+        assert (small.content, small.headers["etag"]) == (plain.content, plain.headers["etag"])
+        assert int(small.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+    for refused in ("br", "gzip;q=0", "*;q=0"):
+        answer = await api.client.get(path, headers={"Accept-Encoding": refused})
+        assert "content-encoding" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/", "/playground/main.js"])
@@ -164,9 +179,17 @@ def test_every_text_is_among_the_strings():
         used |= set(re.findall(r"\bstrings\.(?!js)(\w+)", text)) if name.endswith(".js") else set()
     defined = set(re.findall(r"^  (\w+):", known, re.MULTILINE))
     assert used - defined == set()
-    # Chosen by a name that is put together when the page runs: `paint` and `erase`.
-    assert defined - used == {"paint", "erase"}
+    assert defined - used == set()
 
 
 def test_the_page_is_light():
-    assert sum(len(text.encode()) for text in SOURCES.values()) < MOST_BYTES
+    later = {"cutout.js", "mask.js", "strokes.js"}  # come with the first click that needs them
+    at_once = [text for name, text in SOURCES.items() if name not in later]
+    assert sum(len(text.encode()) for text in at_once) < MOST_BYTES
+    sent = [asset for name, asset in load_assets().items() if name in SOURCES]
+    assert sum(len(asset.compressed or asset.content) for asset in sent) < MOST_COMPRESSED
+
+
+def test_what_comes_later_is_no_part_of_the_first_load():
+    preloaded = referenced("index.html", SOURCES["index.html"])
+    assert not preloaded & {"cutout.js", "mask.js", "strokes.js"}

@@ -11,8 +11,9 @@ import { byId, element, rove } from "./dom.js";
 import { takeDrops } from "./drops.js";
 import { newId } from "./history.js";
 import { Ideas } from "./ideas.js";
-import { readPicture } from "./pictures.js";
+import { Product } from "./product.js";
 import { strings } from "./strings.js";
+import { admitted, setLimits } from "./uploads.js";
 
 /**
  * What the next turn starts from, if not from a photo.
@@ -36,6 +37,7 @@ const NUMBERS = { seed: "seed", steps: "steps", strength: "strength", guidance: 
 /** The composer. */
 export class Composer {
   #gallery;
+  #product;
   #canvas = new CanvasFields();
   #form = byId("composer");
   #prompt = byId("prompt");
@@ -51,14 +53,19 @@ export class Composer {
   #ideas = new Ideas((idea) => this.#take(idea));
   /** What a restored recipe has replaced, put back once it was sent. */
   #replaced = /** @type {{images: string} | null} */ (null);
+  /** @type {Set<string>} */
+  #demos = new Set();
+  #longestPrompt = Infinity;
 
   /**
+   * @param {import("./client.js").BackdropClient} client
    * @param {import("./pictures.js").Gallery} gallery
    * @param {(asked: Asked) => void} create
    * @param {(key: string | null) => void} setKey
    */
-  constructor(gallery, create, setKey) {
+  constructor(client, gallery, create, setKey) {
     this.#gallery = gallery;
+    this.#product = new Product(client, gallery, () => this.askKey());
     this.#form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       const asked = this.#asked();
@@ -67,12 +74,16 @@ export class Composer {
       create(asked);
     });
     this.#form.addEventListener("input", () => this.#say(""));
+    byId("model").addEventListener("change", () => this.#showDemo());
     byId("photo").addEventListener("change", (event) => this.#picked(event.target));
     byId("camera").addEventListener("change", (event) => this.#picked(event.target));
     byId("chosen").querySelector("button").onclick = () => this.#leave(() => this.#drop());
     byId("continuing").querySelector("button").onclick = () =>
       this.#leave(() => this.continueFrom(null));
-    byId("mask-set").querySelector("button").onclick = () => this.#setMask(null);
+    byId("mask-set").querySelector("button").onclick = () => {
+      this.#setMask(null);
+      if (this.#photo) this.#product.find(this.#photo.picture);
+    };
     byId("paint-mask").onclick = () => this.paintMask();
     const key = byId("api-key");
     key.addEventListener("change", () => setKey(key.value.trim() || null));
@@ -89,8 +100,13 @@ export class Composer {
   /**
    * @param {import("./client.js").Model[]} models
    * @param {import("./canvas.js").Preset[]} [presets]
+   * @param {Record<string, number | null>} [limits] as of the catalog
    */
-  setModels(models, presets = []) {
+  setModels(models, presets = [], limits = {}) {
+    setLimits(limits);
+    byId("images").max = limits.max_images ?? "";
+    this.#longestPrompt = limits.max_prompt_chars ?? Infinity;
+    this.#demos = new Set(models.filter(({ demo }) => demo).map(({ id }) => id));
     this.#canvas.setPresets(presets);
     const select = byId("model");
     const before = select.value;
@@ -100,6 +116,21 @@ export class Composer {
     if (models.length === 0) select.append(element("option", { value: "" }, strings.noModels));
     if (models.some(({ id }) => id === before)) select.value = before;
     this.#ideas.setModels(models);
+    this.#showDemo();
+  }
+
+  /** Demo weights are told for what they are. */
+  #showDemo() {
+    const demo = this.#demos.has(byId("model").value);
+    byId("demo").hidden = byId("demo-words").hidden = !demo;
+  }
+
+  /**
+   * What people call a model.
+   * @param {string} id
+   */
+  modelName(id) {
+    return [...byId("model").options].find(({ value }) => value === id)?.textContent ?? id;
   }
 
   /**
@@ -157,6 +188,7 @@ export class Composer {
     const known = [...select.options].some(({ value }) => value === recipe.model);
     if (known) select.value = recipe.model;
     this.#ideas.show();
+    this.#showDemo();
     for (const [id, name] of Object.entries(NUMBERS)) byId(id).value = recipe[name] ?? "";
     byId("negative-prompt").value = recipe.negativePrompt ?? "";
     const preserves = ["auto", "true", "false"].includes(recipe.preserveProduct ?? "");
@@ -174,19 +206,22 @@ export class Composer {
    * @param {File} file
    * @param {string} [id] where it is known already
    * @param {{id: string, blob: Blob} | null} [mask]
+   * @param {string} [cutout] the id of the cut-out of its product, where one was made
    */
-  async setPhoto(file, id = newId(), mask = null) {
-    const picture = await readPicture(file);
-    if (!picture) return this.#say(strings.notAPicture(file.name));
+  async setPhoto(file, id = newId(), mask = null, cutout = undefined) {
+    const { picture, said } = await admitted(file);
+    if (!picture) return this.#say(said);
     this.#drop();
     this.#photo = { id, picture };
-    this.#photoUrl = URL.createObjectURL(file);
+    this.#photoUrl = URL.createObjectURL(picture.file);
     byId("chosen").querySelector("img").src = this.#photoUrl;
-    byId("chosen").querySelector("span").textContent = file.name || strings.pasted;
-    this.#say("");
+    byId("chosen").title = byId("chosen").querySelector("span").textContent =
+      file.name || strings.pasted;
+    this.#say(said);
     this.#setMask(mask);
     this.continueFrom(null);
     this.focus();
+    if (mask === null) this.#product.find(picture, cutout);
   }
 
   /** Open the mask painter. */
@@ -208,11 +243,22 @@ export class Composer {
     if (missing) return this.#refuse(missing.text, missing.field);
     if (painted && !prompt) return this.#refuse(strings.needPrompt, this.#prompt);
     if (painted && !model.value) return this.#refuse(strings.needModel, model);
+    const longest = this.#longestPrompt;
+    if (prompt.length > longest) return this.#refuse(strings.promptTooLong(longest), this.#prompt);
+    const images = byId("images");
+    if (!images.checkValidity()) {
+      return this.#refuse(strings.imagesRange(Number(images.max) || 1), images);
+    }
+    const preserve = byId("preserve").value;
+    // A mask, a result or no product at all go before what was found.
+    const found = this.#mask || this.#continued || preserve === "false";
+    const cutout = found ? null : this.#product.cutout;
     return {
       recipe: {
         ...(painted ? this.#painting(prompt, model.value) : { numImages: 1 }),
-        preserveProduct: byId("preserve").value,
+        preserveProduct: preserve,
         ...this.#canvas.recipe(),
+        ...(cutout && { cutout }),
       },
       modelName: painted ? model.selectedOptions[0].textContent : strings.plain,
       aspect,
@@ -253,6 +299,7 @@ export class Composer {
     const set = fields.some(({ id, value }) => value !== (id === "preserve" ? "auto" : ""));
     byId("advanced").open = set || this.#mask !== null;
     byId("picture").open = this.#canvas.set;
+    byId("idea-list").open = false;
     this.focus();
   }
 
@@ -289,6 +336,7 @@ export class Composer {
     if (this.#photoUrl) URL.revokeObjectURL(this.#photoUrl);
     this.#photo = null;
     this.#photoUrl = null;
+    this.#product.leave();
     this.#setMask(null);
     this.#showSource();
   }
@@ -297,11 +345,13 @@ export class Composer {
   #setMask(mask) {
     this.#mask = mask;
     byId("mask-set").hidden = mask === null;
+    if (mask) this.#product.leave();
   }
 
   #showSource() {
     byId("continuing").hidden = this.#continued === null;
     byId("chosen").hidden = this.#photo === null || this.#continued !== null;
+    byId("product").classList.toggle("elsewhere", this.#continued !== null);
     byId("photo-hint").hidden = this.#photo !== null || this.#continued !== null;
   }
 

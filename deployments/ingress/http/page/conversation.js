@@ -19,6 +19,7 @@ export class Conversation {
   constructor(page) {
     this.#page = page;
     this.#log.addEventListener("keydown", (event) => this.#move(event));
+    addEventListener("resize", () => this.#views.forEach((view) => view.fit()));
   }
 
   /**
@@ -79,6 +80,7 @@ export class Conversation {
     this.#views.push(view);
     this.#log.append(view.article);
     this.#showWelcome();
+    view.fit();
     return view;
   }
 

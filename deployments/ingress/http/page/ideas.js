@@ -1,5 +1,5 @@
 /**
- * The ideas above the prompt: what the chosen model draws well, as the service lists it.
+ * The ideas beside the prompt: what the chosen model draws well, as the service lists it.
  *
  * @module
  */
@@ -36,6 +36,6 @@ export class Ideas {
       onclick: () => this.#take(idea),
     }, idea));
     this.#group.replaceChildren(...buttons);
-    this.#group.hidden = buttons.length === 0;
+    byId("idea-list").hidden = buttons.length === 0;
   }
 }

@@ -35,7 +35,10 @@ export function bindKeys({ composer, conversation, viewer, clear }) {
   const alternates = /** @type {Record<string, () => void>} */ ({
     KeyP: () => byId("photo").click(),
     KeyS: () => byId("samples").querySelector("[tabindex='0']").focus(),
-    KeyI: () => byId("ideas").querySelector("[tabindex='0']")?.focus(),
+    KeyI: () => {
+      byId("idea-list").open = true;
+      byId("ideas").querySelector("[tabindex='0']")?.focus();
+    },
     KeyO: () => byId("model").focus(),
     KeyA: () => toAdvanced("seed"),
     KeyG: () => toAdvanced("guidance"),

@@ -26,8 +26,8 @@ const base = new URL(".", document.baseURI);
 const client = new BackdropClient({ baseUrl: base.href });
 const gallery = new Gallery();
 const history = new History(`backdrop ${base.pathname}`);
-const viewer = new Viewer(client, gallery, { change, same });
-const composer = new Composer(gallery, create, setKey);
+const viewer = new Viewer(client, gallery, { change, same, own });
+const composer = new Composer(client, gallery, create, setKey);
 const conversation = new Conversation({
   client,
   history,
@@ -48,8 +48,8 @@ addEventListener("hashchange", restoreLink);
 
 async function loadModels() {
   try {
-    const { models, presets } = await client.catalog();
-    composer.setModels(models, presets);
+    const { models, presets, limits } = await client.catalog();
+    composer.setModels(models, presets, limits);
     composer.fail("");
   } catch (error) {
     if (!(error instanceof BackdropError)) throw error;
@@ -104,7 +104,8 @@ function create({ recipe, modelName, photo, mask, continued, aspect }) {
  */
 function change({ turn }, index) {
   const { url } = /** @type {import("./history.js").Result} */ (turn.results[index]);
-  const label = strings.image(index + 1);
+  const label = turn.shared ? strings.linkedImage : strings.image(index + 1);
+  if (turn.shared) composer.load(turn.recipe);
   composer.continueFrom({ url, label, aspect: turn.aspect, photo: turn.photo });
   composer.focus();
   announce(strings.saidContinuing);
@@ -124,27 +125,54 @@ async function same({ turn }, index) {
   } else if (blob && photo !== null) {
     const masked = history.picture(mask);
     const file = blob instanceof File ? blob : new File([blob], strings.photo);
-    await composer.setPhoto(file, photo, mask && masked ? { id: mask, blob: masked } : null);
+    await composer.setPhoto(file, photo, mask && masked ? { id: mask, blob: masked } : null,
+      turn.recipe.cutout);
   }
   composer.load({ ...turn.recipe, seed });
   if (imageUrl === null && !blob) composer.fail(strings.photoGone);
   announce(strings.saidRestored);
 }
 
-/** Restore what a shared link holds. */
+/** Show what a shared link holds. */
 async function restoreLink() {
+  if (!location.hash.includes("image_url=")) return;
   const found = readRecipe(location.hash);
-  if (!found) return;
   // Used up: a reload shall not bring it back.
   window.history.replaceState(null, "", location.pathname + location.search);
+  if (!found) return composer.fail(strings.linkBroken);
+  const { recipe, imageUrl } = found;
   const image = new Image();
-  gallery.show(image, found.imageUrl, () => composer.fail(strings.gone));
-  composer.load(found.recipe);
-  const continued = { url: found.imageUrl, label: strings.linkedImage, aspect: 1, photo: null };
-  composer.continueFrom(continued);
+  const loaded = new Promise((resolve) => {
+    image.onload = () => resolve(true);
+    gallery.show(image, imageUrl, () => resolve(false));
+  });
+  if (!(await loaded)) {
+    own(recipe);
+    return composer.fail(strings.sharedGone);
+  }
+  const { seed = null, model = "" } = recipe;
+  viewer.open({
+    turn: {
+      recipe,
+      results: [{ url: imageUrl, seed: /** @type {number | null} */ (seed), fidelity: undefined }],
+      modelName: composer.modelName(String(model)),
+      aspect: image.naturalWidth / image.naturalHeight,
+      photo: null,
+      shared: true,
+    },
+    originalUrl: null,
+    focus: () => composer.focus(),
+  }, 0);
+}
+
+/**
+ * Put a recipe into the composer, for a photo of one's own: other seeds, other pictures.
+ * @param {import("./client.js").Recipe} recipe
+ */
+function own({ seed, ...recipe }) {
+  composer.continueFrom(null);
+  composer.load(recipe);
   announce(strings.saidRestored);
-  await image.decode().catch(() => {});
-  if (image.naturalHeight) continued.aspect = image.naturalWidth / image.naturalHeight;
 }
 
 async function clear() {

@@ -1,10 +1,13 @@
 /**
  * Pictures on the page: reads those a person gives, and shows those the service made.
  *
- * The photo itself is uploaded as it was given, never redrawn.
+ * The photo itself is uploaded as it was given, unless the service would not take it: see `uploads`.
  *
  * @module
  */
+
+/** The widths of smaller copies that the service makes, in pixels. */
+const COPY_WIDTHS = [128, 256, 512, 1024];
 
 /**
  * A picture that was given, and its size after its EXIF orientation.
@@ -51,13 +54,15 @@ export class Gallery {
    * @param {HTMLImageElement} image
    * @param {string} url
    * @param {() => void} [gone] called where it cannot be had
+   * @param {number} [width] pixels that it is shown with, where a smaller copy is enough
    */
-  show(image, url, gone = () => {}) {
+  show(image, url, gone = () => {}, width = Infinity) {
     if (url.startsWith("blob:")) {
       image.onerror = gone;
       image.src = url;
       return;
     }
+    url = copyOf(url, width);
     const fetched = async () => {
       image.onerror = gone;
       const blob = this.#apiKey === null ? null : await this.blob(url).catch(() => null);
@@ -77,7 +82,7 @@ export class Gallery {
    * @param {string} url
    */
   mustFetch(url) {
-    return this.#fetched.has(url) || !isOwn(url);
+    return (this.#fetched.size > 0 && this.#apiKey !== null) || !isOwn(url);
   }
 
   /**
@@ -93,6 +98,16 @@ export class Gallery {
     if (!response.ok) throw new Error(`status ${response.status}`);
     return response.blob();
   }
+}
+
+/**
+ * The address of the smallest copy of a result that is wide enough; its own where none is.
+ * @param {string} url
+ * @param {number} width in pixels
+ */
+function copyOf(url, width) {
+  const enough = COPY_WIDTHS.find((copy) => copy >= width);
+  return enough === undefined || !/\/generated\/[^/?]+$/.test(url) ? url : `${url}?width=${enough}`;
 }
 
 /** @param {string} url */

@@ -28,9 +28,19 @@ export const strings = {
   continues: (label) => `Continues: ${label}`,
   linkedImage: "the linked image",
   stopContinuing: "Start from a photo instead",
+  ideas: "Ideas",
   ideaGroup: "Ideas",
+  demo: "Demo",
+  demoWords:
+    "This model is a small demo: it shows how the service works. " +
+    "For pictures to sell with, its operator adds a full model.",
+  showProduct: "Show it large, and correct it",
+  lookingForProduct: "Finding the product …",
+  productFound: "Product found",
+  productDoubtful: "Check the product",
+  noProduct: "No product found: mark it",
   prompt: "Prompt",
-  promptPlaceholder: "Describe the new background",
+  promptPlaceholder: "Describe the scene",
   model: "Model",
   noModels: "No model",
   images: "Images",
@@ -106,8 +116,14 @@ export const strings = {
   cancel: "Cancel",
   tryAgain: "Try again",
   sending: "Sending …",
-  waiting: "Waiting for a free place …",
-  making: (seconds) => (seconds === null ? "Making …" : `Making … ${duration(seconds)} left`),
+  inLine: (place, left) =>
+    `In line, ${ordinal(place)} …${left === null ? "" : ` about ${duration(left)}`}`,
+  beginning: (searching, left) =>
+    (searching ? "Finding the product …" : "Starting …") +
+    (left === null ? "" : ` about ${duration(left)}`),
+  making: (step, steps, left) =>
+    (step < steps ? `Painting, ${step} of ${steps}` : "Finishing …") +
+    (left === null ? "" : ` · ${duration(left)} left`),
   reconnecting: (attempt) => `Connection lost. Taking it up again, attempt ${attempt} …`,
   retryIn: (seconds, reason) => `${sentence(reason)} Trying again in ${seconds} s`,
   finished: (images, seconds) =>
@@ -127,12 +143,15 @@ export const strings = {
   saidDeleted: "The image is deleted",
 
   // Viewer
+  previousImage: "Previous image",
+  nextImage: "Next image",
+  imageOf: (number, images) => `Image ${number} of ${images}`,
   compare: "Compare with the photo",
   compareValue: (percent) => `${percent} % photo`,
   seedLine: (seed) => `Seed ${seed}`,
-  fidelityLine: (percent) => `Fidelity ${percent} %`,
-  fidelityNone: "No product kept",
-  fidelityHint: "The share of the product’s pixels that are exactly the photo’s",
+  keptAll: "The product is the photo’s, pixel for pixel",
+  keptMost: (percent) => `${percent} % of the product’s pixels are the photo’s`,
+  keptNone: "No product was kept",
   download: "Download",
   copyLink: "Copy link",
   linkCopied: "Link copied",
@@ -142,18 +161,34 @@ export const strings = {
   deleteIt: "Delete",
   close: "Close",
 
+  // A shared link
+  makeOwn: "Make your own",
+  sharedGone: "The picture of this link is no longer stored. Its prompt is in the form below.",
+  linkBroken: "This link is not whole. Ask for it again, or start with a photo.",
+
   // Questions
   clearQuestion: "Remove all turns and photos from this browser? The images stay on the server.",
   clear: "Clear",
   keep: "Keep",
   deleteQuestion: "Delete this image from the server? Links to it stop working.",
 
+  // Cut-out
+  cutOutTitle: "This is taken for the product",
+  cutOutHelp:
+    "What is coloured is painted anew; the rest stays as it is. " +
+    "Draw with Keep over what is missing, and with Remove over what is too much.",
+  strokes: { paint: "Paint", erase: "Erase", keep: "Keep", remove: "Remove" },
+  productAlt: "The product as it is cut out",
+  overPhoto: "Show the photo behind it",
+  useCutOut: "Use it",
+  correcting: "Correcting …",
+  corrected: "The product is cut out anew",
+  noProductYet: "No product was found. Draw with Keep over it.",
+
   // Mask painter
   maskTitle: "Paint over the product",
   maskHelp: "White is kept. Or upload a mask: a picture of the same size, white on black.",
   brush: "Brush size",
-  paint: "Paint",
-  erase: "Erase",
   undo: "Undo",
   clearMask: "Clear mask",
   uploadMask: "Upload a mask",
@@ -165,6 +200,15 @@ export const strings = {
   needPrompt: "Say what the images should show.",
   needBackground: "Choose the background picture: a PNG, JPEG or WebP file.",
   needModel: "Choose a model. If the list is empty, the service is not ready: try again soon.",
+  heic: (name) =>
+    `This browser cannot read “${name}”. Save it as JPEG, or set the phone’s camera to ` +
+    "“Most compatible”.",
+  tooLong: (most) => `The picture is too long: at most ${most} times as long as it is wide.`,
+  tooLarge: "The picture is too large for this service. Choose a smaller one.",
+  reduced: (megapixels) => `The photo was larger than the service takes: reduced to ${megapixels} megapixels.`,
+  converted: "The file was converted to WebP, which the service takes.",
+  promptTooLong: (most) => `The prompt is too long: at most ${most} characters.`,
+  imagesRange: (most) => `Choose 1 to ${most} images.`,
   notAPicture: (name) => `“${name}” is not a picture. Choose a PNG, JPEG or WebP file.`,
   noSample: "The sample could not be loaded. Check the connection and try again.",
   photoGone: "The photo of this turn is no longer in this browser. Add it again.",
@@ -206,6 +250,7 @@ export const strings = {
     ["↑", "From an empty prompt to the last result"],
     ["← ↑ → ↓", "Between results"],
     ["Enter on a result", "Open it; Escape goes back"],
+    [", and .", "In the large view: the image before and after"],
     ["C, S, D, L", "On a result: change it, same again, download, copy its link"],
     ["Alt + P", "Choose a photo"],
     ["Alt + S", "To the sample photos"],
@@ -223,6 +268,12 @@ export const strings = {
   // Composer's contents
   samples: [{ file: "coffee.png", name: "Coffee cup" }],
 };
+
+/** @param {number} place */
+function ordinal(place) {
+  const words = ["first", "second", "third", "fourth", "fifth", "sixth"];
+  return words[place - 1] ?? `number ${place}`;
+}
 
 /**
  * A duration in words.

@@ -6,6 +6,7 @@
 
 import { BackdropError } from "./client.js";
 import { announce, byId, element } from "./dom.js";
+import { fit, tilePixels } from "./layout.js";
 import { titleOf } from "./recipe.js";
 import { sentence, strings } from "./strings.js";
 
@@ -20,6 +21,9 @@ import { sentence, strings } from "./strings.js";
  * @property {(prompt: string) => void} giveBack lets a prompt be sent again with other settings
  */
 
+/** How long what follows the last step takes, as a share of the steps; learned from each turn. */
+const ends = { share: 0.15 };
+
 /** A turn's article. */
 export class TurnView {
   #page;
@@ -27,6 +31,8 @@ export class TurnView {
   /** @type {{step: number, steps: number}[]} */
   #progress = [];
   #begun = 0;
+  /** When the last step was done; 0 before. */
+  #painted = 0;
   #saidHalf = false;
   #forgotten = false;
   /** @type {number | undefined} */
@@ -52,9 +58,13 @@ export class TurnView {
     this.article = element(
       "article",
       { class: "turn" },
-      this.#request(),
+      element(
+        "div",
+        { class: "head" },
+        this.#request(),
+        element("div", { class: "status" }, this.state, this.action),
+      ),
       this.grid,
-      element("div", { class: "status" }, this.state, this.action),
       this.alert,
       this.notes,
     );
@@ -79,6 +89,7 @@ export class TurnView {
     turn.results = Array(most).fill(null);
     this.#abort = new AbortController();
     this.#progress = [];
+    this.#painted = 0;
     this.#saidHalf = false;
     this.#showSlots();
     this.#showRunning();
@@ -93,6 +104,10 @@ export class TurnView {
       }
       turn.status = "finished";
       turn.tookS = (performance.now() - started) / 1000;
+      if (this.#painted) {
+        const paintedS = this.#painted - this.#begun;
+        ends.share = Math.min(1, (performance.now() - this.#painted) / Math.max(1, paintedS));
+      }
       const made = turn.results.filter(Boolean).length;
       announce([strings.saidFinished(made), ...turn.warnings.map(sentence)].join(". "));
     } catch (error) {
@@ -111,6 +126,16 @@ export class TurnView {
     this.turn.status = "cancelled";
     this.#abort.abort();
     announce(strings.cancelled);
+  }
+
+  /**
+   * Put the focus on a result, or on what is left where it is gone.
+   * @param {number} index
+   */
+  focus(index) {
+    const slot = this.grid.children[index];
+    const place = slot?.querySelector("button") ?? this.grid.querySelector("button");
+    (/** @type {HTMLElement | null} */ (place) ?? byId("prompt")).focus();
   }
 
   /** Stop, and never be kept again. */
@@ -140,10 +165,19 @@ export class TurnView {
       signal: this.#abort.signal,
       onProgress: this.#onProgress,
       onImage: this.#onImage,
+      onPlace: this.#onPlace,
       onWait: this.#onWait,
       onReconnect: this.#onReconnect,
     };
     if (imageUrl !== null) return client.vary({ ...recipe, imageUrl }, listeners);
+    if (recipe.cutout) {
+      try {
+        return await client.generate(recipe, listeners);
+      } catch (error) {
+        if (!(error instanceof BackdropError) || error.code !== "not_found") throw error;
+        delete recipe.cutout; // it is too old: the product is looked for again
+      }
+    }
     const image = history.picture(photo);
     if (!image) throw new BackdropError(strings.photoGone, { code: "photo_gone" });
     const productMask = history.picture(mask) ?? undefined;
@@ -153,23 +187,53 @@ export class TurnView {
   /** @param {{index: number, step: number, steps: number}} progress */
   #onProgress = ({ index, step, steps }) => {
     if (!this.running) return;
-    clearInterval(this.#timer);
     if (this.#progress.length === 0) this.#begun = performance.now();
     this.#progress[index] = { step, steps };
     const bar = this.grid.children[index]?.querySelector("progress");
     if (bar) {
-      bar.max = steps;
+      // The last part is for what follows the last step.
+      bar.max = steps * (1 + ends.share);
       bar.value = step;
     }
     const share = this.#share(steps);
     const elapsed = (performance.now() - this.#begun) / 1000;
-    const left = share > 0.08 && elapsed > 0.8 ? (elapsed * (1 - share)) / share : null;
-    this.state.textContent = strings.making(left);
+    const known = share > 0.08 && elapsed > 0.8;
+    const end = known ? this.#begun + (elapsed / share) * (1 + ends.share) * 1000 : null;
+    const least = Math.min(...this.turn.results.map((result, place) =>
+      result ? steps : (this.#progress[place]?.step ?? 0)));
+    this.#count(end, (left) => strings.making(least, steps, left));
+    if (share >= 1) this.#painted = performance.now();
     if (share >= 0.5 && !this.#saidHalf) {
       this.#saidHalf = true;
       announce(strings.saidHalf);
     }
   };
+
+  /** @param {{place: number, expectedSeconds: number | null}} line */
+  #onPlace = ({ place, expectedSeconds }) => {
+    if (!this.running) return;
+    const { recipe, imageUrl, mask } = this.turn;
+    const searched = imageUrl !== null || mask !== null || recipe.cutout
+      || recipe.preserveProduct === "false";
+    const end = expectedSeconds === null ? null : performance.now() + expectedSeconds * 1000;
+    this.#count(end, (left) =>
+      place > 1 ? strings.inLine(place, left) : strings.beginning(!searched, left));
+  };
+
+  /**
+   * Say what is being done, and count the seconds to its end down.
+   * @param {number | null} end milliseconds of the page's clock; null where it is not known
+   * @param {(left: number | null) => string} say
+   */
+  #count(end, say) {
+    const show = () => {
+      const left = end === null ? null : Math.max(0, (end - performance.now()) / 1000);
+      this.state.textContent = say(left);
+    };
+    clearInterval(this.#timer);
+    show();
+    if (end !== null) this.#timer = setInterval(show, 500);
+  }
 
   /**
    * The share of all steps that is done.
@@ -232,7 +296,7 @@ export class TurnView {
 
   #request() {
     const { recipe, modelName, photo, imageUrl } = this.turn;
-    const thumb = element("img", { alt: "", width: 64, height: 64 });
+    const thumb = element("img", { alt: "", width: 48, height: 48 });
     const shown = imageUrl ?? this.#page.history.pictureUrl(photo);
     if (imageUrl !== null) this.#page.gallery.show(thumb, imageUrl, () => thumb.remove());
     else if (shown !== null) thumb.src = shown;
@@ -241,18 +305,24 @@ export class TurnView {
     return element(
       "div",
       { class: "request" },
+      shown === null ? null : thumb,
       element(
         "div",
-        { class: "bubble" },
+        {},
         element("p", { class: "prompt", dir: "auto" }, titleOf(recipe)),
         element("p", { class: "settings" }, settings.join(" · ")),
       ),
-      shown === null ? null : thumb,
     );
+  }
+
+  /** Make the images as large as the window lets them be. */
+  fit() {
+    fit(this.grid, this.turn.results.length, this.turn.aspect);
   }
 
   #showSlots() {
     this.grid.style.setProperty("--aspect", String(this.turn.aspect));
+    this.fit();
     const { results, absent } = this.turn;
     this.grid.hidden = !this.running && !results.some(Boolean) && !absent.some(Boolean);
     // What was focused is still there afterwards: results keep their elements.
@@ -271,7 +341,10 @@ export class TurnView {
     const number = index + 1;
     const slot = element("li", { "data-url": result?.url ?? "" });
     if (result) {
-      const image = element("img", { alt: strings.imageAlt(number, titleOf(this.turn.recipe)) });
+      const image = element("img", {
+        alt: strings.imageAlt(number, titleOf(this.turn.recipe)),
+        loading: "lazy",
+      });
       const button = element(
         "button",
         {
@@ -282,7 +355,8 @@ export class TurnView {
         },
         image,
       );
-      this.#page.gallery.show(image, result.url, () => this.#showGone(slot));
+      const width = tilePixels(this.grid);
+      this.#page.gallery.show(image, result.url, () => this.#showGone(slot), width);
       slot.append(button);
     } else if (this.running) {
       slot.append(element("progress", { "aria-label": strings.image(number), max: 1, value: 0 }));
@@ -303,8 +377,6 @@ export class TurnView {
     this.notes.hidden = true;
     this.state.textContent = strings.sending;
     this.#offer(strings.cancel, () => this.cancel());
-    const wait = () => (this.state.textContent = strings.waiting);
-    this.#timer = setInterval(wait, 1000);
   }
 
   #showEnd() {

@@ -1,7 +1,8 @@
 /**
- * The dialog of one result: large, beside the original, with what can be done with it.
+ * One result over the whole window, with what can be done with it; the others of its turn are a key
+ * or a swipe away.
  *
- * Knows turns and their results; what continuing one means is the composer's matter.
+ * It knows turns and their results. What continuing one means is the composer's matter.
  *
  * @module
  */
@@ -12,10 +13,22 @@ import { movesProduct, recipeLink, titleOf } from "./recipe.js";
 import { sentence, strings } from "./strings.js";
 
 /**
+ * What is shown: a turn of the conversation, or a picture that somebody shared.
+ * @typedef {Object} Shown
+ * @property {Pick<import("./turn.js").TurnView["turn"],
+ *   "recipe" | "results" | "modelName" | "aspect">} turn
+ * @property {string | null} originalUrl
+ * @property {(index: number) => void} focus takes the focus back
+ * @property {(index: number) => void} [drop] a result was deleted; absent of what was shared
+ *
  * @typedef {Object} Actions
- * @property {(view: import("./turn.js").TurnView, index: number) => void} change
- * @property {(view: import("./turn.js").TurnView, index: number) => void} same
+ * @property {(view: Shown, index: number) => void} change
+ * @property {(view: Shown, index: number) => void} same
+ * @property {(recipe: import("./client.js").Recipe) => void} own starts from a photo of one's own
  */
+
+/** Pixels that a finger must go sideways to mean the next image. */
+const SWIPE_PX = 48;
 
 /** Shows one result at a time. */
 export class Viewer {
@@ -26,6 +39,8 @@ export class Viewer {
   #dialog = null;
   /** @type {Record<string, HTMLElement>} */
   #byLetter = {};
+  /** @type {{view: Shown, index: number}} */
+  #shown = /** @type {any} */ (null);
 
   /**
    * @param {import("./client.js").BackdropClient} client
@@ -40,53 +55,91 @@ export class Viewer {
 
   /**
    * Open a result.
-   * @param {import("./turn.js").TurnView} view
+   * @param {Shown} view
    * @param {number} index
    */
   open(view, index) {
-    const result = view.turn.results[index];
-    if (!result) return;
+    if (!view.turn.results[index]) return;
     const dialog = element("dialog", {
       class: "viewer",
-      "aria-label": strings.image(index + 1),
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#typed(event),
       onclose: () => {
         dialog.remove();
         this.#dialog = null;
-      },
-      onclick: (/** @type {Event} */ event) => {
-        if (event.target === dialog) dialog.close(); // its backdrop
+        // What was done from here has put the focus where it goes on.
+        if (!dialog.returnValue) this.#shown.view.focus(this.#shown.index);
       },
     });
-    const close = element(
-      "button",
-      {
+    this.#dialog = dialog;
+    document.body.append(dialog);
+    this.#fill(dialog, view, index);
+    dialog.showModal();
+    swipes(dialog, (by) => this.#go(by));
+  }
+
+  /**
+   * Put a result into the dialog.
+   * @param {HTMLDialogElement} dialog
+   * @param {Shown} view
+   * @param {number} index
+   */
+  #fill(dialog, view, index) {
+    const result = /** @type {import("./history.js").Result} */ (view.turn.results[index]);
+    this.#shown = { view, index };
+    dialog.ariaLabel = strings.image(index + 1);
+    const places = made(view);
+    const go = (by, text, label, kind) =>
+      element("button", {
+        type: "button",
+        class: `go ${kind}`,
+        "aria-label": label,
+        hidden: places.length < 2,
+        onclick: () => this.#go(by),
+      }, text);
+    dialog.replaceChildren(
+      element(
+        "div",
+        { class: "stage" },
+        this.#comparison(view, index, result),
+        go(-1, "‹", strings.previousImage, "previous"),
+        go(1, "›", strings.nextImage, "next"),
+      ),
+      element(
+        "div",
+        { class: "side" },
+        element("p", { class: "prompt", dir: "auto" }, titleOf(view.turn.recipe)),
+        element("p", { class: "hint" }, [
+          view.turn.modelName,
+          places.length > 1 ? strings.imageOf(places.indexOf(index) + 1, places.length) : "",
+        ].filter(Boolean).join(" · ")),
+        ...facts(result),
+        this.#buttons(dialog, view, index, result),
+      ),
+      element("button", {
         type: "button",
         class: "close",
         "aria-label": strings.close,
         onclick: () => dialog.close(),
-      },
-      "×",
+      }, "×"),
     );
-    dialog.append(
-      element(
-        "div",
-        { class: "frame" },
-        this.#comparison(view, index, result),
-        element(
-          "div",
-          { class: "side" },
-          element("p", { class: "prompt", dir: "auto" }, titleOf(view.turn.recipe)),
-          element("p", { class: "hint" }, view.turn.modelName),
-          ...facts(result),
-          this.#buttons(dialog, view, index, result),
-        ),
-        close,
-      ),
-    );
-    this.#dialog = dialog;
-    document.body.append(dialog);
-    dialog.showModal();
+  }
+
+  /**
+   * Go to another result of the same turn; after the last comes the first.
+   * @param {number} by
+   */
+  #go(by) {
+    const { view, index } = this.#shown;
+    const places = made(view);
+    if (!this.#dialog || places.length < 2) return;
+    const place = (places.indexOf(index) + by + places.length) % places.length;
+    const focused = document.activeElement?.className;
+    this.#fill(this.#dialog, view, places[place]);
+    announce(strings.imageOf(place + 1, places.length));
+    // The button that was pressed is there again; else the focus is on what compares.
+    const again = focused?.startsWith("go") ? this.#dialog.querySelector(`.${focused.split(" ")[1]}`)
+      : this.#dialog.querySelector("input, .close");
+    /** @type {HTMLElement | null} */ (again)?.focus();
   }
 
   /**
@@ -105,11 +158,13 @@ export class Viewer {
   #typed(event) {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.ctrlKey || event.metaKey || event.altKey || target.matches("[type=text]")) return;
-    if (this.act(event.key)) event.preventDefault();
+    const by = { ",": -1, ".": 1 }[event.key];
+    if (by !== undefined) this.#go(by);
+    if (by !== undefined || this.act(event.key)) event.preventDefault();
   }
 
   /**
-   * @param {import("./turn.js").TurnView} view
+   * @param {Shown} view
    * @param {number} index
    * @param {import("./history.js").Result} result
    */
@@ -139,6 +194,12 @@ export class Viewer {
       slider.ariaValueText = strings.compareValue(slider.value);
     };
     slider.addEventListener("input", show);
+    // The browser's own menu is to be that of the image that lies below.
+    slider.addEventListener("pointerdown", ({ button }) => {
+      if (button !== 2) return;
+      slider.style.pointerEvents = "none";
+      setTimeout(() => (slider.style.pointerEvents = ""), 500);
+    });
     show();
     this.#gallery.show(before, original, () => {
       for (const part of [...figure.children]) if (part !== image) part.remove();
@@ -155,7 +216,7 @@ export class Viewer {
 
   /**
    * @param {HTMLDialogElement} dialog
-   * @param {import("./turn.js").TurnView} view
+   * @param {Shown} view
    * @param {number} index
    * @param {import("./history.js").Result} result
    */
@@ -164,24 +225,29 @@ export class Viewer {
       element("button", { type: "button", class: kind, onclick: act }, text);
     const said = element("p", { class: "said", role: "status" });
     const change = button(strings.changeIt, () => {
-      dialog.close();
+      dialog.close("done");
       this.#actions.change(view, index);
     }, "primary");
     const same = button(strings.sameAgain, () => {
-      dialog.close();
+      dialog.close("done");
       this.#actions.same(view, index);
     });
+    const shared = view.drop === undefined;
+    const own = button(strings.makeOwn, () => {
+      dialog.close("done");
+      this.#actions.own(view.turn.recipe);
+    }, "primary");
+    if (shared) change.className = "";
     const link = recipeLink(view.turn.recipe, result);
     const copy = button(strings.copyLink, () => copyLink(link, said));
     const erase = () => this.#delete(dialog, view, index, said);
     const remove = button(strings.deleteIt, erase, "danger");
     const download = this.#download(result);
-    this.#byLetter = { c: change, s: same, d: download, l: copy };
-    return element(
-      "div",
-      { class: "actions" },
-      change, same, download, copy, remove, said,
-    );
+    this.#byLetter = { c: change, d: download, l: copy, ...(shared ? {} : { s: same }) };
+    const all = shared
+      ? [own, change, download, copy, said]
+      : [change, same, download, copy, remove, said];
+    return element("div", { class: "actions" }, ...all);
   }
 
   /** @param {import("./history.js").Result} result */
@@ -206,7 +272,7 @@ export class Viewer {
 
   /**
    * @param {HTMLDialogElement} dialog
-   * @param {import("./turn.js").TurnView} view
+   * @param {Shown} view
    * @param {number} index
    * @param {HTMLElement} said
    */
@@ -222,21 +288,48 @@ export class Viewer {
         return;
       }
     }
-    dialog.close();
-    view.drop(index);
+    dialog.close("done");
+    view.drop?.(index);
     announce(strings.saidDeleted);
   }
+}
+
+/**
+ * The places of a turn's results that are there.
+ * @param {Shown} view
+ */
+function made({ turn }) {
+  return turn.results.flatMap((result, index) => (result ? [index] : []));
+}
+
+/**
+ * Tell of swipes over a picture, but not over the slider of the comparison.
+ * @param {HTMLElement} dialog
+ * @param {(by: number) => void} go
+ */
+function swipes(dialog, go) {
+  let from = /** @type {number | null} */ (null);
+  dialog.addEventListener("touchstart", ({ target, touches }) => {
+    const free = !(/** @type {Element} */ (target).matches("input"));
+    from = free && touches.length === 1 ? touches[0].clientX : null;
+  }, { passive: true });
+  dialog.addEventListener("touchend", ({ changedTouches }) => {
+    const way = from === null ? 0 : changedTouches[0].clientX - from;
+    from = null;
+    if (Math.abs(way) > SWIPE_PX) go(way < 0 ? 1 : -1);
+  }, { passive: true });
 }
 
 /** @param {import("./history.js").Result} result */
 function facts({ seed, fidelity }) {
   // Rounded down: 100 % is said only of what is all there.
   const percent = fidelity ? Math.floor(fidelity.pixels * 1000) / 10 : 0;
+  let kept = strings.keptNone;
+  if (fidelity) kept = percent === 100 ? strings.keptAll : strings.keptMost(percent);
   return [
     seed === null ? "" : element("p", { class: "fact" }, strings.seedLine(seed)),
-    fidelity
-      ? element("p", { class: "fact", title: strings.fidelityHint }, strings.fidelityLine(percent))
-      : element("p", { class: "fact" }, strings.fidelityNone),
+    // What a link brings says nothing of it.
+    fidelity === undefined ? "" : element("p", { class: "fact" }, kept),
   ];
 }
 

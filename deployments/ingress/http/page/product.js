@@ -1,0 +1,119 @@
+/**
+ * What is taken for the product: found as soon as there is a photo, shown, and corrected.
+ *
+ * @module
+ */
+
+import { BackdropError } from "./client.js";
+import { announce, byId } from "./dom.js";
+import { sentence, strings } from "./strings.js";
+
+/** The product of the composer's photo. */
+export class Product {
+  #client;
+  #gallery;
+  #needKey;
+  #chip = byId("product");
+  /** @type {import("./pictures.js").Picture | null} */
+  #photo = null;
+  /** @type {import("./client.js").CutOut | null} */
+  #cut = null;
+  #looking = new AbortController();
+
+  /**
+   * @param {import("./client.js").BackdropClient} client
+   * @param {import("./pictures.js").Gallery} gallery
+   * @param {() => void} needKey asks for an API key
+   */
+  constructor(client, gallery, needKey) {
+    this.#client = client;
+    this.#gallery = gallery;
+    this.#needKey = needKey;
+    this.#chip.title = strings.showProduct;
+    this.#chip.onclick = () => this.correct();
+  }
+
+  /** The id of the cut-out; null where none was found, or not yet. */
+  get cutout() {
+    return this.#cut?.cutout ?? null;
+  }
+
+  /**
+   * Look for the product of a photo.
+   * @param {import("./pictures.js").Picture} photo
+   * @param {string} [known] the id of a cut-out of it that was made before
+   */
+  async find(photo, known) {
+    this.leave();
+    this.#photo = photo;
+    if (known) return this.#reuse(photo, known);
+    this.#show(strings.lookingForProduct);
+    const looking = this.#looking;
+    try {
+      const cut = await this.#client.cutOut({ image: photo.file }, { signal: looking.signal });
+      if (looking === this.#looking) this.#take(cut);
+    } catch (error) {
+      if (looking !== this.#looking) return;
+      if (!(error instanceof BackdropError)) throw error;
+      if (error.status === 401) this.#needKey();
+      // Without a cut-out the service looks again, and says itself what is wrong.
+      if (error.code === "product_not_found") this.#show(strings.noProduct, true);
+      else this.#chip.hidden = true;
+    }
+  }
+
+  /** There is no photo, or another. */
+  leave() {
+    this.#looking.abort();
+    this.#looking = new AbortController();
+    this.#photo = this.#cut = null;
+    this.#chip.hidden = true;
+  }
+
+  /** Show it large, and let somebody correct it. */
+  async correct() {
+    const photo = this.#photo;
+    if (!photo) return;
+    const { correctCutOut } = await import("./cutout.js");
+    const cut = await correctCutOut(this.#client, this.#gallery, photo, this.#cut);
+    if (cut && photo === this.#photo) this.#take(cut);
+  }
+
+  /**
+   * @param {import("./pictures.js").Picture} photo
+   * @param {string} cutout
+   */
+  #reuse(photo, cutout) {
+    const { width, height } = photo;
+    this.#cut = {
+      cutout, width, height, certainty: 1, warnings: [],
+      imageUrl: new URL(`cutouts/${cutout}.png`, document.baseURI).href,
+      maskUrl: new URL(`cutouts/${cutout}-mask.png`, document.baseURI).href,
+      box: { left: 0, top: 0, width, height },
+    };
+    this.#show(strings.productFound);
+    // It may be too old to be there.
+    const gone = () => void (this.#photo === photo && this.find(photo));
+    this.#gallery.show(this.#chip.querySelector("img"), this.#cut.imageUrl, gone);
+  }
+
+  /** @param {import("./client.js").CutOut} cut */
+  #take(cut) {
+    this.#cut = cut;
+    this.#show(cut.warnings.length ? strings.productDoubtful : strings.productFound,
+      cut.warnings.length > 0);
+    this.#gallery.show(this.#chip.querySelector("img"), cut.imageUrl);
+    announce([strings.productFound, ...cut.warnings.map(sentence)].join(" "));
+  }
+
+  /**
+   * @param {string} text
+   * @param {boolean} [doubtful]
+   */
+  #show(text, doubtful = false) {
+    this.#chip.hidden = false;
+    this.#chip.classList.toggle("doubtful", doubtful);
+    this.#chip.querySelector("span").textContent = text;
+    if (this.#cut === null) this.#chip.querySelector("img").removeAttribute("src");
+  }
+}

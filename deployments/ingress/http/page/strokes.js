@@ -1,0 +1,188 @@
+/**
+ * A canvas over a picture, on which strokes are drawn with a mouse, a pen or a finger.
+ *
+ * What was drawn is a list of strokes. So each can be undone, and a picture of them has any size
+ * however small the canvas is shown.
+ *
+ * @module
+ */
+
+import { element } from "./dom.js";
+import { strings } from "./strings.js";
+
+/** The longer side of the canvas that is painted on, in pixels. */
+const CANVAS_SIDE = 1024;
+/** Brush diameters, as shares of the longer side. */
+const THINNEST = 0.01;
+const THICKEST = 0.25;
+
+/**
+ * One movement of the brush, in the canvas's pixels; `clear` wipes all before it.
+ * @typedef {{kind: string, width: number, points: [number, number][]}} Stroke
+ */
+
+/** The canvas, the brush's size, and the strokes. */
+export class StrokeSurface {
+  /** @type {Stroke[]} */
+  strokes = [];
+  #colours;
+  #drawn;
+  kind;
+
+  /**
+   * @param {{width: number, height: number}} picture
+   * @param {Record<string, string>} colours by the kinds of strokes; `erase` takes them away
+   * @param {number} brush size at first, 1 to 100
+   * @param {() => void} [drawn] a stroke has ended, or was taken back
+   */
+  constructor(picture, colours, brush, drawn = () => {}) {
+    this.#colours = colours;
+    this.#drawn = drawn;
+    this.kind = Object.keys(colours)[0];
+    const scale = Math.min(1, CANVAS_SIDE / Math.max(picture.width, picture.height));
+    this.canvas = element("canvas", {
+      width: Math.max(1, Math.round(picture.width * scale)),
+      height: Math.max(1, Math.round(picture.height * scale)),
+      role: "img",
+      "aria-label": strings.canvasLabel,
+      onpointerdown: (/** @type {PointerEvent} */ event) => this.#start(event),
+      onpointermove: (/** @type {PointerEvent} */ event) => this.#go(event),
+      onpointerup: () => this.#drawn(),
+    });
+    this.brush = element("input", { type: "range", min: 1, max: 100, value: brush });
+  }
+
+  /** The brush's size with its name, and a button for each kind of stroke. */
+  tools() {
+    const kinds = Object.keys(this.#colours).map((kind) =>
+      element("button", {
+        type: "button",
+        class: `kind kind-${kind}`,
+        "aria-pressed": String(kind === this.kind),
+        onclick: () => {
+          this.kind = kind;
+          for (const other of kinds) other.ariaPressed = String(other.matches(`.kind-${kind}`));
+        },
+      }, strings.strokes[kind]));
+    return [
+      element("label", {}, element("span", {}, strings.brush), this.brush),
+      ...kinds,
+      element("button", { type: "button", onclick: () => this.undo() }, strings.undo),
+    ];
+  }
+
+  /** Whether anything of a kind is there to see. */
+  has(/** @type {string} */ kind) {
+    return this.strokes.some((stroke) => stroke.kind === kind && stroke.points.length > 0);
+  }
+
+  clear() {
+    this.#add("clear");
+    this.#drawn();
+  }
+
+  undo() {
+    this.strokes.pop();
+    this.draw();
+    this.#drawn();
+  }
+
+  draw() {
+    const context = this.canvas.getContext("2d");
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    drawStrokes(context, this.strokes, this.#colours);
+  }
+
+  /**
+   * The strokes of a kind in white on black.
+   * @param {string} kind
+   * @param {{width: number, height: number}} size
+   * @returns {Promise<Blob>} a PNG
+   */
+  async picture(kind, { width, height }) {
+    const drawn = new OffscreenCanvas(this.canvas.width, this.canvas.height);
+    const colours = { [kind]: "white" };
+    drawStrokes(context2d(drawn), this.strokes, colours);
+    const whole = new OffscreenCanvas(width, height);
+    const context = context2d(whole);
+    context.fillStyle = "black";
+    context.fillRect(0, 0, width, height);
+    context.drawImage(drawn, 0, 0, width, height);
+    return whole.convertToBlob({ type: "image/png" });
+  }
+
+  /** @param {PointerEvent} event */
+  #start(event) {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    this.canvas.setPointerCapture(event.pointerId);
+    this.#add(this.kind).points.push(this.#point(event));
+    this.draw();
+  }
+
+  /** @param {PointerEvent} event */
+  #go(event) {
+    if (!this.canvas.hasPointerCapture(event.pointerId)) return;
+    this.strokes.at(-1)?.points.push(this.#point(event));
+    this.draw();
+  }
+
+  /**
+   * @param {PointerEvent} event
+   * @returns {[number, number]}
+   */
+  #point(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const { width, height } = this.canvas;
+    return [
+      ((event.clientX - box.left) / box.width) * width,
+      ((event.clientY - box.top) / box.height) * height,
+    ];
+  }
+
+  /** @param {string} kind */
+  #add(kind) {
+    const share = THINNEST * (THICKEST / THINNEST) ** (this.brush.valueAsNumber / 100);
+    const width = share * Math.max(this.canvas.width, this.canvas.height);
+    const stroke = { kind, width, points: [] };
+    this.strokes.push(stroke);
+    this.draw();
+    return stroke;
+  }
+}
+
+/**
+ * @param {OffscreenCanvas} canvas
+ * @returns {OffscreenCanvasRenderingContext2D}
+ */
+function context2d(canvas) {
+  return /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+}
+
+/**
+ * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context empty
+ * @param {Stroke[]} strokes
+ * @param {Record<string, string>} colours of the kinds that are drawn; any other but `erase` and
+ *   `clear` covers what it lies over
+ */
+function drawStrokes(context, strokes, colours) {
+  context.lineCap = "round";
+  context.lineJoin = "round";
+  for (const { kind, width, points } of strokes) {
+    if (kind === "clear") {
+      context.clearRect(0, 0, context.canvas.width, context.canvas.height);
+      continue;
+    }
+    if (points.length === 0) continue;
+    const shown = kind !== "erase" && kind in colours;
+    context.globalCompositeOperation = shown ? "source-over" : "destination-out";
+    context.strokeStyle = shown ? colours[kind] : "black";
+    context.lineWidth = width;
+    context.beginPath();
+    context.moveTo(...points[0]);
+    // A line to its own start is a dot.
+    for (const point of points) context.lineTo(...point);
+    context.stroke();
+    context.globalCompositeOperation = "source-over";
+  }
+}

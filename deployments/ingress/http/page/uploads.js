@@ -1,0 +1,84 @@
+/**
+ * Makes a picture that somebody chose into one that the service takes, or says why not.
+ *
+ * @module
+ */
+
+import { readPicture } from "./pictures.js";
+import { strings } from "./strings.js";
+
+/** Bytes of a request beside its photo, at most: a mask, a prompt. */
+const BESIDE = 2 ** 20;
+const MEGAPIXEL = 1_000_000;
+
+/** What the service takes, as its catalog says; nothing is known before that has arrived. */
+let limits = {
+  max_body_bytes: Infinity,
+  max_pixels: Infinity,
+  max_side: Infinity,
+  max_aspect: Infinity,
+};
+
+/** @param {Record<string, any>} known */
+export function setLimits(known) {
+  limits = { ...limits, ...known };
+}
+
+/**
+ * @param {File} file
+ * @returns {Promise<{picture: import("./pictures.js").Picture | null, said: string}>} no picture
+ *   where it cannot be used; `said` is why, or what was done to it
+ */
+export async function admitted(file) {
+  const picture = await readPicture(file);
+  if (!picture) {
+    const heic = /\.(heic|heif)$/i.test(file.name) || /hei[cf]/.test(file.type);
+    return { picture: null, said: heic ? strings.heic(file.name) : strings.notAPicture(file.name) };
+  }
+  const { width, height } = picture;
+  if (Math.max(width / height, height / width) > limits.max_aspect) {
+    return { picture: null, said: strings.tooLong(limits.max_aspect) };
+  }
+  const scale = Math.min(
+    1,
+    Math.sqrt(limits.max_pixels / (width * height)),
+    limits.max_side / Math.max(width, height),
+  );
+  const taken = /^image\/(png|jpeg|webp)$/.test(file.type);
+  if (scale === 1 && taken && file.size + BESIDE <= limits.max_body_bytes) {
+    return { picture, said: "" };
+  }
+  const smaller = await redrawn(picture, scale);
+  if (!smaller || smaller.file.size + BESIDE > limits.max_body_bytes) {
+    return { picture: null, said: strings.tooLarge };
+  }
+  const megapixels = Math.round((smaller.width * smaller.height) / MEGAPIXEL);
+  return { picture: smaller, said: scale < 1 || taken ? strings.reduced(megapixels) : strings.converted };
+}
+
+/**
+ * A picture as WebP, which keeps its transparency; smaller until it fits.
+ * @param {import("./pictures.js").Picture} picture
+ * @param {number} scale
+ */
+async function redrawn({ file, width, height }, scale) {
+  for (let attempt = 0; attempt < 4; attempt++, scale *= 0.7) {
+    const size = {
+      width: Math.max(1, Math.floor(width * scale)),
+      height: Math.max(1, Math.floor(height * scale)),
+    };
+    const options = /** @type {ImageBitmapOptions} */ ({
+      resizeWidth: size.width, resizeHeight: size.height, resizeQuality: "high",
+    });
+    const bitmap = await createImageBitmap(file, options).catch(() => null);
+    if (!bitmap) return null;
+    const canvas = new OffscreenCanvas(size.width, size.height);
+    canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+    bitmap.close();
+    const blob = await canvas.convertToBlob({ type: "image/webp", quality: 0.95 });
+    if (blob.size + BESIDE <= limits.max_body_bytes) {
+      return { file: new File([blob], file.name, { type: blob.type }), ...size };
+    }
+  }
+  return null;
+}
