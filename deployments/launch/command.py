@@ -15,6 +15,7 @@ from types import FrameType
 
 import yaml
 
+from deployments import batch
 from deployments.config import ConfigError
 from deployments.launch.errors import LaunchError
 from deployments.launch.plan import (
@@ -50,6 +51,8 @@ def main() -> None:
         if options.command == "check":
             _check(find_config(options.file))
             return
+        if options.command == "batch":
+            sys.exit(batch.run(options))
         signal.signal(signal.SIGTERM, _stop)
         # Set even where the shell ignores it for background jobs, so that the child gets the
         # default.
@@ -79,6 +82,8 @@ def _options() -> argparse.Namespace:
         description="Say what is wrong with a configuration; start and download nothing.",
     )
     check.add_argument("file", type=Path, nargs="?", help=usual)
+    many = "make images of many photos with a service that runs; start it again to go on"
+    batch.add_options(commands.add_parser("batch", help=many, description=f"{many.capitalize()}."))
     return parser.parse_args()
 
 

@@ -17,9 +17,9 @@ from deployments.client import AsyncBackdrop, Backdrop
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[str]:
-    """An application behind a port of this machine."""
-    config = uvicorn.Config(app, port=0, lifespan="off", ws="none", log_config=None)
+async def served(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
+    """An application behind a port of this machine; 0 is any."""
+    config = uvicorn.Config(app, port=port, lifespan="off", ws="none", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(20):
@@ -93,10 +93,10 @@ class Canned:
 
 
 @asynccontextmanager
-async def canned(*answers: bytes) -> AsyncIterator[Canned]:
+async def canned(*answers: bytes, port: int = 0) -> AsyncIterator[Canned]:
     """A server of such answers."""
     told = Canned(list(answers))
-    async with await asyncio.start_server(told.answer, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(told.answer, "127.0.0.1", port) as server:
         told.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield told
 
