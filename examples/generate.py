@@ -2,7 +2,8 @@
 
     python examples/generate.py photo.png "Tropical beach" --then "Change background to forest"
 
-Needs `requests`. BACKDROP_URL names another service than this machine's, and BACKDROP_KEY its key.
+Needs `httpx`, and the one file of the client. BACKDROP_URL names another service than this
+machine's, and BACKDROP_KEY its key.
 """
 
 from __future__ import annotations
@@ -11,10 +12,7 @@ import argparse
 import os
 from pathlib import Path
 
-import requests
-
-URL = os.environ.get("BACKDROP_URL", "http://127.0.0.1:8000").rstrip("/")
-TIMEOUT_S = 300
+from deployments.client import LOCAL, Backdrop, BackdropError, Result  # or from your copy of it
 
 
 def main() -> None:
@@ -28,57 +26,32 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("backdrop-images"))
     options = parser.parse_args()
 
-    session = requests.Session()
-    if key := os.environ.get("BACKDROP_KEY"):
-        session.headers["X-API-Key"] = key
-
-    with options.photo.open("rb") as photo:
-        answer = session.post(
-            f"{URL}/api/generate",
-            files={"image": photo},
-            data={
-                "prompt": options.prompt,
-                "model": options.model,
-                "num_images": options.images,
-            },
-            timeout=TIMEOUT_S,
-        )
-    made = images(answer)
-    save(session, made, options.out)
-    if options.then:
-        answer = session.post(
-            f"{URL}/api/variation",
-            json={
-                "image_url": made[0],
-                "prompt": options.then,
-                "model": options.model,
-                "num_images": 1,
-            },
-            timeout=TIMEOUT_S,
-        )
-        save(session, images(answer), options.out)
+    url, key = os.environ.get("BACKDROP_URL", LOCAL), os.environ.get("BACKDROP_KEY")
+    with Backdrop(url, api_key=key, wait_s=60) as backdrop:
+        try:
+            made = backdrop.generate(
+                options.photo,
+                prompt=options.prompt,
+                model=options.model,
+                num_images=options.images,
+            )
+            save(backdrop, made, options.out)
+            if options.then:
+                varied = backdrop.variation(
+                    made.images[0], prompt=options.then, model=options.model, num_images=1
+                )
+                save(backdrop, varied, options.out)
+        except BackdropError as error:
+            raise SystemExit(f"{error.code}: {error} ({error.request_id})") from error
 
 
-def images(answer: requests.Response) -> list[str]:
-    """The URLs of an answer, or the end with the service's own sentence."""
-    body = answer.json()
-    if not answer.ok:
-        raise SystemExit(f"{answer.status_code}: {body['error']} ({body['request_id']})")
-    for warning in body["warnings"]:
-        print(f"warning: {warning}")
-    urls: list[str] = body["images"]
-    return urls
-
-
-def save(session: requests.Session, urls: list[str], folder: Path) -> None:
+def save(backdrop: Backdrop, made: Result, folder: Path) -> None:
     """Write images to a folder, under the names that the service gave them."""
     folder.mkdir(parents=True, exist_ok=True)
-    for url in urls:
-        answer = session.get(url, timeout=TIMEOUT_S)
-        answer.raise_for_status()
-        path = folder / url.rpartition("/")[2]
-        path.write_bytes(answer.content)
-        print(path)
+    for warning in made.warnings:
+        print(f"warning: {warning}")
+    for image in made.images:
+        print(backdrop.save(image, folder / image.rpartition("/")[2]))
 
 
 if __name__ == "__main__":

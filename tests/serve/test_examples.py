@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -59,7 +58,7 @@ def test_generate_saves_images_and_a_variation(cluster: Cluster, tmp_path: Path)
 def test_generate_ends_with_the_sentence_of_the_service(cluster: Cluster, tmp_path: Path) -> None:
     done = python(cluster, tmp_path, "generate.py", PHOTO, "Beach", "--model", "nothing")
     assert done.returncode == 1
-    assert re.match(r"400: .*nothing.*\([\w-]+\)$", done.stderr.strip())
+    assert re.match(r"unknown_model: .*nothing.*\([\w-]+\)$", done.stderr.strip())
 
 
 def test_a_product_is_cut_out_corrected_and_kept(cluster: Cluster, tmp_path: Path) -> None:
@@ -90,29 +89,22 @@ def test_events_come_in_order(cluster: Cluster, tmp_path: Path) -> None:
     assert len(re.findall(r"^image \d: http\S+ \(seed \d+\)$", done.stdout, re.MULTILINE)) == 2
 
 
-def test_a_batch_goes_on_with_what_is_missing(cluster: Cluster, tmp_path: Path) -> None:
-    photos = tmp_path / "photos"
-    photos.mkdir()
+def test_jobs_are_followed_and_taken_up_again(cluster: Cluster, tmp_path: Path) -> None:
     for name in ("one.png", "two.png"):
-        shutil.copy(PHOTO, photos / name)
-    (photos / "three.png").write_bytes(b"no image")
-    command = ("batch.py", "photos", "Beach", "Forest", "--parallel", "2", "--out", "out")
-    done = python(cluster, tmp_path, *command)
-    assert done.returncode == 1  # three.png
-    assert "2 failed" in done.stderr
-    first = saved(tmp_path / "out")
-    assert len(first) == 4
-
-    # Cut off after the first line: the service still knows the answers to the others.
-    results = tmp_path / "out" / "results.jsonl"
-    results.write_text(results.read_text().splitlines(keepends=True)[0])
-    (photos / "three.png").unlink()
+        shutil.copy(PHOTO, tmp_path / name)
+    (tmp_path / "three.png").write_bytes(b"no image")
+    command = ("jobs.py", "Beach", "one.png", "two.png", "three.png")
     done = python(cluster, tmp_path, *command)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("3 to make, 1 done before")
-    assert saved(tmp_path / "out") == first
-    lines = [json.loads(line) for line in results.read_text().splitlines()]
-    assert sorted(name for line in lines for name in line["files"]) == [path.name for path in first]
+    assert "three.png: invalid_image: " in done.stdout
+    first = saved(tmp_path / "backdrop-images")
+    assert [path.name for path in first] == ["one-1.png", "two-1.png"]
+    # Both photos are alike, and so are their jobs.
+    content = first[0].read_bytes()
+    assert first[1].read_bytes() == content
+    first[1].unlink()
+    assert python(cluster, tmp_path, *command).returncode == 0
+    assert first[1].read_bytes() == content
 
 
 def test_openais_package_saves_images(cluster: Cluster, tmp_path: Path) -> None:
@@ -137,7 +129,7 @@ def test_the_shell_saves_images(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_the_shell_shows_what_is_wrong(cluster: Cluster, tmp_path: Path) -> None:
-    done = run(cluster, tmp_path, "bash", EXAMPLES / "generate.sh", EXAMPLES / "batch.py", "Beach")
+    done = run(cluster, tmp_path, "bash", EXAMPLES / "generate.sh", EXAMPLES / "jobs.py", "Beach")
     assert done.returncode == 1
     assert '"code":"invalid_image"' in done.stderr.replace(" ", "")
 
