@@ -24,7 +24,7 @@ PHOTO = ROOT / "deployments" / "samples" / "coffee.png"
 def batch(cluster: Cluster, folder: Path) -> subprocess.Popen[str]:
     """The command, as it is installed, on the photos of a folder."""
     command = [sys.executable, "-m", "deployments.launch", "batch", "photos", "--out", "out"]
-    command += ["--num-images", "1", "--parallel", "3", "--preset", "square-scene"]
+    command += ["--num-images", "1", "--parallel", "3"]
     for name, value in ASKED.items():
         command += [f"--{name.replace('_', '-')}", value]
     return subprocess.Popen(
