@@ -263,6 +263,35 @@ async def test_its_own_deadline_ends_it(api):
     assert job["failure"]["status"] == 504
 
 
+@pytest.mark.parametrize("moment", ["requests", "answers"])
+async def test_a_caller_who_leaves_while_it_is_accepted_finds_the_same_job(
+    api, monkeypatch, moment
+):
+    backend = getattr(api.service.background._backends, moment)
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+    save = type(backend).save
+
+    async def slow(self, *args):
+        begun.set()
+        await goes_on.wait()
+        return await save(self, *args)
+
+    monkeypatch.setattr(type(backend), "save", slow)
+    key = {"Idempotency-Key": "order-1"}
+    leaving = asyncio.create_task(submit(api, headers=key))
+    await begun.wait()
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    again = asyncio.create_task(submit(api, headers=key))
+    await asyncio.sleep(0.05)
+    assert not again.done()
+    goes_on.set()
+    answer = await again
+    assert answer.headers["idempotent-replayed"] == "true"
+    assert len([name for name in api.names() if name.startswith("requests/")]) == 1
+
+
 async def test_the_same_idempotency_key_is_the_same_job(api):
     key = {"Idempotency-Key": "order-1"}
     first = await submit(api, headers=key)

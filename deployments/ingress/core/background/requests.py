@@ -93,6 +93,7 @@ class BackgroundRequests:
         self._settings = settings.background
         self._line = Line(backends.unfinished)
         self._runner = Runner(making, backends, places, self._line, settings)
+        self._entering: set[asyncio.Task[Mapping[str, object]]] = set()
 
     async def run(self) -> None:
         """Work on what waits, until it is cancelled."""
@@ -146,15 +147,16 @@ class BackgroundRequests:
                 created=time.time(),
                 longest_s=min(longest_s or self._settings.longest_s, self._settings.longest_s),
             )
-            await self._store(name, record, files)
-            await self._line.look()
-            answer = render(await self._seen(name, record))
-            if turn is not None:
-                await turn.keep(answer, [])
+            # From here on it goes to its end, also when the caller leaves: else the request would
+            # be there without its key, and be made once more when the caller comes back.
+            entering = asyncio.create_task(self._enter(name, record, files, render, turn))
+            turn = None
+            self._entering.add(entering)
+            entering.add_done_callback(self._entering.discard)
+            answer = await asyncio.shield(entering)
         finally:
             if turn is not None:
                 turn.close()
-        self._runner.wake()
         return answer, False
 
     async def look(self, api_key_name: str, request: str) -> Seen:
@@ -249,6 +251,27 @@ class BackgroundRequests:
             for request, document in found[:most]
         ]
         return Page(seen, found[most - 1][0] if len(found) > most else None)
+
+    async def _enter(
+        self,
+        name: Name,
+        record: Record,
+        files: Files,
+        render: Callable[[Seen], Mapping[str, object]],
+        turn: Turn | None,
+    ) -> Mapping[str, object]:
+        """Store a new request, keep its answer, and close its turn."""
+        try:
+            await self._store(name, record, files)
+            await self._line.look()
+            answer = render(await self._seen(name, record))
+            if turn is not None:
+                await turn.keep(answer, [])
+        finally:
+            if turn is not None:
+                turn.close()
+        self._runner.wake()
+        return answer
 
     async def _store(self, name: Name, record: Record, files: Files) -> None:
         bounds = self._settings.max_per_key, self._settings.max_in_all
