@@ -342,6 +342,47 @@ class CutOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """How a ControlNet took part: its weight, and from and up to which share of the steps."""
+
+    scale: float
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How an image was made.
+
+    Attributes:
+        created: ISO 8601, UTC.
+        version: Of the service.
+        made_from: A photo, or an image that was varied.
+        scheduler: None where no model painted.
+        control: None without a ControlNet.
+        fields: Of a request that makes it again, from the same photo or image.
+    """
+
+    url: str
+    created: str | None
+    version: str | None
+    made_from: Literal["upload", "result"]
+    media_type: str
+    fidelity: Fidelity | None
+    scheduler: str | None
+    control: Control | None
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A page of one's results, newest first; `cursor` of the next page, None on the last."""
+
+    results: list[Recipe]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A model; docs/api.md tells what its numbers mean."""
 
@@ -723,7 +764,7 @@ class Backdrop(_Service):
 
     def jobs(self, limit: int = 20, cursor: str | None = None) -> Jobs:
         """A page of one's jobs, newest first, 1 to 100 of them."""
-        return self._call(_Call("GET", _page_path(limit, cursor), _reader(Jobs)))
+        return self._call(_Call("GET", _page_path("jobs", limit, cursor), _reader(Jobs)))
 
     def follow(self, job: str, last_event_id: int = 0) -> Iterator[Event]:
         """The events of a job from its first on, or from the one after `last_event_id`.
@@ -751,6 +792,14 @@ class Backdrop(_Service):
     def save(self, url: str, path: str | os.PathLike[str], *, width: int | None = None) -> Path:
         """Download into a file, which is whole or not there."""
         return _write(Path(path), self.download(url, width=width))
+
+    def recipe(self, url: str) -> Recipe:
+        """How an image was made."""
+        return self._call(_Call("GET", _recipe_path(url), _reader(Recipe)))
+
+    def results(self, limit: int = 20, cursor: str | None = None) -> Results:
+        """A page of one's results, newest first, 1 to 100 of them."""
+        return self._call(_Call("GET", _page_path("results", limit, cursor), _reader(Results)))
 
     def delete(self, url: str) -> None:
         """Delete a result or a cut-out."""
@@ -866,7 +915,7 @@ class AsyncBackdrop(_Service):
 
     async def jobs(self, limit: int = 20, cursor: str | None = None) -> Jobs:
         """A page of one's jobs, newest first, 1 to 100 of them."""
-        return await self._call(_Call("GET", _page_path(limit, cursor), _reader(Jobs)))
+        return await self._call(_Call("GET", _page_path("jobs", limit, cursor), _reader(Jobs)))
 
     def follow(self, job: str, last_event_id: int = 0) -> AsyncIterator[Event]:
         """The events of a job from its first on, or from the one after `last_event_id`."""
@@ -889,6 +938,15 @@ class AsyncBackdrop(_Service):
     ) -> Path:
         """Download into a file, which is whole or not there."""
         return _write(Path(path), await self.download(url, width=width))
+
+    async def recipe(self, url: str) -> Recipe:
+        """How an image was made."""
+        return await self._call(_Call("GET", _recipe_path(url), _reader(Recipe)))
+
+    async def results(self, limit: int = 20, cursor: str | None = None) -> Results:
+        """A page of one's results, newest first, 1 to 100 of them."""
+        path = _page_path("results", limit, cursor)
+        return await self._call(_Call("GET", path, _reader(Results)))
 
     async def delete(self, url: str) -> None:
         """Delete a result or a cut-out."""
@@ -1073,9 +1131,16 @@ def _job_path(job: str) -> str:
     raise ValueError("job must be the id of a job")
 
 
-def _page_path(limit: int, cursor: str | None) -> str:
+def _page_path(what: str, limit: int, cursor: str | None) -> str:
     query = {"limit": str(limit)} | ({} if cursor is None else {"cursor": cursor})
-    return f"api/jobs?{httpx.QueryParams(query)}"
+    return f"api/{what}?{httpx.QueryParams(query)}"
+
+
+def _recipe_path(url: str) -> str:
+    found = re.search(r"generated/[^/?#.]+(?=[.])", url)
+    if found is None:
+        raise ValueError("url must be the URL of an image")
+    return f"{found[0]}.json"
 
 
 def _picture_path(url: str, width: int | None = None) -> str:

@@ -100,6 +100,20 @@ async def test_a_variation_with_a_picture_is_a_form(call: Caller):
     assert (varied.model_used, varied.seeds) == ("none", [None])
 
 
+async def test_recipes_are_read_listed_and_make_the_image_again(call: Caller):
+    photo = png()
+    made = await call("generate", photo, num_images=2, steps=3, aspect_ratio="1:1", **ASKED)
+    recipe = await call("recipe", made.images[1])
+    assert (recipe.url, recipe.made_from) == (made.images[1], "upload")
+    assert (recipe.fidelity, recipe.fields["steps"]) == (made.fidelity[1], 3)
+    again = await call("generate", photo, **recipe.fields)
+    assert (again.seeds, len(again.images)) == (made.seeds[1:], 1)
+    page = await call("results", limit=2)
+    assert page.results[0].url == again.images[0]
+    rest = await call("results", cursor=page.cursor)
+    assert (len(rest.results), rest.cursor) == (1, None)
+
+
 async def test_events_come_in_order(call: Caller, api):
     events = await call("generate_events", png(), num_images=2, **ASKED)
     assert isinstance(events[0], Waiting)
