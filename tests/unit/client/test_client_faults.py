@@ -112,6 +112,18 @@ async def test_a_connection_that_is_lost_too_often_is_told(kind, slept):
 
 
 @KINDS
+async def test_each_image_gives_the_connection_new_tries(kind):
+    parts = [stream([image(index, str(index))], cut=True) for index in range(3)]
+    async with canned(*parts, stream([done("0", "1", "2")])) as server:
+        call = caller(kind, server.url, retries=1)
+        assert len((await call("generate", PHOTO, prompt="Beach", model="m")).images) == 3
+        parts = [stream([progress(0, step)], first=step, cut=True) for step in (1, 2, 3)]
+        server.answers[:] = [*parts, stream([done("a")], first=4)]
+        assert len(await call("follow", JOB)) == 4
+        await call.close()
+
+
+@KINDS
 async def test_a_caller_with_a_key_of_its_own_sends_the_same_body_each_time(kind):
     async with canned(stream([done()])) as server:
         call = caller(kind, server.url)
