@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import asdict, dataclass
 
 from deployments.errors import InternalError, RequestNotFound, ServiceError, TooManyWaiting
@@ -148,8 +149,11 @@ class BackgroundRequests:
                 longest_s=min(longest_s or self._settings.longest_s, self._settings.longest_s),
             )
             # From here on it goes to its end, also when the caller leaves: else the request would
-            # be there without its key, and be made once more when the caller comes back.
-            entering = asyncio.create_task(self._enter(name, record, files, render, turn))
+            # be there without its key, and be made once more when the caller comes back. In a
+            # context of its own its calls do not belong to what is cancelled for the caller.
+            entering = asyncio.create_task(
+                self._enter(name, record, files, render, turn), context=Context()
+            )
             turn = None
             self._entering.add(entering)
             entering.add_done_callback(self._entering.discard)
