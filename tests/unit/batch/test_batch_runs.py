@@ -20,6 +20,8 @@ from tests.unit.client.served import canned, response
 from tests.unit.ingress.background import settings, until
 from tests.unit.ingress.memory import Surface, surface
 
+pytestmark = pytest.mark.slow
+
 COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30), (30, 200, 200)]
 
 
