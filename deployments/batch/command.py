@@ -17,7 +17,7 @@ from deployments.batch.journal import Journal
 from deployments.batch.pace import Pace
 from deployments.batch.progress import Progress
 from deployments.batch.work import Batch, is_done
-from deployments.client import LOCAL, AsyncBackdrop
+from deployments.client import LOCAL, AsyncBackdrop, BackdropError, NotFound
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit codes; 128 and the number of SIGINT is the shells' own for the last."""
@@ -74,7 +74,10 @@ def run(options: argparse.Namespace) -> int:
     except WrongArguments as error:
         print(f"backdrop: {error}", file=sys.stderr)
         return WRONG
-    except CannotGoOn as error:
+    except NotFound:
+        print(f"backdrop: --url: there is no API of Backdrop at {options.url}", file=sys.stderr)
+        return WRONG
+    except (CannotGoOn, BackdropError) as error:
         print(f"backdrop: {error}", file=sys.stderr)
         return FAILED
     except (asyncio.CancelledError, KeyboardInterrupt):

@@ -169,14 +169,16 @@ class Batch:
         return job
 
     async def _submitted(self, entry: Entry, standing: Standing) -> Job:
-        files = entry.contents()
-        request: dict[str, Any] = {**entry.fields, **files}
-        image = request.pop("image")
-        request["idempotency_key"] = entry.idempotency_key(standing.attempt)
+        async def submission() -> Job:
+            # Read only now, so that few photos are in memory at a time.
+            request: dict[str, Any] = {**entry.fields, **entry.contents()}
+            request["idempotency_key"] = entry.idempotency_key(standing.attempt)
+            image = request.pop("image")
+            return await self._client.submit(image, **cast(Request, request))
+
         images = entry.fields.get("num_images", "")
         return await self._pace.submit(
-            lambda: self._client.submit(image, **cast(Request, request)),
-            int(images) if images.isdecimal() else USUAL_IMAGES,
+            submission, int(images) if images.isdecimal() else USUAL_IMAGES
         )
 
     async def _ended(self, job: Job) -> Job:

@@ -276,6 +276,7 @@ async def test_one_process_at_a_time(commands, api):
 
 async def test_wrong_arguments_are_told_before_anything_is_sent(commands, api):
     async with serving(commands, api):
+        (commands.folder / "list.csv").write_text("image\n")
         for arguments, sentence in (
             (ASKED, "photos: there is no PNG, JPEG or WebP in it"),
             (("--nothing",), "unrecognized arguments"),
@@ -289,13 +290,27 @@ async def test_wrong_arguments_are_told_before_anything_is_sent(commands, api):
             ((), "prompt: it is missing: say --prompt"),
             (("--prompt", "x"), "model: it is missing; there are stable-diffusion, controlnet"),
             (("--prompt", "x", "--model", "y"), "model: there is no 'y'"),
+            (("--out", "list.csv/out"), "--out list.csv/out: "),
             (("--preset", "y"), "preset: there is no 'y'; there are marketplace-white"),
+            (
+                ("--url", commands.environment["BACKDROP_URL"] + "/shop"),
+                "there is no API of Backdrop",
+            ),
         ):
             done = await commands.run(*arguments)
             assert (done.code, sentence in done.error) == (2, True), (arguments, done.error)
         assert (await commands.run("--out", "photos", *ASKED)).code == 2
         assert (await commands.run(photos="nowhere")).code == 2
     assert (jobs(api), commands.saved()) == (0, [])
+
+
+async def test_results_that_cannot_be_written_end_it_with_a_sentence(commands, api):
+    commands.photo("a.png")
+    (commands.out / "manifest.json" / "folder").mkdir(parents=True)
+    async with serving(commands, api):
+        done = await commands.run(*ASKED)
+    assert (done.code, "it cannot be written: " in done.error) == (1, True)
+    assert "Traceback" not in done.error
 
 
 async def test_a_photo_that_is_too_large_is_not_sent(commands, tmp_path):
