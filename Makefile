@@ -52,6 +52,7 @@ check: .venv/test-installed ## lint, types and layers
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 	.venv/bin/lint-imports
+	$(VENV_PYTHON) scripts/check_page.py
 
 npm-package: ## make the JavaScript client's npm package in dist/npm; needs npm
 	@$(PYTHON) scripts/npm_package.py

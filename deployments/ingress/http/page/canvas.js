@@ -92,7 +92,7 @@ export class CanvasFields {
    * @param {Partial<import("./client.js").Recipe>} recipe
    */
   load(recipe) {
-    for (const [id, name] of Object.entries(SELECTS)) choose(byId(id), recipe[name]);
+    for (const [id, name] of Object.entries(SELECTS)) choose(byId(id), /** @type {any} */ (recipe)[name]);
     const share = recipe.padding;
     byId("padding").value = typeof share === "number" ? String(Math.round(share * 100)) : "";
     const background = recipe.background ?? "";

@@ -75,8 +75,8 @@ export class Composer {
     });
     this.#form.addEventListener("input", () => this.#say(""));
     byId("model").addEventListener("change", () => this.#showDemo());
-    byId("photo").addEventListener("change", (event) => this.#picked(event.target));
-    byId("camera").addEventListener("change", (event) => this.#picked(event.target));
+    byId("photo").addEventListener("change", (/** @type {Event} */ event) => this.#picked(event.target));
+    byId("camera").addEventListener("change", (/** @type {Event} */ event) => this.#picked(event.target));
     byId("chosen").querySelector("button").onclick = () => this.#leave(() => this.#drop());
     byId("continuing").querySelector("button").onclick = () =>
       this.#leave(() => this.continueFrom(null));
@@ -189,7 +189,8 @@ export class Composer {
     if (known) select.value = recipe.model;
     this.#ideas.show();
     this.#showDemo();
-    for (const [id, name] of Object.entries(NUMBERS)) byId(id).value = recipe[name] ?? "";
+    const fields = /** @type {Record<string, any>} */ (recipe);
+    for (const [id, name] of Object.entries(NUMBERS)) byId(id).value = fields[name] ?? "";
     byId("negative-prompt").value = recipe.negativePrompt ?? "";
     const preserves = ["auto", "true", "false"].includes(recipe.preserveProduct ?? "");
     byId("preserve").value = preserves ? recipe.preserveProduct : "auto";
@@ -275,7 +276,7 @@ export class Composer {
    * @returns {import("./client.js").Recipe}
    */
   #painting(prompt, model) {
-    /** @type {import("./client.js").Recipe} */
+    /** @type {import("./client.js").Recipe & Record<string, any>} */
     const recipe = { prompt, model, numImages: byId("images").valueAsNumber || 4 };
     for (const [id, name] of Object.entries(NUMBERS)) {
       if (byId(id).value !== "") recipe[name] = byId(id).valueAsNumber;

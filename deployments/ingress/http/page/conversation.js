@@ -18,7 +18,7 @@ export class Conversation {
   /** @param {import("./turn.js").Page} page */
   constructor(page) {
     this.#page = page;
-    this.#log.addEventListener("keydown", (event) => this.#move(event));
+    this.#log.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#move(event));
     addEventListener("resize", () => this.#views.forEach((view) => view.fit()));
   }
 

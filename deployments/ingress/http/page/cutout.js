@@ -38,6 +38,13 @@ class Correction {
   /** @type {number | undefined} */
   #timer;
 
+  /**
+   * @param {import("./client.js").BackdropClient} client
+   * @param {import("./pictures.js").Gallery} gallery
+   * @param {import("./pictures.js").Picture} photo
+   * @param {import("./client.js").CutOut | null} found
+   * @param {(cut: import("./client.js").CutOut | null) => void} resolve
+   */
   constructor(client, gallery, photo, found, resolve) {
     this.#client = client;
     this.#gallery = gallery;

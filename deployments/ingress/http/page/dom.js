@@ -39,7 +39,8 @@ export function fillTexts() {
   const places = { text: "textContent", label: "ariaLabel", placeholder: "placeholder" };
   for (const [kind, property] of Object.entries(places)) {
     for (const place of document.querySelectorAll(`[data-${kind}]`)) {
-      place[property] = strings[place.dataset[kind]];
+      /** @type {any} */ (place)[property] =
+        /** @type {any} */ (strings)[place.getAttribute(`data-${kind}`) ?? ""];
     }
   }
 }

@@ -73,7 +73,7 @@ export class History {
       ]);
       turns.sort((one, other) => one.created - other.created);
       for (const turn of turns) this.#turns.set(turn.id, turn);
-      ids.forEach((id, index) => this.#pictures.set(id, { blob: blobs[index], url: null }));
+      ids.forEach((id, index) => this.#pictures.set(String(id), { blob: blobs[index], url: null }));
       this.#database = database;
       return true;
     } catch {

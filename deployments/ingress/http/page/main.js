@@ -99,11 +99,11 @@ function create({ recipe, modelName, photo, mask, continued, aspect }) {
 
 /**
  * Let the next prompt continue a result.
- * @param {import("./turn.js").TurnView} view
+ * @param {import("./viewer.js").Shown} view
  * @param {number} index
  */
 function change({ turn }, index) {
-  const { url } = /** @type {import("./history.js").Result} */ (turn.results[index]);
+  const { url } = /** @type {import("./viewer.js").ShownResult} */ (turn.results[index]);
   const label = turn.shared ? strings.linkedImage : strings.image(index + 1);
   if (turn.shared) composer.load(turn.recipe);
   composer.continueFrom({ url, label, aspect: turn.aspect, photo: turn.photo });
@@ -113,11 +113,11 @@ function change({ turn }, index) {
 
 /**
  * Put a result's recipe into the composer, with what it started from and its seed.
- * @param {import("./turn.js").TurnView} view
+ * @param {import("./viewer.js").Shown} view
  * @param {number} index
  */
 async function same({ turn }, index) {
-  const { seed } = /** @type {import("./history.js").Result} */ (turn.results[index]);
+  const { seed } = /** @type {import("./viewer.js").ShownResult} */ (turn.results[index]);
   const { imageUrl, aspect, photo, mask } = turn;
   const blob = history.picture(photo);
   if (imageUrl !== null) {
@@ -128,7 +128,7 @@ async function same({ turn }, index) {
     await composer.setPhoto(file, photo, mask && masked ? { id: mask, blob: masked } : null,
       turn.recipe.cutout);
   }
-  composer.load({ ...turn.recipe, seed });
+  composer.load({ ...turn.recipe, seed: seed ?? undefined });
   if (imageUrl === null && !blob) composer.fail(strings.photoGone);
   announce(strings.saidRestored);
 }
@@ -154,10 +154,12 @@ async function restoreLink() {
   viewer.open({
     turn: {
       recipe,
-      results: [{ url: imageUrl, seed: /** @type {number | null} */ (seed), fidelity: undefined }],
+      results: [{ url: imageUrl, seed: /** @type {number | null} */ (seed) }],
       modelName: composer.modelName(String(model)),
       aspect: image.naturalWidth / image.naturalHeight,
       photo: null,
+      mask: null,
+      imageUrl: null,
       shared: true,
     },
     originalUrl: null,

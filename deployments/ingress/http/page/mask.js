@@ -46,6 +46,7 @@ class Painter {
   }
 
   #build() {
+    /** @type {(text: string, act: () => void, more?: object) => HTMLElement} */
     const button = (text, act, more = {}) =>
       element("button", { type: "button", onclick: act, ...more }, text);
     const upload = element("input", {
@@ -89,6 +90,7 @@ class Painter {
 
   async #use() {
     const { width, height } = this.#surface.canvas;
+    /** @type {ImageData} */
     const { data } = this.#surface.canvas.getContext("2d").getImageData(0, 0, width, height);
     if (!data.some((value, place) => place % 4 === 3 && value > 0)) {
       this.said.textContent = strings.emptyMask;

@@ -93,6 +93,7 @@ export class Gallery {
    */
   async blob(url) {
     // The key is the service's: another host that serves its images does not learn it.
+    /** @type {HeadersInit} */
     const headers = isOwn(url) && this.#apiKey ? { Authorization: `Bearer ${this.#apiKey}` } : {};
     const response = await fetch(url, { headers });
     if (!response.ok) throw new Error(`status ${response.status}`);

@@ -43,7 +43,7 @@ export const movesProduct = (recipe) =>
 /**
  * The link that shows an image to somebody else, with the recipe it was made by.
  * @param {import("./client.js").Recipe} recipe
- * @param {import("./history.js").Result} result
+ * @param {{url: string, seed: number | null}} result
  */
 export function recipeLink(recipe, result) {
   const fields = new URLSearchParams({ image_url: result.url });

@@ -25,7 +25,7 @@ export const strings = {
   sampleGroup: "Sample photos",
   removePhoto: "Remove the photo",
   pasted: "pasted picture",
-  continues: (label) => `Continues: ${label}`,
+  continues: (/** @type {string} */ label) => `Continues: ${label}`,
   linkedImage: "the linked image",
   stopContinuing: "Start from a photo instead",
   ideas: "Ideas",
@@ -63,6 +63,7 @@ export const strings = {
   shapePhoto: "The photo’s",
   padding: "Room around, %",
   position: "Product lies",
+  /** @type {Record<string, string>} */
   positions: {
     center: "in the middle",
     top: "at the top",
@@ -103,40 +104,40 @@ export const strings = {
   apiKeyHint: "This service needs a key. It is kept until this tab is closed.",
 
   // Turn
-  summary: (model, images) => `${model} · ${images} ${images === 1 ? "image" : "images"}`,
-  seedShort: (seed) => `seed ${seed}`,
-  image: (number) => `Image ${number}`,
-  openImage: (number) => `Open image ${number}`,
-  imageAlt: (number, prompt) => `Image ${number}: ${prompt}`,
-  resultsOf: (prompt) => `Results of “${prompt}”`,
+  summary: (/** @type {string} */ model, /** @type {number} */ images) => `${model} · ${images} ${images === 1 ? "image" : "images"}`,
+  seedShort: (/** @type {number} */ seed) => `seed ${seed}`,
+  image: (/** @type {number} */ number) => `Image ${number}`,
+  openImage: (/** @type {number} */ number) => `Open image ${number}`,
+  imageAlt: (/** @type {number} */ number, /** @type {string} */ prompt) => `Image ${number}: ${prompt}`,
+  resultsOf: (/** @type {string} */ prompt) => `Results of “${prompt}”`,
   gone: "This image is no longer stored.",
   notMade: "Not made",
   deleted: "Deleted",
-  withheld: (reason) => `Withheld: ${reason}`,
+  withheld: (/** @type {string} */ reason) => `Withheld: ${reason}`,
   cancel: "Cancel",
   tryAgain: "Try again",
   sending: "Sending …",
-  inLine: (place, left) =>
+  inLine: (/** @type {number} */ place, /** @type {number | null} */ left) =>
     `In line, ${ordinal(place)} …${left === null ? "" : ` about ${duration(left)}`}`,
-  beginning: (searching, left) =>
+  beginning: (/** @type {boolean} */ searching, /** @type {number | null} */ left) =>
     (searching ? "Finding the product …" : "Starting …") +
     (left === null ? "" : ` about ${duration(left)}`),
-  making: (step, steps, left) =>
+  making: (/** @type {number} */ step, /** @type {number} */ steps, /** @type {number | null} */ left) =>
     (step < steps ? `Painting, ${step} of ${steps}` : "Finishing …") +
     (left === null ? "" : ` · ${duration(left)} left`),
-  reconnecting: (attempt) => `Connection lost. Taking it up again, attempt ${attempt} …`,
-  retryIn: (seconds, reason) => `${sentence(reason)} Trying again in ${seconds} s`,
-  finished: (images, seconds) =>
+  reconnecting: (/** @type {number} */ attempt) => `Connection lost. Taking it up again, attempt ${attempt} …`,
+  retryIn: (/** @type {number} */ seconds, /** @type {string} */ reason) => `${sentence(reason)} Trying again in ${seconds} s`,
+  finished: (/** @type {number} */ images, /** @type {number} */ seconds) =>
     `${images} ${images === 1 ? "image" : "images"} in ${duration(seconds)}`,
   cancelled: "Cancelled",
   interrupted: "The page was closed before this was finished.",
   historyLost: "This browser does not let the page keep a history; it lasts until you leave.",
 
   // What is announced to screen readers
-  saidStarted: (images) => `Making ${images} ${images === 1 ? "image" : "images"}`,
+  saidStarted: (/** @type {number} */ images) => `Making ${images} ${images === 1 ? "image" : "images"}`,
   saidHalf: "Half done",
-  saidImage: (number, images) => `Image ${number} of ${images} is ready`,
-  saidFinished: (images) => `All done: ${images} ${images === 1 ? "image" : "images"}`,
+  saidImage: (/** @type {number} */ number, /** @type {number} */ images) => `Image ${number} of ${images} is ready`,
+  saidFinished: (/** @type {number} */ images) => `All done: ${images} ${images === 1 ? "image" : "images"}`,
   saidCleared: "The history is empty",
   saidContinuing: "The next prompt continues this image",
   saidRestored: "The recipe is in the composer",
@@ -145,12 +146,12 @@ export const strings = {
   // Viewer
   previousImage: "Previous image",
   nextImage: "Next image",
-  imageOf: (number, images) => `Image ${number} of ${images}`,
+  imageOf: (/** @type {number} */ number, /** @type {number} */ images) => `Image ${number} of ${images}`,
   compare: "Compare with the photo",
-  compareValue: (percent) => `${percent} % photo`,
-  seedLine: (seed) => `Seed ${seed}`,
+  compareValue: (/** @type {number} */ percent) => `${percent} % photo`,
+  seedLine: (/** @type {number} */ seed) => `Seed ${seed}`,
   keptAll: "The product is the photo’s, pixel for pixel",
-  keptMost: (percent) => `${percent} % of the product’s pixels are the photo’s`,
+  keptMost: (/** @type {number} */ percent) => `${percent} % of the product’s pixels are the photo’s`,
   keptNone: "No product was kept",
   download: "Download",
   copyLink: "Copy link",
@@ -177,6 +178,7 @@ export const strings = {
   cutOutHelp:
     "What is coloured is painted anew; the rest stays as it is. " +
     "Draw with Keep over what is missing, and with Remove over what is too much.",
+  /** @type {Record<string, string>} */
   strokes: { paint: "Paint", erase: "Erase", keep: "Keep", remove: "Remove" },
   productAlt: "The product as it is cut out",
   overPhoto: "Show the photo behind it",
@@ -200,20 +202,20 @@ export const strings = {
   needPrompt: "Say what the images should show.",
   needBackground: "Choose the background picture: a PNG, JPEG or WebP file.",
   needModel: "Choose a model. If the list is empty, the service is not ready: try again soon.",
-  heic: (name) =>
+  heic: (/** @type {string} */ name) =>
     `This browser cannot read “${name}”. Save it as JPEG, or set the phone’s camera to ` +
     "“Most compatible”.",
-  tooLong: (most) => `The picture is too long: at most ${most} times as long as it is wide.`,
+  tooLong: (/** @type {number} */ most) => `The picture is too long: at most ${most} times as long as it is wide.`,
   tooLarge: "The picture is too large for this service. Choose a smaller one.",
-  reduced: (megapixels) => `The photo was larger than the service takes: reduced to ${megapixels} megapixels.`,
+  reduced: (/** @type {number} */ megapixels) => `The photo was larger than the service takes: reduced to ${megapixels} megapixels.`,
   converted: "The file was converted to WebP, which the service takes.",
-  promptTooLong: (most) => `The prompt is too long: at most ${most} characters.`,
-  imagesRange: (most) => `Choose 1 to ${most} images.`,
-  notAPicture: (name) => `“${name}” is not a picture. Choose a PNG, JPEG or WebP file.`,
+  promptTooLong: (/** @type {number} */ most) => `The prompt is too long: at most ${most} characters.`,
+  imagesRange: (/** @type {number} */ most) => `Choose 1 to ${most} images.`,
+  notAPicture: (/** @type {string} */ name) => `“${name}” is not a picture. Choose a PNG, JPEG or WebP file.`,
   noSample: "The sample could not be loaded. Check the connection and try again.",
   photoGone: "The photo of this turn is no longer in this browser. Add it again.",
   emptyMask: "Paint over the product first.",
-  maskSize: (width, height) =>
+  maskSize: (/** @type {number} */ width, /** @type {number} */ height) =>
     `The mask must have the photo’s size: ${width} × ${height} pixels.`,
 
   /**
@@ -240,9 +242,10 @@ export const strings = {
     unknown_model: "Reload the page for the current list of models.",
   },
   adviceElse: "Try again. If it stays, give the operator the request id below.",
-  requestId: (id) => `Request ${id}`,
+  requestId: (/** @type {string} */ id) => `Request ${id}`,
 
   // Keyboard
+  /** @type {[string, string][]} */
   shortcuts: [
     ["Enter", "Create"],
     ["Shift + Enter", "New line"],

@@ -144,6 +144,7 @@ export class StrokeSurface {
   #add(kind) {
     const share = THINNEST * (THICKEST / THINNEST) ** (this.brush.valueAsNumber / 100);
     const width = share * Math.max(this.canvas.width, this.canvas.height);
+    /** @type {Stroke} */
     const stroke = { kind, width, points: [] };
     this.strokes.push(stroke);
     this.draw();

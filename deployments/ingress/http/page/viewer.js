@@ -13,10 +13,15 @@ import { movesProduct, recipeLink, titleOf } from "./recipe.js";
 import { sentence, strings } from "./strings.js";
 
 /**
+ * A result; of one that was shared nobody knows how true it is.
+ * @typedef {Omit<import("./history.js").Result, "fidelity">
+ *   & {fidelity?: import("./client.js").Fidelity}} ShownResult
+ *
  * What is shown: a turn of the conversation, or a picture that somebody shared.
  * @typedef {Object} Shown
- * @property {Pick<import("./turn.js").TurnView["turn"],
- *   "recipe" | "results" | "modelName" | "aspect">} turn
+ * @property {Pick<import("./history.js").Turn,
+ *   "recipe" | "modelName" | "aspect" | "photo" | "mask" | "imageUrl"> & {
+ *   results: (ShownResult | null)[], shared?: boolean}} turn
  * @property {string | null} originalUrl
  * @property {(index: number) => void} focus takes the focus back
  * @property {(index: number) => void} [drop] a result was deleted; absent of what was shared
@@ -84,10 +89,11 @@ export class Viewer {
    * @param {number} index
    */
   #fill(dialog, view, index) {
-    const result = /** @type {import("./history.js").Result} */ (view.turn.results[index]);
+    const result = /** @type {ShownResult} */ (view.turn.results[index]);
     this.#shown = { view, index };
     dialog.ariaLabel = strings.image(index + 1);
     const places = made(view);
+    /** @type {(by: number, text: string, label: string, kind: string) => HTMLElement} */
     const go = (by, text, label, kind) =>
       element("button", {
         type: "button",
@@ -166,7 +172,7 @@ export class Viewer {
   /**
    * @param {Shown} view
    * @param {number} index
-   * @param {import("./history.js").Result} result
+   * @param {ShownResult} result
    */
   #comparison(view, index, { url }) {
     const image = element("img", {
@@ -195,7 +201,7 @@ export class Viewer {
     };
     slider.addEventListener("input", show);
     // The browser's own menu is to be that of the image that lies below.
-    slider.addEventListener("pointerdown", ({ button }) => {
+    slider.addEventListener("pointerdown", (/** @type {PointerEvent} */ { button }) => {
       if (button !== 2) return;
       slider.style.pointerEvents = "none";
       setTimeout(() => (slider.style.pointerEvents = ""), 500);
@@ -218,9 +224,10 @@ export class Viewer {
    * @param {HTMLDialogElement} dialog
    * @param {Shown} view
    * @param {number} index
-   * @param {import("./history.js").Result} result
+   * @param {ShownResult} result
    */
   #buttons(dialog, view, index, result) {
+    /** @type {(text: string, act: () => void, kind?: string | null) => HTMLElement} */
     const button = (text, act, kind = null) =>
       element("button", { type: "button", class: kind, onclick: act }, text);
     const said = element("p", { class: "said", role: "status" });
@@ -250,7 +257,7 @@ export class Viewer {
     return element("div", { class: "actions" }, ...all);
   }
 
-  /** @param {import("./history.js").Result} result */
+  /** @param {ShownResult} result */
   #download({ url, seed }) {
     const ending = /\.\w+$/.exec(url)?.[0] ?? "";
     const name = `backdrop${seed === null ? "" : `-${seed}`}${ending}`;
@@ -277,7 +284,7 @@ export class Viewer {
    * @param {HTMLElement} said
    */
   async #delete(dialog, view, index, said) {
-    const { url } = /** @type {import("./history.js").Result} */ (view.turn.results[index]);
+    const { url } = /** @type {ShownResult} */ (view.turn.results[index]);
     if (!(await confirm(strings.deleteQuestion, strings.deleteIt))) return;
     try {
       await this.#client.remove(url);
@@ -320,7 +327,7 @@ function swipes(dialog, go) {
   }, { passive: true });
 }
 
-/** @param {import("./history.js").Result} result */
+/** @param {ShownResult} result */
 function facts({ seed, fidelity }) {
   // Rounded down: 100 % is said only of what is all there.
   const percent = fidelity ? Math.floor(fidelity.pixels * 1000) / 10 : 0;
