@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, ParamSpec, Protocol, TypeVar
 
 from storage.answers import Answers
+from storage.callback_calls import CallbackCalls
+from storage.callbacks import Callbacks
 from storage.cutouts import CutOuts, EncodedCutOut
 from storage.errors import ObjectNotFound, StorageError, StorageMisconfigured, StorageUnavailable
 from storage.lineage import Lineage
@@ -49,8 +51,8 @@ class EncodedSources(Protocol):
         ...
 
 
-class Storage(RequestCalls):
-    """Saves and loads results, cut-outs, sources, answers and background requests.
+class Storage(RequestCalls, CallbackCalls):
+    """Saves and loads results, cut-outs, sources, answers, background requests and callbacks.
 
     At most 16 operations run at once, and the event loop is never blocked. The deployment's
     `max_ongoing_requests` bounds how many more may wait.
@@ -99,6 +101,7 @@ class Storage(RequestCalls):
         self._answers = Answers(store)
         self._cutouts = CutOuts(store)
         self._requests = Requests(store)
+        self._callbacks = Callbacks(store)
         retentions = _after(retention_s), _after(request_retention_s)
         self._sweeper = threading.Thread(
             target=_sweep_until,

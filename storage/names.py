@@ -20,6 +20,7 @@ OWNED = "owned/"
 REQUESTS = "requests/"
 UNFINISHED = "unfinished/"
 UPLOADS = "uploads/"
+CALLBACKS = "callbacks/"
 
 SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 """By file format, how the name of a result's image ends."""
@@ -130,6 +131,11 @@ def request_name(owner: str, request: str) -> str:
 def unfinished_name(owner: str, request: str) -> str:
     """Name the mark that a background request is not finished."""
     return f"{UNFINISHED}{_checked(owner)}{_checked(request)}.json"
+
+
+def callback_name(owner: str, request: str) -> str:
+    """Name how far the callbacks of a background request are."""
+    return f"{CALLBACKS}{_checked(owner)}{_checked(request)}.json"
 
 
 def uploads_prefix(request: str) -> str:

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Literal
 
 from storage.names import (
+    CALLBACKS,
     REQUESTS,
     UNFINISHED,
     UPLOADS,
@@ -32,6 +33,8 @@ Bound = Literal["own", "all"]
 _SUFFIXES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"RIFF": "webp"}
 # After this long nobody is still on the way between the mark and the record.
 _SETTLED = timedelta(hours=1)
+# Each try of a callback is written down, and they are hours apart: after this long nobody tries.
+_ABANDONED = timedelta(days=2)
 
 
 class Requests:
@@ -150,6 +153,8 @@ _CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 def sweep_requests(store: ImageStore, retention: timedelta | None, now: datetime) -> int:
     """Remove finished requests that are too old, and what broken-off ones have left behind.
 
+    A request stays as long as callbacks of it are tried.
+
     Args:
         store: Where the objects are kept.
         retention: How long a finished request is kept; None keeps it for ever.
@@ -162,12 +167,23 @@ def sweep_requests(store: ImageStore, retention: timedelta | None, now: datetime
     records = {keys_of(info.name): info for info in store.list(REQUESTS)}
     uploads = list(store.list(UPLOADS))
     marks = {keys_of(info.name): info for info in store.list(UNFINISHED)}
+    callbacks = {keys_of(info.name): info for info in store.list(CALLBACKS)}
+    abandoned = {
+        keys
+        for keys, info in callbacks.items()
+        if keys not in marks and now - info.modified > (_ABANDONED if keys in records else _SETTLED)
+    }
+    told = callbacks.keys() - abandoned
     running = {request for _, request in marks}
     old = [
         info.name
         for keys, info in records.items()
-        if keys not in marks and retention is not None and now - info.modified > retention
+        if keys not in marks
+        and keys not in told
+        and retention is not None
+        and now - info.modified > retention
     ]
+    old += [callbacks[keys].name for keys in abandoned]
     old += [
         info.name
         for keys, info in marks.items()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from storage.callbacks import Callbacks
 from storage.errors import InvalidObjectName, Superseded
 from storage.names import request_name, unfinished_name
 from storage.requests import Requests, sweep_requests
@@ -146,3 +147,33 @@ def test_the_sweep_leaves_what_is_unfinished(store: SwappingStore) -> None:
     assert sweep_requests(store, timedelta(days=1), now + timedelta(days=2)) == 1
     assert requests.of(key(1), None, 9) == [key(1)]
     assert requests.load_uploads(key(1)) == {1: PNG}
+
+
+def test_callbacks_are_kept_beside_the_record(store: SwappingStore) -> None:
+    callbacks = Callbacks(store)
+    assert (callbacks.load(key(1), key(2)), callbacks.all()) == (None, [])
+    first = callbacks.save(key(1), key(2), {"after": 0}, "")
+    assert callbacks.save(key(1), key(2), {"after": 1}, "") is None
+    second = callbacks.save(key(1), key(2), {"after": 1}, first)
+    assert callbacks.load(key(1), key(2)) == ({"after": 1}, second)
+    assert callbacks.all() == [(key(1), key(2))]
+    for _ in range(2):
+        callbacks.remove(key(1), key(2))
+    assert callbacks.all() == []
+
+
+def test_a_request_stays_as_long_as_it_is_told_of(store: SwappingStore) -> None:
+    requests, callbacks = Requests(store), Callbacks(store)
+    for number in (1, 2):  # the first has not ended
+        requests.save(key(1), key(number), {}, "")
+        callbacks.save(key(1), key(number), {}, "")
+    requests.enter(key(1), key(1), 9, 9)
+    callbacks.save(key(1), key(3), {}, "")  # a crash before the record
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    assert sweep_requests(store, hour, now) == 0
+    assert sweep_requests(store, hour, now + 30 * hour) == 1
+    assert callbacks.all() == [(key(1), key(1)), (key(1), key(2))]
+    # No try for two days: nobody tells of it any more.
+    assert sweep_requests(store, hour, now + 49 * hour) == 2
+    assert callbacks.all() == [(key(1), key(1))]
+    assert requests.of(key(1), None, 9) == [key(1)]
