@@ -20,6 +20,7 @@ from deployments.model_settings import ModelSettings as ModelSettings
 from deployments.page_origins import PageOrigin
 from deployments.presets import DEFAULT_PRESETS, PresetFields, PresetName
 from deployments.strict_settings import Settings as Settings
+from deployments.webhook_settings import WebhookSettings
 from storage.settings import FilesystemSettings, StoreSettings
 
 
@@ -96,6 +97,7 @@ class IngressSettings(Settings):
         cors: Browser pages that may call.
         limits: What an upload may be.
         background: Requests that are answered later.
+        webhooks: Who may be told of these.
     """
 
     public_base_url: BaseUrl | None = None
@@ -114,6 +116,7 @@ class IngressSettings(Settings):
     cors: CorsSettings = CorsSettings()
     limits: UploadLimits = UploadLimits()
     background: BackgroundSettings = BackgroundSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

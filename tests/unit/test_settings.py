@@ -23,6 +23,7 @@ from deployments.settings import (
     StudioSettings,
     UploadLimits,
 )
+from deployments.webhook_settings import WebhookSettings
 from storage.settings import FilesystemSettings, MinioSettings
 
 MODEL = {"id": "m", "name": "M"}
@@ -103,6 +104,7 @@ DEFAULTS = {
         "cors": CorsSettings(),
         "limits": UploadLimits(),
         "background": BackgroundSettings(),
+        "webhooks": WebhookSettings(),
     },
     StudioSettings: {
         "max_output_side": 1536,

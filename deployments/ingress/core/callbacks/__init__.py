@@ -1,0 +1,1 @@
+"""Callbacks: who may be told of background requests, and the telling."""
