@@ -116,3 +116,4 @@ if TYPE_CHECKING:
     _cutouts: type[callees.CutOutCalls] = Storage
     _answers: type[callees.AnswerCalls] = Storage
     _requests: type[callees.RequestCalls] = Storage
+    _callbacks: type[callees.CallbackCalls] = Storage

@@ -8,16 +8,24 @@ from fastapi import FastAPI
 from ray.exceptions import TaskCancelledError
 from ray.serve.context import _get_global_client
 
+from deployments.ingress.core.callbacks.signing import Signer
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.service import Service
 from deployments.ingress.http import presets
 from deployments.ingress.http.api import create_api
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.exposure import check_exposure
-from deployments.ingress.remote.metrics import ApiMetrics, ImageMetrics, RetryCounter
+from deployments.ingress.remote.metrics import (
+    ApiMetrics,
+    CallbackCounter,
+    ImageMetrics,
+    RetryCounter,
+)
 from deployments.ingress.remote.readiness import announce_readiness
+from deployments.ingress.remote.receivers import HttpReceivers
 from deployments.ingress.remote.remote_backends import AdmissionHandle, ModelHandles, StudioHandle
 from deployments.ingress.remote.request_backends import (
+    CallbacksHandle,
     RequestsHandle,
     UnfinishedHandle,
     UploadsHandle,
@@ -60,6 +68,8 @@ class Ingress:
         check_exposure(args.ingress, keyed=self._keys is not None, host=_http_host())
         if faults := list(presets.faults(args)):
             raise ValueError(f"args.presets.{faults[0]}")
+        webhooks = args.ingress.webhooks
+        signer = Signer() if webhooks.enabled else None
         self._args = args
         self._version = version("backdrop")
         retries, images, outage_s = RetryCounter(), ImageMetrics(), args.ingress.outage_s
@@ -80,6 +90,8 @@ class Ingress:
                 requests=RequestsHandle(storage, retries, outage_s),
                 unfinished=UnfinishedHandle(storage, retries, outage_s),
                 uploads=UploadsHandle(storage, retries, outage_s),
+                callbacks=CallbacksHandle(storage, retries, outage_s),
+                receivers=HttpReceivers(webhooks, signer, CallbackCounter()),
                 admission=AdmissionHandle(admission, retries, outage_s),
                 replicas=RunningReplicas(
                     sorted(args.frame - {"ingress"}), looking_at_serve(storage.app_name)

@@ -14,6 +14,7 @@ from typing import Any
 
 from deployments.config import BUILDER, our_applications, read_config
 from deployments.diffusion.weights.sources import WeightsError, hub_names
+from deployments.ingress.core.callbacks.signing import Signer
 from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE, KeyRing
 from deployments.ingress.http.exposure import check_exposure, is_loopback
 from deployments.launch.errors import LaunchError
@@ -148,6 +149,11 @@ def obstacles(plan: Plan) -> Iterator[str]:
             load_signer(os.environ | application.environment)
         except CredentialsRefused as error:
             yield f"{application.place}: {error}"
+        try:
+            if application.args.ingress.webhooks.enabled:
+                Signer(os.environ | application.environment)
+        except ValueError as error:
+            yield f"{application.place}.args.ingress: {error}"
         try:
             KeyRing.from_environment()
             check_exposure(application.args.ingress, keyed=_keyed(application), host=plan.host)

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from deployments.admission_messages import Claim, Granted, Lease, RateLeft, Report
 from deployments.composition import FileFormat
 from deployments.ingress.core.background.names import Name
+from deployments.ingress.core.callbacks.ports import Receivers, StoredCallbacks
 from deployments.jobs import (
     EncodedCutOut,
     EncodedSources,
@@ -322,6 +323,8 @@ class Backends:
         requests: Stored background requests.
         unfinished: Those of them that are not finished.
         uploads: The files they came with.
+        callbacks: How far their callbacks are.
+        receivers: Whom these go to.
         admission: What all ingress replicas share.
         replicas: Which deployments have a replica.
     """
@@ -338,5 +341,7 @@ class Backends:
     requests: StoredRequests
     unfinished: UnfinishedRequests
     uploads: StoredUploads
+    callbacks: StoredCallbacks
+    receivers: Receivers
     admission: Admission
     replicas: Replicas

@@ -237,3 +237,25 @@ class RequestCalls(Protocol):
     async def load_uploads(self, request: str) -> dict[int, bytes]:
         """See `RequestCalls.load_uploads`."""
         ...
+
+
+class CallbackCalls(Protocol):
+    """The storage's callbacks."""
+
+    async def save_callback(
+        self, owner: str, request: str, callback: Mapping[str, object], version: str
+    ) -> str | None:
+        """See `CallbackCalls.save_callback`."""
+        ...
+
+    async def load_callback(self, owner: str, request: str) -> tuple[dict[str, object], str] | None:
+        """See `CallbackCalls.load_callback`."""
+        ...
+
+    async def callbacks(self) -> list[tuple[str, str]]:
+        """See `CallbackCalls.callbacks`."""
+        ...
+
+    async def remove_callback(self, owner: str, request: str) -> None:
+        """See `CallbackCalls.remove_callback`."""
+        ...

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from ray.serve.metrics import Counter, Gauge, Histogram
 
 from deployments.errors import Overloaded
+from deployments.ingress.core.callbacks.ports import Outcome as CallbackOutcome
 from deployments.ingress.http.outcome import Outcome
 
 SECONDS = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0]
@@ -61,6 +62,21 @@ class RetryCounter:
     def retried(self, deployment: str, reason: str) -> None:
         """Count it."""
         self._retries.inc(1.0, {"callee": deployment, "reason": reason})
+
+
+class CallbackCounter:
+    """A `receivers.Counting` that exports what it hears as a Ray metric."""
+
+    def __init__(self) -> None:
+        self._callbacks = Counter(
+            "backdrop_callbacks",
+            "Tries to call a receiver back, by what has become of them.",
+            ("outcome",),
+        )
+
+    def count(self, outcome: CallbackOutcome) -> None:
+        """Count one."""
+        self._callbacks.inc(1, {"outcome": outcome})
 
 
 class ImageMetrics:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from deployments.ingress.core.background.names import Name
-from deployments.ingress.remote.callees import RequestCalls
+from deployments.ingress.remote.callees import CallbackCalls, RequestCalls
 from deployments.ingress.remote.remote_backends import REPEATED
 from deployments.ingress.remote.retries import RetryObserver
 from deployments.ingress.remote.serve_calls import Callee, Handle
@@ -73,6 +73,42 @@ class UnfinishedHandle:
         """See `ports.UnfinishedRequests.leave`."""
         await self._storage.call(
             RequestCalls.leave_request, name.owner, name.request, patience=self._stored
+        )
+
+
+class CallbacksHandle:
+    """`ports.StoredCallbacks` by the storage deployment."""
+
+    def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
+        self._storage = Callee(handle, "the storage", observer, outage_s)
+        self._stored = stored(outage_s)
+
+    async def save(self, name: Name, callback: Mapping[str, object], version: str) -> str | None:
+        """See `ports.StoredCallbacks.save`."""
+        return await self._storage.call(
+            CallbackCalls.save_callback,
+            name.owner,
+            name.request,
+            dict(callback),
+            version,
+            patience=self._stored,
+        )
+
+    async def load(self, name: Name) -> tuple[Mapping[str, object], str] | None:
+        """See `ports.StoredCallbacks.load`."""
+        return await self._storage.call(
+            CallbackCalls.load_callback, name.owner, name.request, patience=REPEATED
+        )
+
+    async def all(self) -> Sequence[Name]:
+        """See `ports.StoredCallbacks.all`."""
+        found = await self._storage.call(CallbackCalls.callbacks, patience=REPEATED)
+        return [Name(owner, request) for owner, request in found]
+
+    async def remove(self, name: Name) -> None:
+        """See `ports.StoredCallbacks.remove`."""
+        await self._storage.call(
+            CallbackCalls.remove_callback, name.owner, name.request, patience=self._stored
         )
 
 

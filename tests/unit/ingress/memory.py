@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from deployments.admission.deployment import Admission
 from deployments.admission_messages import Claim, Granted, Lease, RateLeft, Report
 from deployments.errors import IdempotencyConflict, ServiceError
+from deployments.ingress.core.callbacks.ports import Receivers
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.service import Service
 from deployments.ingress.http.api import create_api
@@ -33,10 +34,12 @@ from deployments.jobs import (
 from deployments.settings import IngressSettings, ModelSettings, StudioSettings
 from deployments.studio.deployment import Studio
 from storage.filesystem import FilesystemStore
+from tests.unit.ingress.receiving import Receiving
 from tests.unit.ingress.stored import (
     OwnedResults,
     Shared,
     StoredAnswers,
+    StoredCallbacks,
     StoredCutOuts,
     StoredRequests,
     StoredResults,
@@ -262,6 +265,7 @@ def surface(
     retention_s: float | None = None,
     keys: KeyRing | None = None,
     admission: Admitting | None = None,
+    receivers: Receivers | None = None,
 ) -> Surface:
     settings = settings or IngressSettings()
     admission = admission or Admitting(settings)
@@ -288,6 +292,8 @@ def surface(
             requests=StoredRequests(store),
             unfinished=Unfinished(store),
             uploads=StoredUploads(store),
+            callbacks=StoredCallbacks(store),
+            receivers=receivers or Receiving(),
             admission=admission,
             replicas=running,
         ),

@@ -11,6 +11,7 @@ from deployments.ingress.core.background.names import Name
 from deployments.ingress.core.cutout_records import GONE
 from deployments.jobs import EncodedCutOut, EncodedSources, StoredImage
 from storage.answers import Answers
+from storage.callbacks import Callbacks
 from storage.cutouts import CutOuts
 from storage.errors import ObjectNotFound
 from storage.lineage import Lineage
@@ -180,6 +181,25 @@ class Unfinished:
 
     async def leave(self, name: Name) -> None:
         self.requests.leave(name.owner, name.request)
+
+
+class StoredCallbacks:
+    """The real callbacks of background requests over a real store."""
+
+    def __init__(self, store: SwappingStore) -> None:
+        self.callbacks = Callbacks(store)
+
+    async def save(self, name: Name, callback: Mapping[str, object], version: str) -> str | None:
+        return self.callbacks.save(name.owner, name.request, callback, version)
+
+    async def load(self, name: Name):
+        return self.callbacks.load(name.owner, name.request)
+
+    async def all(self) -> list[Name]:
+        return [Name(*keys) for keys in self.callbacks.all()]
+
+    async def remove(self, name: Name) -> None:
+        self.callbacks.remove(name.owner, name.request)
 
 
 class StoredUploads:

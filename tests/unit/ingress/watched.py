@@ -26,9 +26,11 @@ from tests.unit.ingress.memory import (
     ScriptedModels,
     SharedStudio,
 )
+from tests.unit.ingress.receiving import Receiving
 from tests.unit.ingress.stored import (
     OwnedResults,
     StoredAnswers,
+    StoredCallbacks,
     StoredCutOuts,
     StoredRequests,
     StoredResults,
@@ -170,6 +172,8 @@ class World:
             requests=StoredRequests(self.store),
             unfinished=Unfinished(self.store),
             uploads=StoredUploads(self.store),
+            callbacks=StoredCallbacks(self.store),
+            receivers=Receiving(),
             admission=Admitting(self.settings),
             replicas=Running(),
         )

@@ -29,15 +29,24 @@ class Held:
         record: As it was read.
         version: Of that.
         stored: Where it is kept.
+        told: Hears that it has changed.
     """
 
-    def __init__(self, name: Name, record: Record, version: str, stored: StoredRequests) -> None:
+    def __init__(
+        self,
+        name: Name,
+        record: Record,
+        version: str,
+        stored: StoredRequests,
+        told: Callable[[Name], None],
+    ) -> None:
         self.name = name
         self.record = record
         self._version = version
         self._stored = stored
         self._token = secrets.token_hex(8)
         self._changed = asyncio.Event()
+        self._told = told
 
     async def begin(self) -> None:
         """Become the one who writes.
@@ -97,6 +106,8 @@ class Held:
         self.record = record
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+        if record.callback is not None:
+            self._told(self.name)
 
 
 class Happening:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.errors import InternalError, ServiceError
+from deployments.ingress.core.callbacks.progress import Callback
 from deployments.ingress.core.events import ImageProgress, ImageStored, ImageWithheld, Made
 from deployments.ingress.core.orders import Asked, Fixed
 from deployments.ingress.core.terms import Again
@@ -45,12 +46,14 @@ class StoredEvent(BaseModel):
     Attributes:
         id: Its number, from 1 on.
         what: An image's step or end; or the request's own end.
+        at: When it was written down, in seconds since 1970; None in older records.
     """
 
     model_config = ConfigDict(frozen=True)
 
     id: int
     what: ImageProgress | ImageStored | ImageWithheld | End
+    at: float | None = None
 
 
 class Record(BaseModel):
@@ -71,6 +74,8 @@ class Record(BaseModel):
         attempts: How often its images were begun and not put off.
         events: What has happened.
         failure: Why it failed.
+        callback: Who is told of it, if anybody. How far this is stands beside the record until all
+            is told, and then here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -89,6 +94,7 @@ class Record(BaseModel):
     attempts: int = 0
     events: tuple[StoredEvent, ...] = ()
     failure: Failure | None = None
+    callback: Callback | None = None
 
     @property
     def is_over(self) -> bool:
@@ -130,20 +136,39 @@ class Record(BaseModel):
         """The events with larger ids."""
         return [event for event in self.events if event.id > last_id]
 
+    def told_after(self, last_id: int) -> list[StoredEvent]:
+        """Those of these that are told to who is called back: stored images, and the end."""
+        return [
+            event
+            for event in self.after(last_id)
+            if isinstance(event.what, ImageStored) or event.what in ENDS
+        ]
+
+    def as_of(self, event: StoredEvent) -> Record:
+        """The same as it was after one of its events."""
+        if event.what in ENDS:
+            return self
+        then = tuple(earlier for earlier in self.events if earlier.id <= event.id)
+        return self.model_copy(
+            update={"events": then, "state": "running", "ended": None, "failure": None}
+        )
+
     def with_events(self, happened: Sequence[ImageProgress | Made]) -> Record:
         """The same with further events."""
         return self.model_copy(update={"events": self._more(happened)})
 
     def at_an_end(self, state: End, failure: Failure | None = None) -> Record:
         """The same at its end."""
-        changes: dict[str, object] = {"state": state, "ended": time.time(), "failure": failure}
-        return self.model_copy(update={**changes, "events": self._more([state])})
+        events = self._more([state])
+        changes: dict[str, object] = {"state": state, "ended": events[-1].at, "failure": failure}
+        return self.model_copy(update={**changes, "events": events})
 
     def _more(
         self, happened: Sequence[ImageProgress | ImageStored | ImageWithheld | End]
     ) -> tuple[StoredEvent, ...]:
         first = self.events[-1].id + 1 if self.events else 1
-        more = (StoredEvent(id=first + n, what=what) for n, what in enumerate(happened))
+        now = time.time()
+        more = (StoredEvent(id=first + n, what=what, at=now) for n, what in enumerate(happened))
         return (*self.events, *more)
 
 

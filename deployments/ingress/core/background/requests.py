@@ -15,6 +15,8 @@ from deployments.ingress.core.background.names import Name
 from deployments.ingress.core.background.records import ENDS, Record, StoredEvent, record_of
 from deployments.ingress.core.background.runner import Runner
 from deployments.ingress.core.background.work import Making, numbered
+from deployments.ingress.core.callbacks.deliveries import Deliveries
+from deployments.ingress.core.callbacks.progress import Callback, callback_of
 from deployments.ingress.core.events import Waiting
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
 from deployments.ingress.core.keys import new_key, owner_of
@@ -48,12 +50,14 @@ class Seen:
         record: All that is known of it.
         place: Its place in the line, from 1 on, where it is in it.
         expected_s: Seconds until it is done, where that can be told.
+        callback: How far its callbacks are, where it has any.
     """
 
     request: str
     record: Record
     place: int | None = None
     expected_s: float | None = None
+    callback: Callback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,9 @@ class Page:
 
 class BackgroundRequests:
     """Requests that are answered later.
+
+    Attributes:
+        deliveries: Calls back those who want it.
 
     Args:
         making: Makes images, and says before what is wrong with a request.
@@ -93,7 +100,16 @@ class BackgroundRequests:
         self._idempotency = idempotency
         self._settings = settings.background
         self._line = Line(backends.unfinished)
-        self._runner = Runner(making, backends, places, self._line, settings)
+        self.deliveries = Deliveries(
+            backends.callbacks,
+            backends.requests,
+            backends.receivers,
+            places,
+            self._line,
+            settings.webhooks,
+            settings.background.poll_s,
+        )
+        self._runner = Runner(making, backends, places, self._line, settings, self.deliveries.stir)
         self._entering: set[asyncio.Task[Mapping[str, object]]] = set()
 
     async def run(self) -> None:
@@ -108,6 +124,7 @@ class BackgroundRequests:
         base: str,
         render: Callable[[Seen], Mapping[str, object]],
         longest_s: float | None = None,
+        callback_url: str | None = None,
     ) -> tuple[Mapping[str, object], bool]:
         """Store a request, to be worked on in its turn.
 
@@ -118,19 +135,26 @@ class BackgroundRequests:
             base: Scheme and host that the caller used.
             render: Makes the answer.
             longest_s: Seconds in which it must be done; None for as long as may be.
+            callback_url: Who is told of its images and its end; None without.
 
         Returns:
             The answer, and whether it was given before, to the same idempotency key.
 
         Raises:
-            TooManyWaiting: As many are unfinished as may be.
+            InvalidRequest: Nobody may be called back at the URL.
+            TooManyWaiting: As many are unfinished, or have callbacks that are, as may be.
             IdempotencyConflict: The idempotency key belongs to a request for something else.
             ServiceError: As of `Service.fix`.
         """
+        callback = None
+        if callback_url is not None:
+            callback = Callback(url=self.deliveries.read(callback_url).url)
         fixed = await self._making.fix(asked, files, terms.api_key_name)
         turn: Turn | None = None
         if terms.idempotency_key is not None:
             told = asdict(asked) | {"order": asked.order.document()}
+            if callback is not None:
+                told["callback_url"] = callback.url
             digest = await fingerprint("background", told, _by_field(files))
             given = await self._idempotency.turn(
                 terms.api_key_name, terms.idempotency_key, digest, terms.deadline
@@ -147,6 +171,7 @@ class BackgroundRequests:
                 base=base,
                 created=time.time(),
                 longest_s=min(longest_s or self._settings.longest_s, self._settings.longest_s),
+                callback=callback,
             )
             # From here on it goes to its end, also when the caller leaves: else the request would
             # be there without its key, and be made once more when the caller comes back. In a
@@ -229,15 +254,17 @@ class BackgroundRequests:
                 raise RequestNotFound(GONE)
             record = record_of(found[0])
             if record.is_over:
-                return Seen(request, record)
+                return await self._seen(name, record)
             ended = record.at_an_end("cancelled")
             document = ended.model_dump(mode="json")
             if await self._backends.requests.save(name, document, found[1]) is not None:
                 self._runner.stir(name)
+                if record.callback is not None:
+                    self.deliveries.stir(name)
                 if not record.runner:
                     # Nobody has begun it. Else whoever works on it, or finds it, clears it away.
                     await self._backends.unfinished.leave(name)
-                return Seen(request, ended)
+                return await self._seen(name, ended)
         raise InternalError("the background request could not be cancelled: try again")
 
     async def page(self, api_key_name: str, after: str | None, most: int) -> Page:
@@ -250,11 +277,13 @@ class BackgroundRequests:
         """
         owner = owner_of(api_key_name)
         found = await self._backends.requests.newest(owner, after, most + 1)
-        seen = [
-            await self._seen(Name(owner, request), record_of(document))
-            for request, document in found[:most]
-        ]
-        return Page(seen, found[most - 1][0] if len(found) > most else None)
+        seen = await asyncio.gather(
+            *(
+                self._seen(Name(owner, request), record_of(document))
+                for request, document in found[:most]
+            )
+        )
+        return Page(list(seen), found[most - 1][0] if len(found) > most else None)
 
     async def _enter(
         self,
@@ -278,6 +307,12 @@ class BackgroundRequests:
         return answer
 
     async def _store(self, name: Name, record: Record, files: Files) -> None:
+        if record.callback is not None and self.deliveries.is_full:
+            raise TooManyWaiting(
+                "callback_url: as many background requests as may be wait for their receivers to "
+                "answer",
+                RETRY_AFTER_S,
+            )
         bounds = self._settings.max_per_key, self._settings.max_in_all
         passed = await self._backends.unfinished.enter(name, *bounds)
         if passed is not None:
@@ -291,6 +326,9 @@ class BackgroundRequests:
             )
         try:
             await self._backends.uploads.save(name.request, numbered(files))
+            if record.callback is not None:
+                callback = record.callback.model_dump(mode="json")
+                await self._backends.callbacks.save(name, callback, "")
             await self._backends.requests.save(name, record.model_dump(mode="json"), "")
         except BaseException:
             with suppress(ServiceError):
@@ -304,12 +342,19 @@ class BackgroundRequests:
         return record_of(found[0])
 
     async def _seen(self, name: Name, record: Record) -> Seen:
+        callback = record.callback
+        if callback is not None and not callback.over:
+            found = await self._backends.callbacks.load(name)
+            if found is not None:
+                callback = callback_of(found[0])
+            elif record.is_over:  # all was told just now
+                callback = (await self._record(name)).callback
         if record.state == "waiting":
             waiting = await self._waiting(name)
             if waiting is not None:
-                return Seen(name.request, record, waiting.place, waiting.expected_s)
+                return Seen(name.request, record, waiting.place, waiting.expected_s, callback)
         expected_s = _rest_s(record) if record.state == "running" else None
-        return Seen(name.request, record, None, expected_s)
+        return Seen(name.request, record, None, expected_s, callback)
 
     async def _waiting(self, name: Name) -> Waiting | None:
         place = await self._line.place(name)

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployments.errors import ServiceError
@@ -52,6 +53,7 @@ class Runner:
         places: Claims requests.
         line: Tells who is next.
         settings: How many at a time, and how long an attempt may take.
+        told: Hears of each change of a request that somebody wants to be told of.
     """
 
     def __init__(
@@ -61,11 +63,13 @@ class Runner:
         places: PlacesClient,
         line: Line,
         settings: IngressSettings,
+        told: Callable[[Name], None],
     ) -> None:
         self._making = making
         self._backends = backends
         self._places = places
         self._line = line
+        self._told = told
         self._at_once = settings.background.at_once
         self._poll_s = settings.background.poll_s
         self._attempt_s = settings.deadline_s
@@ -157,7 +161,7 @@ class Runner:
         if found is None:
             return PUT_OFF_S  # it is only being stored, or never will be
         record = record_of(found[0])
-        working.held = held = Held(name, record, found[1], self._backends.requests)
+        working.held = held = Held(name, record, found[1], self._backends.requests, self._told)
         if record.is_over:
             await clear(self._backends, held)
             return None
