@@ -25,7 +25,7 @@ from deployments.ingress.core.service import Service
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi, problems
 from deployments.ingress.http.api_keys import KeyRing
-from deployments.ingress.http.background import Background, add_background
+from deployments.ingress.http.background import Background, add_background, refuse_callback
 from deployments.ingress.http.catalogue import add_catalogue
 from deployments.ingress.http.chat_page import add_playground
 from deployments.ingress.http.cutouts import add_cutouts
@@ -90,13 +90,17 @@ def create_api(
 
     @asynccontextmanager
     async def working(_: FastAPI) -> AsyncIterator[None]:
-        """Work on background requests as long as the application runs."""
-        work = asyncio.create_task(service.background.run())
+        """Work on background requests, and tell of them, as long as the application runs."""
+        work = [
+            asyncio.create_task(service.background.run()),
+            asyncio.create_task(background.deliver()),
+        ]
         try:
             yield
         finally:
-            work.cancel()
-            await asyncio.wait([work])
+            for task in work:
+                task.cancel()
+            await asyncio.wait(work)
 
     app = FastAPI(
         title="Backdrop",
@@ -144,7 +148,8 @@ def create_api(
         )
         if prefers_async(request.headers.getlist(PREFER)):
             asked = Asked(order, form.cutout)
-            return await background.accept(request, asked, files, terms(request))
+            return await background.accept(request, asked, files, terms(request), form.callback_url)
+        refuse_callback(form.callback_url)
         started = service.generate(order, files, terms(request), form.cutout)
         return await answer(request, response, order, started)
 
@@ -159,7 +164,8 @@ def create_api(
         if prefers_async(request.headers.getlist(PREFER)):
             later = Asked(order, asked.cutout, image_key)
             sent = Files(background_image=behind)
-            return await background.accept(request, later, sent, terms(request))
+            return await background.accept(request, later, sent, terms(request), asked.callback_url)
+        refuse_callback(asked.callback_url)
         started = service.vary(order, image_key, terms(request), asked.cutout, behind)
         return await answer(request, response, order, started)
 

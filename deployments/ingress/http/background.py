@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import FastAPI, Path, Request
 from sse_starlette import JSONServerSentEvent
@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from deployments.errors import InvalidRequest, RequestNotFound
 from deployments.ingress.core.background.records import Record, StoredEvent
 from deployments.ingress.core.background.requests import BackgroundRequests, Seen
+from deployments.ingress.core.callbacks.deliveries import host_of
 from deployments.ingress.core.events import ImageProgress, ImageStored, ImageWithheld, Waiting
 from deployments.ingress.core.keys import KEY_PATTERN
 from deployments.ingress.core.orders import Asked, Files
@@ -25,9 +26,13 @@ from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi, problems
 from deployments.ingress.http.answers import ProgressEvent
 from deployments.ingress.http.background_answers import (
+    CallbackAnswer,
+    CallbackBody,
+    CallbackType,
     JobAnswer,
     JobFailure,
     JobsAnswer,
+    JobState,
 )
 from deployments.ingress.http.delivery import Delivery, waiting
 from deployments.ingress.http.exchange import NO_STORE, base_of, event_stream
@@ -35,7 +40,7 @@ from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.middleware.deadline_header import asked_s
 from deployments.ingress.http.negotiation import wants_events
 from deployments.ingress.http.paging import cursor_of, page_of
-from deployments.ingress.http.prefer_header import APPLIED, RESPOND_ASYNC
+from deployments.ingress.http.prefer_header import APPLIED, HEADER, RESPOND_ASYNC
 
 Id = Annotated[str, Path(json_schema_extra={"pattern": f"^{KEY_PATTERN}$"})]
 
@@ -57,8 +62,18 @@ class Background:
         self._delivery = delivery
         self._listed = listed
 
+    async def deliver(self) -> None:
+        """Call back those who want it, until it is cancelled."""
+        if self._requests.deliveries.enabled:
+            await self._requests.deliveries.run(self._callback)
+
     async def accept(
-        self, request: Request, asked: Asked, files: Files, terms: Terms
+        self,
+        request: Request,
+        asked: Asked,
+        files: Files,
+        terms: Terms,
+        callback_url: str | None = None,
     ) -> JSONResponse:
         """Store a request to be worked on later, and answer 202.
 
@@ -67,6 +82,7 @@ class Background:
             asked: What it asks for.
             files: What came with it.
             terms: On which terms it is served.
+            callback_url: Who is told of it; None without.
         """
         base = base_of(request)
 
@@ -75,7 +91,9 @@ class Background:
 
         limit_s = asked_s(request.headers)
         longest_s = limit_s if math.isfinite(limit_s) else None
-        answer, replayed = await self._requests.submit(asked, files, terms, base, render, longest_s)
+        answer, replayed = await self._requests.submit(
+            asked, files, terms, base, render, longest_s, callback_url
+        )
         headers = {REPLAYED: "true"} if replayed else {}
         headers |= {"Location": f"{_root(request)}/api/jobs/{answer['id']}", APPLIED: RESPOND_ASYNC}
         return JSONResponse(dict(answer), 202, headers | NO_STORE)
@@ -160,27 +178,42 @@ class Background:
         made = sorted(record.made, key=lambda image: image.index)
         return self._delivery.whole(record.asked.order, made, base).model_dump()
 
+    def _callback(self, key: str, record: Record, event: StoredEvent) -> bytes:
+        """The body that tells of an event, from the record as it was then."""
+        stored = isinstance(event.what, ImageStored)
+        # The end of a request is the only other event that is told.
+        kind = cast(CallbackType, "job.image" if stored else f"job.{event.what}")
+        body = CallbackBody(
+            type=kind,
+            timestamp=_iso(record.created if event.at is None else event.at),
+            data=JobState(**self._state(Seen(key, record), record.base)),
+        )
+        return body.model_dump_json().encode()
+
     def _entry(self, seen: Seen, base: str) -> JobAnswer:
+        return JobAnswer(**self._state(seen, base), callback=_callback_answer(seen))
+
+    def _state(self, seen: Seen, base: str) -> dict[str, Any]:
         record, order = seen.record, seen.record.asked.order
         stored = [image for image in record.made if isinstance(image, ImageStored)]
         failure = record.failure
-        return JobAnswer(
-            id=seen.request,
-            state=record.state,
-            created=_iso(record.created),
-            ended=None if record.ended is None else _iso(record.ended),
-            model=order.model,
-            prompt=order.prompt,
-            num_images=len(record.fixed.image_keys),
-            place=seen.place,
-            expected_seconds=_rounded(seen.expected_s),
-            progress=1.0 if record.state == "done" else round(record.share_done, 3),
-            images=[self._delivery.entry(image, base) for image in stored],
-            answer=self._answer(record, base) if record.state == "done" else None,
-            failure=None
+        return {
+            "id": seen.request,
+            "state": record.state,
+            "created": _iso(record.created),
+            "ended": None if record.ended is None else _iso(record.ended),
+            "model": order.model,
+            "prompt": order.prompt,
+            "num_images": len(record.fixed.image_keys),
+            "place": seen.place,
+            "expected_seconds": _rounded(seen.expected_s),
+            "progress": 1.0 if record.state == "done" else round(record.share_done, 3),
+            "images": [self._delivery.entry(image, base) for image in stored],
+            "answer": self._answer(record, base) if record.state == "done" else None,
+            "failure": None
             if failure is None
             else JobFailure(status=failure.status, error=failure.message, code=failure.code),
-        )
+        }
 
 
 def add_background(app: FastAPI, background: Background) -> None:
@@ -211,6 +244,18 @@ def add_background(app: FastAPI, background: Background) -> None:
         return await background.cancel(request, job)
 
 
+def refuse_callback(url: str | None) -> None:
+    """Refuse a callback of a request that is answered now.
+
+    Raises:
+        InvalidRequest: There is one.
+    """
+    if url is not None:
+        raise InvalidRequest(
+            f"callback_url: it is of a job: send the header {HEADER}: {RESPOND_ASYNC} too"
+        )
+
+
 def _root(request: Request) -> str:
     """The prefix of the application alone: a Location is relative to the caller's own address."""
     return str(request.scope.get("root_path", "")).rstrip("/")
@@ -221,6 +266,22 @@ def _last_id(request: Request) -> int:
     if given and (not re.fullmatch("[0-9]{1,10}", given) or int(given) > _ROOM):
         raise InvalidRequest("Last-Event-ID must be the id of one of the job's events")
     return int(given or 0)
+
+
+def _callback_answer(seen: Seen) -> CallbackAnswer | None:
+    callback, record = seen.callback, seen.record
+    if callback is None:
+        return None
+    over = "gone" if callback.gone else "done" if callback.over else "active"
+    return CallbackAnswer(
+        host=host_of(callback.url),
+        state=over,
+        delivered=callback.delivered,
+        waiting=0 if callback.over else len(record.told_after(callback.after)),
+        failed=callback.failed,
+        next_try=_iso(callback.due) if callback.due and not callback.over else None,
+        last_failure=callback.last_failure,
+    )
 
 
 def _iso(seconds: float) -> str:

@@ -19,8 +19,31 @@ class JobFailure(BaseModel):
     code: str = Field(description="For programs.", examples=["product_not_found"])
 
 
-class JobAnswer(BaseModel):
-    """A job as it is now."""
+class CallbackAnswer(BaseModel):
+    """How far a job's callbacks are."""
+
+    host: str = Field(
+        description="Host and port of the `callback_url`; the URL itself is shown to nobody.",
+        examples=["hooks.shop.example"],
+    )
+    state: Literal["active", "done", "gone"] = Field(
+        description="`active` until the job has ended and all of its events are delivered or given "
+        "up, `gone` where the receiver wants no more."
+    )
+    delivered: int = Field(description="Events that were delivered.")
+    waiting: int = Field(description="Events that have happened and are to be delivered.")
+    failed: int = Field(description="Events that were given up.")
+    next_try: str | None = Field(
+        description="When the next one is made, after one that failed: ISO 8601, UTC; else null."
+    )
+    last_failure: str | None = Field(
+        description="How the last try ended, where it failed; else null.",
+        examples=["the receiver answered 500"],
+    )
+
+
+class JobState(BaseModel):
+    """A job as it is, or was."""
 
     id: str = Field(description="What its URL names.", examples=[EXAMPLE_JOB])
     state: Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -42,6 +65,27 @@ class JobAnswer(BaseModel):
         description="What the request would have been answered; null until it is done."
     )
     failure: JobFailure | None = Field(description="Why it failed; else null.")
+
+
+class JobAnswer(JobState):
+    """A job as it is now."""
+
+    callback: CallbackAnswer | None = Field(
+        description="How far its callbacks are; null without a `callback_url`."
+    )
+
+
+CallbackType = Literal["job.image", "job.done", "job.failed", "job.cancelled"]
+
+
+class CallbackBody(BaseModel):
+    """What is sent to a `callback_url`."""
+
+    type: CallbackType = Field(description="What has happened to the job.")
+    timestamp: str = Field(
+        description="When it has: ISO 8601, UTC.", examples=["2026-11-29T03:00:12Z"]
+    )
+    data: JobState = Field(description="The job as it was then.")
 
 
 class JobsAnswer(BaseModel):

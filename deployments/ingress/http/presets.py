@@ -12,7 +12,7 @@ from deployments.ingress.http.schemas import EXAMPLE_URL, VariationBody, request
 from deployments.presets import PresetFields
 from deployments.settings import AppArgs
 
-_NOT_OF_A_PRESET = frozenset({"image_url", "cutout", "preset", "seed"})
+_NOT_OF_A_PRESET = frozenset({"image_url", "cutout", "preset", "seed", "callback_url"})
 """Fields of one request alone."""
 
 

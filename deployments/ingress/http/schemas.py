@@ -37,7 +37,7 @@ IMAGE_FORMATS = "PNG, JPEG or WebP"
 
 MOST_GUIDANCE = 30.0
 
-LEFT_OPEN = frozenset({"preset", "cutout", "image_url", "point"})
+LEFT_OPEN = frozenset({"preset", "cutout", "image_url", "point", "callback_url"})
 """Fields of forms whose example is an empty text: what they name has to exist, or to fit."""
 
 Prompt = Annotated[str, StringConstraints(pattern=r"\S")]
@@ -150,6 +150,16 @@ BackgroundImage = Annotated[
 ]
 
 
+CallbackUrl = Annotated[
+    str | None,
+    Field(
+        description="With `Prefer: respond-async`, and only then: who is told of the job's images "
+        "and of its end. An https URL at a host that the operator allows.",
+        examples=["https://hooks.shop.example/backdrop"],
+    ),
+]
+
+
 class GenerateForm(ImageOptions):
     """Body of POST /api/generate."""
 
@@ -173,6 +183,8 @@ class GenerateForm(ImageOptions):
     ] = None
 
     background_image: BackgroundImage = None
+
+    callback_url: CallbackUrl = None
 
     @field_validator("image")
     @classmethod
@@ -200,6 +212,7 @@ class VariationOptions(ImageOptions):
         None,
         description=f"{KEPT_CUTOUT}; cut out of the photo that the conversation began with.",
     )
+    callback_url: CallbackUrl = None
 
 
 class VariationForm(VariationOptions):
