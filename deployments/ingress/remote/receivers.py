@@ -22,7 +22,6 @@ from aiohttp import (
     ClientSession,
     ClientSSLError,
     ClientTimeout,
-    DummyCookieJar,
     TCPConnector,
 )
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -114,7 +113,6 @@ class HttpReceivers:
             async with (
                 ClientSession(
                     connector=connector,
-                    cookie_jar=DummyCookieJar(),
                     timeout=self._timeout,
                     auto_decompress=False,
                     trust_env=False,

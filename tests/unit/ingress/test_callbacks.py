@@ -22,6 +22,7 @@ from deployments.webhook_settings import WebhookSettings
 from tests.unit.ingress.background import ASYNC, submit, until, until_state
 from tests.unit.ingress.memory import Surface, png, surface
 from tests.unit.ingress.receiving import Receiving
+from tests.unit.ingress.test_background_takeover import OneGate
 
 URL = "https://hooks.shop.example/backdrop?token=t0ken"
 DAY = 86_400.0
@@ -116,6 +117,18 @@ async def test_each_image_and_the_end_are_told_in_order(api, receiver):
     assert receiver.messages[-1][2]["timestamp"] == job["ended"]
     assert receiver.outcomes == ["delivered"] * 3
     assert [name for name in api.names() if name.startswith("callbacks/")] == []
+
+
+async def test_an_image_is_told_while_others_are_made(api, receiver):
+    api.models.gate = OneGate()
+    path = await called_back(api)
+    async with running(api):
+        await until(lambda: receiver.messages)
+        assert types(receiver) == ["job.image"]
+        assert (await api.client.get(path)).json()["state"] == "running"
+        api.models.gate.opened.set()
+        await callback(api, path)
+    assert types(receiver) == ["job.image", "job.image", "job.done"]
 
 
 async def test_a_failure_and_a_cancellation_are_told(api, receiver):
@@ -340,14 +353,35 @@ async def test_a_host_that_is_not_allowed_any_more_is_not_called(tmp_path, recei
     assert "does not allow" in told["last_failure"]
 
 
-async def test_one_host_takes_half_of_the_calls_at_most(tmp_path):
-    class Slow(Receiving):
-        async def post(self, target, message_id, body):
-            calling.append(target.host)
-            await gate.wait()
-            return await super().post(target, message_id, body)
+class Slow(Receiving):
+    """Answers nobody before its gate is opened."""
 
-    gate, calling = asyncio.Event(), []
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.calling: list[str] = []
+
+    async def post(self, target, message_id, body):
+        self.calling.append(target.host)
+        await self.gate.wait()
+        return await super().post(target, message_id, body)
+
+
+async def test_while_one_replica_calls_no_other_does(tmp_path):
+    receiver = Slow()
+    one = surface(tmp_path, settings(), receivers=receiver)
+    two = surface(tmp_path, settings(), receivers=receiver, admission=one.admission)
+    async with running(one, two):
+        path = await called_back(one, num_images=1)
+        await until_state(one, path, "done")
+        await asyncio.sleep(0.5)  # many looks of both
+        assert len(receiver.calling) == 1
+        receiver.gate.set()
+        await callback(two, path)
+    assert types(receiver) == ["job.image", "job.done"]
+
+
+async def test_one_host_takes_half_of_the_calls_at_most(tmp_path):
     receiver = Slow()
     api = surface(tmp_path, settings(at_once=4), receivers=receiver)
     async with running(api):
@@ -355,9 +389,9 @@ async def test_one_host_takes_half_of_the_calls_at_most(tmp_path):
         for path in paths:
             await until_state(api, path, "done")
         other = await submit(api, callback_url="https://a.many.example/", num_images=1)
-        await until(lambda: "a.many.example" in calling)
-        assert sorted(calling) == ["a.many.example", "hooks.shop.example", "hooks.shop.example"]
-        gate.set()
+        await until(lambda: "a.many.example" in receiver.calling)
+        assert sorted(receiver.calling) == ["a.many.example", *["hooks.shop.example"] * 2]
+        receiver.gate.set()
         for path in (*paths, other.headers["location"]):
             await callback(api, path)
     assert len(receiver.messages) == 10
