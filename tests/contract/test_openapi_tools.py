@@ -12,6 +12,8 @@ import pytest
 
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.forms import JSON
+from deployments.settings import IngressSettings
+from deployments.webhook_settings import WebhookSettings
 from tests.generated_clients import (
     OPENAPI_TS,
     SPECTRAL,
@@ -20,7 +22,9 @@ from tests.generated_clients import (
     typescript_client,
 )
 from tests.npm import installed
+from tests.unit.ingress.background import submit, until
 from tests.unit.ingress.memory import png, surface
+from tests.unit.ingress.receiving import Receiving
 
 
 @pytest.fixture(params=["open", "keyed"])
@@ -132,6 +136,22 @@ async def test_events_are_as_their_schemas_say(document: dict[str, Any], tmp_pat
     assert seen == {"waiting", "progress", "image", "done"}
     stream = document["paths"]["/api/generate"]["post"]["responses"]["200"]["content"]
     assert stream["text/event-stream"]["schema"]["$ref"].endswith("/GenerationEvent")
+
+
+async def test_callbacks_are_as_their_schema_says(document: dict[str, Any], tmp_path: Path) -> None:
+    receiver = Receiving()
+    settings = IngressSettings(webhooks=WebhookSettings(hosts=["hooks.shop.example"]))
+    made = surface(tmp_path / "more", settings, receivers=receiver)
+    fields = {"callback_url": "https://hooks.shop.example/", "num_images": 1}
+    async with made.client, made.app.router.lifespan_context(made.app):
+        assert (await submit(made, **fields)).status_code == 202
+        await until(lambda: len(receiver.messages) == 2)
+    for _, _, body in receiver.messages:
+        told = document["webhooks"][body["type"]]["post"]["requestBody"]["content"][JSON]["schema"]
+        valid(body, told, document)
+        assert not is_valid({**body, "type": "job.other"}, told, document)
+        assert not is_valid({**body, "data": {}}, told, document)
+    assert list(document["webhooks"]) == ["job.image", "job.done", "job.failed", "job.cancelled"]
 
 
 def valid(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:

@@ -20,6 +20,8 @@ from schemathesis.transport.serialization import Binary
 
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.openai.failures import NAMES
+from deployments.settings import IngressSettings
+from deployments.webhook_settings import WebhookSettings
 from tests.unit.ingress.memory import CATALOG, Surface, key_of, png, surface
 from tests.unit.ingress.test_cutouts import cut, strokes
 from tests.unit.ingress.test_openai_edits import mask
@@ -66,8 +68,9 @@ CUTOUTS: dict[int, str] = {}
 """One of each surface, by its `id`: a cut-out is its API key's own."""
 FOLDER = Path(tempfile.mkdtemp(prefix="backdrop-contract-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
-OPEN = surface(FOLDER)
-KEYED = surface(FOLDER, keys=KeyRing({"test": KEY}))
+SETTINGS = IngressSettings(webhooks=WebhookSettings(hosts=["hooks.shop.example"]))
+OPEN = surface(FOLDER, SETTINGS)
+KEYED = surface(FOLDER, SETTINGS, keys=KeyRing({"test": KEY}))
 
 
 def make_possible(case: schemathesis.Case, made: Surface) -> None:
@@ -112,6 +115,10 @@ def make_possible(case: schemathesis.Case, made: Surface) -> None:
                 body[name] = f"{value}?"
     if isinstance(body.get("image_url"), str):
         body["image_url"] = f"/generated/{RESULTS['png']}.png"
+    if valid and body.get("callback_url"):
+        # It is of a job, and its host is one that is allowed.
+        body["callback_url"] = "https://hooks.shop.example/"
+        case.headers = {**(case.headers or {}), "Prefer": "respond-async"}
     if valid and isinstance(body.get("cutout"), str):
         body["cutout"] = CUTOUTS[id(made)]
     if valid and case.path == "/api/cutout":

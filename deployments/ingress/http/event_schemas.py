@@ -19,6 +19,7 @@ from deployments.ingress.http.answers import (
     WaitingEvent,
     WithheldEntry,
 )
+from deployments.ingress.http.background_answers import CallbackBody
 
 STREAM = "GenerationEvent"
 """Name of the schema of any event of a stream that makes images."""
@@ -45,9 +46,9 @@ _OF_JOBS: dict[str, tuple[type[BaseModel] | None, str]] = {
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
-    """The schemas of the events and of their data, by their names."""
+    """The schemas of the events and of their data, and of callbacks, by their names."""
     told = {**_DATA, **_OF_JOBS}
-    models = {model for model, _ in told.values() if model is not None}
+    models = {model for model, _ in told.values() if model is not None} | {CallbackBody}
     _, document = models_json_schema(
         [(model, "serialization") for model in sorted(models, key=lambda model: model.__name__)],
         ref_template="#/components/schemas/{model}",

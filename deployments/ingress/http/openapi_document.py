@@ -14,6 +14,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse, JSONResponse
 
+from deployments.ingress.http.callback_document import webhooks
 from deployments.ingress.http.event_schemas import event_schemas
 from deployments.ingress.http.exchange import base_of
 from deployments.ingress.http.forms import FORM, JSON
@@ -90,6 +91,7 @@ def _document(app: FastAPI, keys_required: bool, public_results: bool) -> dict[s
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     document["components"]["schemas"] = {**event_schemas(), **schemas}
+    document["webhooks"] = webhooks()
     _mark_files(document)
     if keys_required:
         _add_keys(document, public_results)
