@@ -17,10 +17,11 @@ from tests.serve.conftest import Cluster
 from tests.serve.test_service import AUTH, LIMITED, limited, png
 
 SELDOM = {
-    # What makes these are a full GPU, a dying replica and the safety filter.
+    # What makes these are a full GPU, a dying replica, the safety filter, and receivers.
     "ray_backdrop_engine_out_of_memory_total",
     "ray_backdrop_retries_total",
     "ray_backdrop_images_withheld_total",
+    "ray_backdrop_callbacks_total",
 }
 
 
