@@ -9,6 +9,8 @@ from ray import serve
 
 from deployments.admission.deployment import OnlyAdmission
 from deployments.ingress import deployment
+from deployments.ingress.core.callbacks.signing import FILE_VARIABLE as SECRETS_FILE
+from deployments.ingress.core.callbacks.signing import SECRETS_VARIABLE
 from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE
 from deployments.ingress.http.exposure import UnsafeConfiguration
 from deployments.settings import AppArgs, RateSettings
@@ -25,6 +27,15 @@ def test_an_ingress_without_keys_that_other_machines_can_reach(monkeypatch):
     ) as at:
         deployment.Ingress(AppArgs(), None, None, None, {})
     assert "ingress.allow_anonymous: true" in str(at.value)
+
+
+def test_callbacks_that_nobody_could_verify(monkeypatch):
+    for name in (SECRETS_VARIABLE, SECRETS_FILE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(deployment, "_http_host", lambda: "127.0.0.1")
+    args = AppArgs.model_validate({"ingress": {"webhooks": {"hosts": ["hooks.shop.example"]}}})
+    with pytest.raises(ValueError, match=r"^webhooks\.hosts needs a secret to sign with: set "):
+        deployment.Ingress(args, None, None, None, {})
 
 
 def test_a_second_replica_of_the_admission(monkeypatch):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deployments.ingress.core.callbacks.signing import SECRETS_VARIABLE
 from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE
 from deployments.launch.errors import LaunchError
 from deployments.launch.plan import (
@@ -157,3 +158,17 @@ def test_a_port_in_use_is_refused(tmp_path):
         with pytest.raises(LaunchError, match=f"port {port} on 127.0.0.1 cannot be used"):
             check_port(make_plan(written(tmp_path), port))
     check_port(make_plan(written(tmp_path), port))
+
+
+def test_callbacks_need_a_secret_of_the_environment_or_of_the_application(tmp_path, monkeypatch):
+    monkeypatch.delenv(SECRETS_VARIABLE, raising=False)
+    args = {"ingress": {"webhooks": {"hosts": ["hooks.shop.example"]}}}
+    (told,) = obstacles(make_plan(written(tmp_path, args=args)))
+    assert told.startswith("applications.0.args.ingress: webhooks.hosts needs a secret")
+    secret = {SECRETS_VARIABLE: f"whsec_{'A' * 40}"}
+    plan = make_plan(written(tmp_path, args=args, runtime_env={"env_vars": secret}))
+    assert list(obstacles(plan)) == []
+    monkeypatch.setenv(SECRETS_VARIABLE, "s3cret")
+    (told,) = obstacles(make_plan(written(tmp_path, args=args)))
+    assert "secret 1 must be whsec_" in told
+    assert "s3cret" not in told
