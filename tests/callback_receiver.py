@@ -55,6 +55,7 @@ class Receiver:
         answers: What the next messages get, a status or what writes the answer; then 204.
         messages: Those that came.
         unsigned: How many were not signed with the secret.
+        at: The port to listen on; 0 takes a free one.
     """
 
     certificate: tuple[Path, Path] | None = None
@@ -62,6 +63,7 @@ class Receiver:
     answers: list[int | Answer] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     unsigned: int = 0
+    at: int = 0
 
     def __enter__(self) -> Self:
         receiver, names = self, {}
@@ -107,7 +109,7 @@ class Receiver:
         class Named(ssl.SSLSocket):
             asked_for: str | None = None
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", self.at), Handler)
         if self.certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.sslsocket_class = Named

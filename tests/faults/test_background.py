@@ -1,10 +1,12 @@
 """Requests that are answered later, on a real service: a replica or all of it is killed meanwhile.
 
-Two ingress replicas and a store on disk. The last test ends the service.
+Two ingress replicas, a store on disk, and a receiver that is called back. The last test ends the
+service.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -21,8 +23,10 @@ import pytest
 import yaml
 from PIL import Image
 
+from deployments.ingress.core.callbacks.signing import SECRETS_VARIABLE
 from deployments.launch import serve_run
 from storage.filesystem import FilesystemStore
+from tests.callback_receiver import Receiver
 from tests.faults.cluster import wait_until
 from tests.faults.conftest import form
 from tests.faults.test_crashes import Service
@@ -34,6 +38,7 @@ from tests.tiny_models import save_tiny_weights
 ASYNC = {"Prefer": "respond-async"}
 LONG = {"num_images": 4, "steps": 100, "strength": 1}
 ENDS = ("done", "error", "cancelled")
+SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 
 
 @dataclass
@@ -42,12 +47,14 @@ class Jobs(Service):
 
     Attributes:
         folder: Of its configuration, its weights and its store.
+        receiver: The only one that it may call back.
     """
 
     url: str
     pid: int
     client: httpx.Client = field(repr=False)
     folder: Path
+    receiver: Receiver
 
     @property
     def store(self) -> FilesystemStore:
@@ -87,10 +94,25 @@ class Jobs(Service):
                 return process
         raise LookupError(f"no replica works on {path}")
 
+    @property
+    def callback_url(self) -> str:
+        return f"http://127.0.0.1:{self.receiver.port}/called"
+
+    def until_told(self, path: str) -> dict:
+        """How far the callbacks of a job are, once they are done."""
+        wait_until(lambda: self.job(path)["callback"]["state"] != "active")
+        return self.job(path)["callback"]
+
 
 @contextmanager
-def started(folder: Path) -> Iterator[Jobs]:
+def started(folder: Path, receiver_port: int = 0) -> Iterator[Jobs]:
     """The service on what is in the folder, until the end of the block."""
+    with Receiver(secret=SECRET, at=receiver_port) as receiver, serving(folder, receiver) as jobs:
+        yield jobs
+
+
+@contextmanager
+def serving(folder: Path, receiver: Receiver) -> Iterator[Jobs]:
     if not (folder / "sd").exists():
         save_tiny_weights(folder / "sd")
     port = free_port()
@@ -98,20 +120,34 @@ def started(folder: Path) -> Iterator[Jobs]:
     model = {**tiny_model(folder / "sd"), "size": 128, "max_steps": 200}
     args = {
         "models": [model],
-        "ingress": {"max_wait_s": 3600},
+        "ingress": {
+            "max_wait_s": 3600,
+            "webhooks": {
+                "hosts": [f"127.0.0.1:{receiver.port}"],
+                "allow_http": True,
+                "allow_networks": ["127.0.0.0/8"],
+                "timeout_s": 60,
+                "retry_s": 0.5,
+            },
+        },
         "storage": {"store": {"kind": "filesystem", "path": str(folder / "data")}},
     }
     document = {
         "http_options": {"host": "127.0.0.1", "port": port},
         "logging_config": {"enable_access_log": False},
-        "applications": [application("main", "/", args, ingress=2)],
+        "applications": [
+            {
+                **application("main", "/", args, ingress=2),
+                "runtime_env": {"env_vars": {SECRETS_VARIABLE: SECRET}},
+            }
+        ],
     }
     config = folder / "serve_config.yaml"
     config.write_text(yaml.safe_dump(document))
     url = f"http://127.0.0.1:{port}"
     with serve_run(config) as child, httpx.Client(base_url=url, timeout=120) as client:
         wait_until_up(client, "/api/models")
-        service = Jobs(url, child.pid, client, folder)
+        service = Jobs(url, child.pid, client, folder, receiver)
         wait_until(lambda: service.generate().status_code == 200)
         yield service
 
@@ -187,6 +223,52 @@ def test_a_job_goes_on_where_its_replica_is_killed(jobs):
     wait_until(lambda: len(jobs.ingress()) == 2)
 
 
+def test_no_callback_is_lost_with_the_replica_that_made_it(jobs):
+    answer, arrived = threading.Event(), threading.Event()
+
+    def slow(request) -> None:
+        arrived.set()
+        answer.wait(300)
+        request.send_response(204)
+        request.end_headers()
+
+    receiver = jobs.receiver
+    # The first image of each job is told, and the answer does not come.
+    receiver.answers += [slow, slow]
+    paths = [jobs.submit(num_images=2, steps=2, callback_url=jobs.callback_url) for _ in range(2)]
+    for path in paths:
+        assert jobs.until_over(path)["callback"]["delivered"] == 0
+    wait_until(lambda: len(receiver.messages) >= 2)
+    # It has made the images of the first job, and calls; maybe those of the second too.
+    jobs.who_works_on(paths[0]).kill()
+    killed, before = time.monotonic(), len(receiver.messages)
+    wait_until(lambda: len(receiver.messages) > before)
+    print(f"it was called again {time.monotonic() - killed:.1f} s after the kill")
+    answer.set()
+    for path in paths:
+        told = jobs.until_told(path)
+        assert (told["delivered"], told["waiting"], told["failed"]) == (3, 0, 0)
+        told_of(receiver, path, images=2)
+    assert receiver.unsigned == 0
+    # The one whose answer was lost came again under the same id.
+    ids = [message.id for message in receiver.messages]
+    assert len(ids) > len(set(ids)) == 6
+    wait_until(lambda: len(jobs.ingress()) == 2)
+
+
+def told_of(receiver: Receiver, path: str, images: int) -> None:
+    """Every event of a job has come, first in order, whatever came again."""
+    key = path.rpartition("/")[2]
+    bodies = {
+        message.id: json.loads(message.body)
+        for message in receiver.messages
+        if message.id.startswith(f"msg_{key}_")
+    }
+    numbers = [int(name.rpartition("_")[2]) for name in bodies]
+    assert numbers == sorted(numbers)
+    assert [body["type"] for body in bodies.values()] == ["job.image"] * images + ["job.done"]
+
+
 def test_a_job_that_runs_is_cancelled(jobs):
     path = jobs.submit(**{**LONG, "steps": 200})
     follower = Follower(jobs.url + path)
@@ -202,13 +284,15 @@ def test_a_job_that_runs_is_cancelled(jobs):
 
 
 def test_jobs_are_there_after_everything_was_killed(jobs, running):
-    paths = [jobs.submit(**LONG, seed=seed) for seed in (20, 30, 40)]
+    jobs.receiver.answers += [500] * 1000
+    url, port = jobs.callback_url, jobs.receiver.port
+    paths = [jobs.submit(**LONG, seed=seed, callback_url=url) for seed in (20, 30, 40)]
     wait_until(lambda: jobs.job(paths[0])["progress"] > 0.1)
     listed = [job["id"] for job in jobs.client.get("/api/jobs?limit=100").json()["jobs"]]
     jobs.kill_everything()
     folder = jobs.folder
     running.close()
-    with started(folder) as again:
+    with started(folder, port) as again:
         done = [again.until_over(path) for path in paths]
         assert [job["state"] for job in done] == ["done"] * 3
         seeds = [job["answer"]["seeds"] for job in done]
@@ -216,9 +300,12 @@ def test_jobs_are_there_after_everything_was_killed(jobs, running):
         for job in done:
             for url in job["answer"]["images"]:
                 assert again.pixels(url).ndim == 3
+        for path in paths:
+            assert again.until_told(path)["failed"] == 0
+            told_of(again.receiver, path, images=4)
         now = [job["id"] for job in again.client.get("/api/jobs?limit=100").json()["jobs"]]
         assert now == listed
         findings = examine(again.store)
         assert (findings.wrong, findings.unfinished) == ([], [])
         names = [info.name.partition("/")[0] for info in again.store.list("")]
-        assert not {"unfinished", "uploads"} & set(names)
+        assert not {"unfinished", "uploads", "callbacks"} & set(names)
