@@ -13,6 +13,7 @@ from deployments.background_settings import BackgroundSettings
 from deployments.errors import ReplicaLost
 from deployments.ingress.core import idempotency
 from deployments.ingress.core.background import work
+from deployments.ingress.core.background.names import Name
 from deployments.ingress.core.callbacks import deliveries
 from deployments.ingress.core.callbacks.ports import NotReached, Reply
 from deployments.ingress.core.callbacks.progress import LONGEST_WAIT_S
@@ -149,6 +150,34 @@ async def test_a_failure_and_a_cancellation_are_told(api, receiver):
     async with running(api):
         await callback(api, waiting)
     assert types(receiver) == ["job.failed", "job.cancelled", "job.cancelled"]
+
+
+async def test_what_has_nothing_to_tell_is_looked_at_rarely(tmp_path, receiver):
+    api = surface(tmp_path, settings(), receivers=receiver)
+    deliver, loads = api.service.background.deliveries, []
+    await called_back(api)
+    clock = Clock(api)
+    # Nobody works on it, and it is too new for what was seen of the line.
+    deliver._line = Empty()
+    load = api.service._backends.callbacks.load
+    api.service._backends.callbacks.load = lambda name: loads.append(name) or load(name)
+    looking = asyncio.create_task(deliver.run(lambda *_: b""))
+    for _ in range(20):
+        deliver.stir(Name("0" * 32, "0" * 32))
+        await asyncio.sleep(0.02)
+    assert len(loads) == 1
+    deliver.stir(loads[0])
+    await until(lambda: len(loads) == 2)
+    clock.now += 1
+    await until(lambda: len(loads) == 3)
+    looking.cancel()
+
+
+class Empty:
+    """A line that nobody is seen in."""
+
+    async def look(self, fresh_s: float) -> list[Name]:
+        return []
 
 
 async def test_a_job_without_a_callback_tells_nobody(api, receiver):

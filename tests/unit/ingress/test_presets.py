@@ -57,6 +57,10 @@ async def test_presets_are_listed_and_chosen_in_a_form(api):
         ({"padding": "0.1"}, "a.padding must be a valid number"),
         ({"colour": "red"}, "a.unknown field: colour"),
         ({"seed": 1}, "a.seed: it is of one request, and of no preset"),
+        (
+            {"callback_url": "https://a.example/"},
+            "a.callback_url: it is of one request, and of no preset",
+        ),
         ({"size": "99x99", "aspect_ratio": "1:1"}, "a.size and aspect_ratio each say"),
         ({"steps": 999}, "a.steps must be less than or equal to 100"),
     ],

@@ -89,6 +89,7 @@ class Deliveries:
         self._working: dict[Name, asyncio.Task[None]] = {}
         self._calling = Counter[str]()
         self._later: dict[Name, float] = {}
+        self._quiet: dict[Name, float] = {}
         self._stirred: set[Name] = set()
         self._wake = asyncio.Event()
 
@@ -149,10 +150,11 @@ class Deliveries:
         took_s, now = time.monotonic() - began, self._clock()
         there = set(self._waiting)
         self._later = {n: due for n, due in self._later.items() if due > now and n in there}
+        self._quiet = {n: until for n, until in self._quiet.items() if until > now and n in there}
         for name in sorted(self._waiting, key=lambda name: name.submitted_ms):
             # What happens to a request is stirred where it is worked on; if that replica dies, the
             # one that takes the request over stirs again.
-            if name in unfinished and name not in stirred:
+            if name not in stirred and (name in unfinished or name in self._quiet):
                 continue
             if name in self._working or name in self._later or self._full:
                 self._stirred |= {name} & stirred
@@ -177,7 +179,9 @@ class Deliveries:
             logger.exception("the callbacks of %s failed", name.request)
             wait_s = BROKEN_S
         finally:
-            if wait_s is not None:
+            if wait_s is None:  # as far as is seen here; another replica may have submitted it
+                self._quiet[name] = self._clock() + self._poll_s
+            else:
                 self._later[name] = self._clock() + wait_s
             if claim is not None:
                 claim.close()
