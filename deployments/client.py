@@ -101,6 +101,12 @@ class Request(Terms, total=False):
     preset: str
 
 
+class JobRequest(Request, total=False):
+    """The fields of a job: `callback_url` is the address of a server that is told of it."""
+
+    callback_url: str
+
+
 class CutOutRequest(Terms, total=False):
     """The fields of a cut-out; exactly one of `image`, `image_url` and `cutout`."""
 
@@ -753,7 +759,7 @@ class Backdrop(_Service):
         image: Photo | None = None,
         *,
         image_url: str | None = None,
-        **request: Unpack[Request],
+        **request: Unpack[JobRequest],
     ) -> Job:
         """Make a job of what `generate` or, with an `image_url`, `variation` would do."""
         return self._call(self._submission({"image": image, "image_url": image_url, **request}))
@@ -903,7 +909,7 @@ class AsyncBackdrop(_Service):
         image: Photo | None = None,
         *,
         image_url: str | None = None,
-        **request: Unpack[Request],
+        **request: Unpack[JobRequest],
     ) -> Job:
         """Make a job of what `generate` or, with an `image_url`, `variation` would do."""
         call = self._submission({"image": image, "image_url": image_url, **request})

@@ -64,7 +64,9 @@ describe("headers", { concurrency: true }, () => {
     await client.generate({ ...order, ...own });
     await client.vary({ imageUrl: url(0), prompt: "Forest", model: "m", ...own });
     shop.script = [answers(202, {})];
-    await client.submit({ ...order, ...own });
+    const callbackUrl = "https://hooks.shop.example/backdrop";
+    await client.submit({ ...order, ...own, callbackUrl });
+    assert.equal(shop.requests[2].fields.callback_url, callbackUrl);
     for (const { headers, fields } of shop.requests) {
       assert.equal(headers["idempotency-key"], "turn-17");
       assert.equal(headers["x-deadline-seconds"], "90");

@@ -279,6 +279,8 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert set(document["paths"]) == {
         "/api/generate",
         "/api/variation",
+        "/api/results",
+        "/generated/{key}.json",
         "/v1/models",
         "/v1/models/{model}",
         "/v1/images/edits",

@@ -59,6 +59,8 @@ const LONGEST_PAUSE_S = 30;
  *   seed of the page's own too
  * @property {number} [deadlineS] seconds after which the service gives the request up, waiting
  *   included
+ * @property {string} [callbackUrl] of `submit` alone: the address of a server of yours that is told
+ *   of the job, among those that the service's operator allows
  *
  * @typedef {Object} Photo
  * @property {Blob} [image] PNG, JPEG or WebP; required but with a `cutout`, which has its photo
