@@ -31,6 +31,8 @@ class FamilyTraits(Settings):
         distilled: Whether it has checkpoints that were distilled, which take no guidance.
         edits: Whether it edits a photo as a whole where no product is kept. It then starts from
             noise, so that `strength` means nothing.
+        steps_round_up: Whether `strength` of the steps is rounded up, and not down, as the stock
+            pipelines of the family do.
         defaults: Settings of its models that differ from the defaults of `ModelSettings`.
     """
 
@@ -43,7 +45,13 @@ class FamilyTraits(Settings):
     half: Literal["float16", "bfloat16"]
     distilled: bool
     edits: bool
+    steps_round_up: bool
     defaults: Mapping[str, Any] = {}
+
+    def steps_taken(self, steps: int, strength: float) -> int:
+        """The denoising steps that strength, above 0 to 1, leaves of so many; perhaps none."""
+        share = min(steps * strength, steps)
+        return steps - int(steps - share) if self.steps_round_up else int(share)
 
 
 def _read() -> Mapping[str, FamilyTraits]:

@@ -114,10 +114,13 @@ class PreparedPhoto:
         pixels: uint8 [height, width, 3] at the working size; both sides are multiples of SIDE_STEP.
         mask: uint8 [height, width]: 255 where the model paints, 0 where it keeps the photo; None
             lets it paint everywhere.
+        references: What an editing model looks at beside it: uint8 [height, width, 3] each, at the
+            working size of its own aspect. Other models get none.
     """
 
     pixels: Pixels
     mask: Mask | None = None
+    references: tuple[Pixels, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

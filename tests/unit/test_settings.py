@@ -147,7 +147,7 @@ BOUNDS: list[tuple[type[Settings], str, list[Any], list[Any]]] = [
         [(), ("a",), ("x" * 100, "y"), tuple("abcdefghijkl")],
         ["forest", [""], [" forest"], ["a\nb"], ["x" * 101], tuple("abcdefghijklm"), ["a", "a"]],
     ),
-    (ModelSettings, "family", ["sd", "sdxl"], ["flux", "sd3"]),
+    (ModelSettings, "family", ["sd", "sdxl", "flux2"], ["flux", "sd3"]),
     (ModelSettings, "vae", ["demo", "/models/taesd", None], [""]),
     (ModelSettings, "loras", [(LoraSettings(weights="/lora"),), ()], ["/lora", [{"scale": 1}]]),
     (LoraSettings, "weights", ["/lora"], [""]),

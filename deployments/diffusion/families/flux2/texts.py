@@ -1,0 +1,72 @@
+"""Texts of FLUX.2 klein: hidden layers of a language model that reads them as a chat.
+
+The arithmetic is that of diffusers' pipelines for FLUX.2 klein. One thread may use an encoder at a
+time.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from deployments.diffusion.compute.transfer import to_device
+from deployments.diffusion.families.caching import Cache
+from deployments.diffusion.families.flux2.components import (
+    TEXT_LAYERS,
+    TEXT_TOKENS,
+    Flux2Components,
+)
+from deployments.jobs import GenerationSettings
+
+_CACHED_TEXTS = 16
+"""One takes 8 MB with the published weights."""
+
+
+class TextEncoder:
+    """Encodes the texts of jobs, and keeps the last ones."""
+
+    def __init__(self, parts: Flux2Components) -> None:
+        self._parts = parts
+        self._texts: Cache[tuple[torch.Tensor, bool]] = Cache(_CACHED_TEXTS)
+
+    def encode(self, settings: GenerationSettings) -> tuple[torch.Tensor, tuple[str, ...]]:
+        """Encode prompt and, with guidance, negative prompt.
+
+        Returns:
+            [rows, TEXT_TOKENS, width]: the prompt's, after the negative prompt's if guided; and
+            sentences about texts that were cut.
+        """
+        texts = {"prompt": settings.prompt}
+        if settings.guidance_scale > 1:
+            texts = {"negative_prompt": settings.negative_prompt, **texts}
+        read, warnings = [], []
+        for field, text in texts.items():
+            embedding, cut = self._texts.get(text, lambda text=text: self._encode(text))  # type: ignore[misc]
+            read.append(embedding)
+            if cut:
+                warnings.append(
+                    f"{field} was cut: the model reads {TEXT_TOKENS} tokens, with those around it"
+                )
+        return torch.cat(read), tuple(warnings)
+
+    def _encode(self, text: str) -> tuple[torch.Tensor, bool]:
+        """[1, TEXT_TOKENS, width], and whether the text has more tokens."""
+        parts = self._parts
+        tokenizer, encoder = parts.tokenizers[0], parts.text_encoders[0]
+        chat = tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=False,
+        )
+        options = {"padding": "max_length", "max_length": TEXT_TOKENS, "return_tensors": "pt"}
+        tokens = tokenizer(chat, truncation=True, **options)
+        # The model without its head: nothing is to be written.
+        read = encoder.model(
+            input_ids=to_device(tokens.input_ids, parts.device),
+            attention_mask=to_device(tokens.attention_mask, parts.device),
+            output_hidden_states=True,
+            use_cache=False,
+        )
+        embedding = torch.cat([read.hidden_states[layer] for layer in TEXT_LAYERS], dim=-1)
+        whole = tokenizer(chat, verbose=False).input_ids
+        return embedding.to(parts.dtype), len(whole) > TEXT_TOKENS
