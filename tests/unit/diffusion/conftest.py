@@ -105,7 +105,7 @@ def start_engine() -> Iterator[Callable[..., Engine]]:
     ) -> Engine:
         clock = getattr(model, "clock", time.monotonic)
         observer = observer or Recorder()
-        engine = Engine(model, lambda height, width: max_rows, max_waiting, observer, clock=clock)
+        engine = Engine(model, lambda *sides: max_rows, max_waiting, observer, clock=clock)
         started.append((engine, model))
         return engine
 
