@@ -133,6 +133,8 @@ class Layout:
         placement: Where the photo of the product lies in the result that is varied; None in its
             own frame. `canvas` goes before it.
         varied: Whether the photo is a result that is varied, and not the upload.
+        shows_first: Whether the model is shown the first photo of a conversation beside a result
+            that is varied.
         opaque_photo: Whether the photo of the product came without transparency; None where that is
             not known.
         background: As of a `Look`.
@@ -144,6 +146,7 @@ class Layout:
     canvas: Canvas = AS_THE_PHOTO
     placement: Placement | None = None
     varied: bool = False
+    shows_first: bool = False
     opaque_photo: bool | None = None
     background: str = SCENE
     picture: Pixels | None = None

@@ -104,7 +104,12 @@ class Studio:
         self._signer = load_signer(os.environ)
 
     async def open_upload(
-        self, photo: Photo, mask: Mask | None, preserve: Preserve, layout: Layout
+        self,
+        photo: Photo,
+        mask: Mask | None,
+        preserve: Preserve,
+        layout: Layout,
+        first: Photo | None = None,
     ) -> OpenedPhoto:
         """Cut the product out of a photo, and make the photo ready for a model.
 
@@ -114,6 +119,7 @@ class Studio:
                 in the photo's transparency and then in its pixels.
             preserve: Whether the product is kept.
             layout: What for.
+            first: The first photo of the conversation, where the model is shown that too.
 
         Returns:
             The photo, about `layout.size` times that in area, in the result's aspect. The product
@@ -126,19 +132,23 @@ class Studio:
                 where it is asked for.
         """
         if preserve == "false":
-            return await self._laid_out(photo, None, layout)
+            return await self._laid_out(photo, None, layout, first)
         try:
             product = await self._work("find_product", partial(self._find, photo, mask))
         except ProductNotFound:
             if preserve == "true" or mask is not None or layout.needs_product:
                 raise
-            opened = await self._laid_out(photo, None, layout)
+            opened = await self._laid_out(photo, None, layout, first)
             return replace(opened, warnings=(NOT_FOUND, *opened.warnings))
-        opened = await self._laid_out(photo, product, layout)
+        opened = await self._laid_out(photo, product, layout, first)
         return replace(opened, warnings=product.warnings + opened.warnings)
 
     async def open_result(
-        self, photo: Photo | None, product: bytes | None, layout: Layout
+        self,
+        photo: Photo | None,
+        product: bytes | None,
+        layout: Layout,
+        first: Photo | None = None,
     ) -> OpenedPhoto | None:
         """Make a result ready for a model, with the product that it was made with.
 
@@ -147,6 +157,7 @@ class Studio:
                 read it.
             product: What `encode_sources` wrote of its product; None where it is no longer stored.
             layout: What for.
+            first: As of `open_upload`.
 
         Returns:
             The result and its product, bit for bit where that is not clear; None without one.
@@ -154,7 +165,7 @@ class Studio:
         if product is None:
             return None
         restored = await self._work("restore_product", partial(self._restore, product))
-        return await self._laid_out(photo, restored, layout)
+        return await self._laid_out(photo, restored, layout, first)
 
     async def finish(
         self, image: GeneratedImage | None, recipe: Recipe, opened: OpenedPhoto
@@ -284,10 +295,10 @@ class Studio:
         return limit(product, self._settings.max_output_side)
 
     async def _laid_out(
-        self, photo: Photo | None, product: Product | None, layout: Layout
+        self, photo: Photo | None, product: Product | None, layout: Layout, first: Photo | None
     ) -> OpenedPhoto:
         side = self._settings.max_output_side
-        return await self._work("prepare", partial(laid_out, photo, product, layout, side))
+        return await self._work("prepare", partial(laid_out, photo, product, layout, side, first))
 
     async def _work(self, operation: str, function: Callable[[], T]) -> T:
         """Run a function in a thread, and tell the observer how it went."""

@@ -33,7 +33,11 @@ NO_GROUND = (
 
 
 def laid_out(
-    photo: Photo | None, product: Product | None, layout: Layout, max_side: int
+    photo: Photo | None,
+    product: Product | None,
+    layout: Layout,
+    max_side: int,
+    first: Photo | None = None,
 ) -> OpenedPhoto:
     """Lay a photo and its product out as a request asks for it.
 
@@ -44,6 +48,7 @@ def laid_out(
         product: What is kept, in the frame of the photo it was cut out of; None without one.
         layout: What is asked for. Where it says no size and no shape, a result keeps its own.
         max_side: The longer side of a result in pixels, at most.
+        first: The first photo of the conversation, where the model is shown that too.
 
     Returns:
         The photo and its product, with warnings about their places; the product's own come before
@@ -52,6 +57,16 @@ def laid_out(
     Raises:
         InvalidRequest: The product cannot lie where it is asked for.
     """
+    opened = _laid_out(photo, product, layout, max_side)
+    if first is None or layout.size is None or opened.prepared is None:
+        return opened
+    references = (fit(first, layout.size).pixels,)
+    return replace(opened, prepared=replace(opened.prepared, references=references))
+
+
+def _laid_out(
+    photo: Photo | None, product: Product | None, layout: Layout, max_side: int
+) -> OpenedPhoto:
     if photo is None:
         if product is None or layout.reads_photo:
             raise InternalError("there is no photo to lay out")

@@ -8,7 +8,13 @@ from dataclasses import replace
 from deployments.errors import InvalidRequest
 from deployments.ingress.core.cutout_records import CutOutRecord, digest_of, usable
 from deployments.ingress.core.decoder import Decoder
-from deployments.ingress.core.job_source import Origin, file_format, lineage, placement
+from deployments.ingress.core.job_source import (
+    Origin,
+    file_format,
+    first_photo,
+    lineage,
+    placement,
+)
 from deployments.ingress.core.ports import Backends
 from deployments.jobs import Layout, Photo, Preserve
 
@@ -89,7 +95,10 @@ class CutOutSource:
         if layout.reads_photo:
             photo = backends.studio.lend(await self._start(record, recipe))
         png = backends.sources.load_product(record.mask_key)
-        opened = backends.studio.open_result(photo, png, layout)
+        first = None
+        if layout.varied:
+            first = await first_photo(backends, self._decoder, record.photo_key, layout)
+        opened = backends.studio.open_result(photo, png, layout, first)
         await opened
         return Origin(
             photo=photo,

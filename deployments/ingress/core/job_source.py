@@ -188,13 +188,14 @@ class ResultSource:
         # A product that is found in the result itself has the result's frame.
         opaque = None if mask_key is None else photo_opaque(recipe)
         layout = replace(self._layout, placement=lying, varied=True, opaque_photo=opaque)
+        first = await first_photo(backends, self._decoder, photo_key, layout)
         if mask_key is not None and self._preserve != "false":
             photo = await self._lent(stored) if layout.reads_photo else None
             png = backends.sources.load_product(mask_key)
-            opened = backends.studio.open_result(photo, png, layout)
+            opened = backends.studio.open_result(photo, png, layout, first)
         else:
             photo = await self._lent(stored)
-            opened = backends.studio.open_upload(photo, None, self._preserve, layout)
+            opened = backends.studio.open_upload(photo, None, self._preserve, layout, first)
         product = (await opened).product
         found = mask_key is None and product is not None
         if found:
@@ -223,6 +224,20 @@ class ResultSource:
         self.referred.append(self._found_key)
         encoded = self._backends.studio.encode_sources(None, origin.opened)
         await self._backends.sources.keep(self._found_key, self._results, encoded)
+
+
+async def first_photo(
+    backends: Backends, decoder: Decoder, photo_key: str, layout: Layout
+) -> Awaitable[Photo] | None:
+    """The photo at the root of a conversation, where the model is shown it beside a result.
+
+    Raises:
+        ImageNotFound: It is gone.
+    """
+    if not layout.shows_first:
+        return None
+    stored = await backends.sources.load_photo(photo_key)
+    return backends.studio.lend(await decoder.stored(stored))
 
 
 def lineage(recipe: Mapping[str, object]) -> tuple[str, str | None]:

@@ -41,16 +41,27 @@ class Studio(Protocol):
         ...
 
     def open_upload(
-        self, photo: Awaitable[Photo], mask: Mask | None, preserve: Preserve, layout: Layout
+        self,
+        photo: Awaitable[Photo],
+        mask: Mask | None,
+        preserve: Preserve,
+        layout: Layout,
+        first: Awaitable[Photo] | None = None,
     ) -> Awaitable[OpenedPhoto]:
         """Cut the product out of a photo, and make both ready for a layout.
+
+        A model that is shown the first photo of a conversation gets it with them.
 
         Awaited it may raise ProductNotFound or InvalidRequest.
         """
         ...
 
     def open_result(
-        self, photo: Awaitable[Photo] | None, product: Awaitable[bytes], layout: Layout
+        self,
+        photo: Awaitable[Photo] | None,
+        product: Awaitable[bytes],
+        layout: Layout,
+        first: Awaitable[Photo] | None = None,
     ) -> Awaitable[OpenedPhoto]:
         """The same with a product that was stored; a layout that reads no photo needs none.
 

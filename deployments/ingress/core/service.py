@@ -257,6 +257,7 @@ class Service:
             picture = await self._decoder.photo(background_image, "background_image")
         return Layout(
             size=None if plan.model is None else plan.model.size,
+            shows_first=plan.model is not None and plan.model.traits.edits,
             canvas=plan.order.canvas,
             background=plan.order.look.background,
             picture=None if picture is None else picture.pixels,
@@ -339,7 +340,7 @@ class Service:
             plan.model.id,
             terms.api_key_name,
             images,
-            first.settings.denoising_steps,
+            plan.model.traits.steps_taken(first.settings.steps, first.settings.strength),
             searches=kind == "generate" and plan.order.preserve != "false" and not told,
             mark=mark_of((kind, fields), files),
         )

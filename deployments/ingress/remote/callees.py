@@ -53,13 +53,18 @@ class StudioCalls(Protocol):
     """The studio."""
 
     async def open_upload(
-        self, photo: Photo, mask: Mask | None, preserve: Preserve, layout: Layout
+        self,
+        photo: Photo,
+        mask: Mask | None,
+        preserve: Preserve,
+        layout: Layout,
+        first: Photo | None,
     ) -> OpenedPhoto:
         """See `Studio.open_upload`."""
         ...
 
     async def open_result(
-        self, photo: Photo | None, product: bytes | None, layout: Layout
+        self, photo: Photo | None, product: bytes | None, layout: Layout, first: Photo | None
     ) -> OpenedPhoto | None:
         """See `Studio.open_result`."""
         ...

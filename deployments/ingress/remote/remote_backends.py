@@ -99,17 +99,32 @@ class StudioHandle:
         return Lent(photo)
 
     def open_upload(
-        self, photo: Awaitable[Photo], mask: Mask | None, preserve: Preserve, layout: Layout
+        self,
+        photo: Awaitable[Photo],
+        mask: Mask | None,
+        preserve: Preserve,
+        layout: Layout,
+        first: Awaitable[Photo] | None = None,
     ) -> Awaitable[OpenedPhoto]:
         return self._studio.call(
-            StudioCalls.open_upload, photo, mask, preserve, layout, patience=REPEATED
+            StudioCalls.open_upload, photo, mask, preserve, layout, first, patience=REPEATED
         )
 
     def open_result(
-        self, photo: Awaitable[Photo] | None, product: Awaitable[bytes], layout: Layout
+        self,
+        photo: Awaitable[Photo] | None,
+        product: Awaitable[bytes],
+        layout: Layout,
+        first: Awaitable[Photo] | None = None,
     ) -> Awaitable[OpenedPhoto]:
         return self._studio.find(
-            StudioCalls.open_result, photo, product, layout, patience=REPEATED, missing=NO_PRODUCT
+            StudioCalls.open_result,
+            photo,
+            product,
+            layout,
+            first,
+            patience=REPEATED,
+            missing=NO_PRODUCT,
         )
 
     async def finish(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -109,8 +109,10 @@ class ScriptedModels:
 class Admitting:
     """The real admission, whose refusals are raised as behind its handle."""
 
-    def __init__(self, settings: IngressSettings) -> None:
-        limits = {model.id: settings.max_waiting_images for model in CATALOG}
+    def __init__(
+        self, settings: IngressSettings, catalog: Sequence[ModelSettings] = CATALOG
+    ) -> None:
+        limits = {model.id: settings.max_waiting_images for model in catalog}
         self.replica = Admission(limits, settings.rates, learning_s=0)
 
     async def take(self, replica: str, lease: Lease) -> Granted:
@@ -197,12 +199,12 @@ class SharedStudio:
 
         return Shared(lent())
 
-    def open_upload(self, photo, mask, preserve, layout):
+    def open_upload(self, photo, mask, preserve, layout, first=None):
         self.sought += preserve != "false"
-        return Shared(self._with(self._studio.open_upload, photo, mask, preserve, layout))
+        return Shared(self._with(self._studio.open_upload, photo, mask, preserve, layout, first))
 
-    def open_result(self, photo, product, layout):
-        return Shared(self._with(self._studio.open_result, photo, product, layout))
+    def open_result(self, photo, product, layout, first=None):
+        return Shared(self._with(self._studio.open_result, photo, product, layout, first))
 
     def finish(self, image, recipe, opened):
         return Shared(self._with(self._studio.finish, image, recipe, opened))
@@ -266,9 +268,10 @@ def surface(
     keys: KeyRing | None = None,
     admission: Admitting | None = None,
     receivers: Receivers | None = None,
+    catalog: Sequence[ModelSettings] = CATALOG,
 ) -> Surface:
     settings = settings or IngressSettings()
-    admission = admission or Admitting(settings)
+    admission = admission or Admitting(settings, catalog)
     models = ScriptedModels()
     models.gate.set()
     store = FilesystemStore(folder)
@@ -277,7 +280,7 @@ def surface(
     running = Running()
     results, sources, cutouts = StoredResults(store), StoredSources(store), StoredCutOuts(store)
     service = Service(
-        catalog=CATALOG,
+        catalog=catalog,
         settings=settings,
         backends=Backends(
             studio=shared,
