@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deployments.errors import AllWithheld, ReplicaLost, ServiceError
+from deployments.ingress.core.editing import as_opened
 from deployments.ingress.core.events import (
     Event,
     ImageProgress,
@@ -172,7 +173,7 @@ class Generation:
     async def _all(self) -> None:
         try:
             async with self._terms.deadline.bounds():
-                origin = await self._source.open()
+                self._jobs, origin = await as_opened(self._plan, await self._source.open())
                 self._opened.set_result(None)
                 await self._fan_out(origin)
                 if len(self._withheld) == len(self._jobs):

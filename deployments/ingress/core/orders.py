@@ -220,6 +220,7 @@ def planned(
         fixed = Fixed(seed, tuple(sorted(new_key() for _ in range(images))), new_key())
     if model is None or not painted:
         return Plan(None, (PlainJob(fixed.image_keys[0]),), 0.0, order, fixed.source_key)
+    _check_model(order, model)
     settings = _settings(order, model, fixed.seed)
     jobs = [
         ImageJob(key, replace(settings, seed=(settings.seed + index) % SEEDS))
@@ -229,15 +230,47 @@ def planned(
     return Plan(model, tuple(jobs), floor, order, fixed.source_key)
 
 
+def check_edit(order: Order, model: ModelSettings) -> None:
+    """Refuse what a model cannot honour that edits the photo as a whole.
+
+    Raises:
+        InvalidRequest: It names the field and the model.
+    """
+    if order.strength not in (None, 1.0):
+        raise InvalidRequest(
+            f"strength: model {model.id!r} paints the whole picture anew where no product is kept,"
+            f" so it takes none but 1, not {order.strength:g}"
+        )
+
+
+def _check_model(order: Order, model: ModelSettings) -> None:
+    """Refuse what the model's weights and mode cannot honour."""
+    if model.distilled:
+        told = f"model {model.id!r} has distilled weights, which take no guidance"
+        if order.negative_prompt:
+            raise InvalidRequest(f"negative_prompt: {told}")
+        if order.guidance_scale is not None and order.guidance_scale > 1:
+            raise InvalidRequest(f"guidance_scale: {told}: at most 1, not {order.guidance_scale:g}")
+    if model.traits.edits and order.preserve == "false":
+        check_edit(order, model)
+
+
 def _settings(order: Order, model: ModelSettings, seed: int) -> GenerationSettings:
     """What the first image is made with."""
     steps = model.steps if order.steps is None else order.steps
     strength = model.strength if order.strength is None else order.strength
+    if model.traits.edits and order.preserve == "false":
+        strength = 1.0
     if steps > model.max_steps:
         raise InvalidRequest(
             f"steps: model {model.id!r} takes at most {model.max_steps}, not {steps}"
         )
-    settings = GenerationSettings(
+    if model.traits.steps_taken(steps, strength) < 1:
+        raise InvalidRequest(
+            f"strength: {strength:g} of {steps} steps leaves none to take; "
+            f"at least {1 / steps:g} is needed"
+        )
+    return GenerationSettings(
         prompt=order.prompt,
         negative_prompt=order.negative_prompt,
         seed=seed,
@@ -247,9 +280,3 @@ def _settings(order: Order, model: ModelSettings, seed: int) -> GenerationSettin
         else order.guidance_scale,
         strength=strength,
     )
-    if settings.denoising_steps < 1:
-        raise InvalidRequest(
-            f"strength: {strength:g} of {steps} steps leaves none to take; "
-            f"at least {1 / steps:g} is needed"
-        )
-    return settings
