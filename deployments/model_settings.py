@@ -20,6 +20,9 @@ MOST_ROWS = 256
 """The most rows of one forward pass."""
 
 
+_OF_CONTROLNETS = ("control_map", "control_scale", "control_start", "control_end")
+
+
 def _known(family: str) -> str:
     if family not in FAMILIES:
         raise ValueError(f"family {family!r} is not known; known families: {', '.join(FAMILIES)}")
@@ -153,7 +156,7 @@ class ModelSettings(Settings):
 
     def _refused(self) -> Iterator[str]:
         """Say what the family does not take."""
-        traits, of = self.traits, f"of model {self.id!r}"
+        traits, of, fields = self.traits, f"of model {self.id!r}", type(self).model_fields
         if self.scheduler not in traits.schedulers:
             yield (
                 f"scheduler {self.scheduler!r} {of} is none of family {self.family}, which has "
@@ -161,6 +164,10 @@ class ModelSettings(Settings):
             )
         for field, asked, taken in (
             ("controlnet", self.controlnet is not None, traits.controlnet),
+            *(
+                (name, getattr(self, name) != fields[name].default, traits.controlnet)
+                for name in _OF_CONTROLNETS
+            ),
             ("vae", self.vae is not None, traits.vae),
             ("backend openvino", self.backend == "openvino", traits.openvino),
             ("compile", self.compile, traits.compile),

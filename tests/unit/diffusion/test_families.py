@@ -25,11 +25,41 @@ def test_the_samplers_in_the_file_are_those_of_the_code(name: str) -> None:
     assert FAMILIES[name].schedulers == tuple(RECIPES)
 
 
+def test_flux2_has_one_sampler_and_its_own_defaults() -> None:
+    assert FAMILIES["flux2"].schedulers == ("flow_euler",)
+    klein = ModelSettings(id="a", name="A", family="flux2")
+    assert (klein.scheduler, klein.steps, klein.size) == ("flow_euler", 4, 1024)
+    assert (klein.guidance_scale, klein.strength, klein.distilled) == (1.0, 1.0, True)
+    base = ModelSettings(id="a", name="A", family="flux2", distilled=False, guidance_scale=4.0)
+    assert not base.distilled
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"scheduler": "dpm"}, "scheduler 'dpm' of model 'a' is none of family sd, which has ddim"),
         ({"distilled": True}, "distilled of model 'a': family sd does not take it"),
+        (
+            {"family": "flux2", "controlnet": "owner/name"},
+            "controlnet of model 'a': family flux2 does not take it",
+        ),
+        (
+            {"family": "flux2", "control_scale": 0.5},
+            "control_scale of model 'a': family flux2 does not take it",
+        ),
+        ({"family": "flux2", "vae": "demo"}, "vae of model 'a': family flux2 does not take it"),
+        (
+            {"family": "flux2", "backend": "openvino"},
+            "backend openvino of model 'a': family flux2 does not take it",
+        ),
+        (
+            {"family": "flux2", "compile": True},
+            "compile of model 'a': family flux2 does not take it",
+        ),
+        (
+            {"family": "flux2", "guidance_scale": 4.0},
+            "guidance_scale 4 of model 'a' is over 1, and distilled weights take no guidance",
+        ),
         ({"family": "zimage"}, "family 'zimage' is not known; known families: "),
     ],
 )
