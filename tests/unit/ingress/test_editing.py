@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from deployments.errors import InvalidRequest
 from deployments.ingress.core.editing import EDITED
+from deployments.ingress.core.orders import Order, planned
 from deployments.jobs import Photo
 from deployments.settings import ModelSettings
 from deployments.studio.deployment import NOT_FOUND
@@ -69,6 +72,20 @@ async def refusal(api: Surface, photo: bytes | None = None, **fields: object) ->
 async def test_what_a_model_cannot_honour_is_refused_before_anything_is_done(api, fields, told):
     assert await refusal(api, **fields) == told
     assert api.studio.sought == 0
+
+
+def test_strength_is_refused_when_it_is_planned():
+    # So a request that is answered later is refused at once.
+    order = Order("klein", "a forest", 1, strength=0.5, preserve="false")
+    with pytest.raises(InvalidRequest, match=r"^strength: model 'klein' paints the whole picture"):
+        planned(order, [KLEIN], 0.0)
+
+
+def test_strength_is_rounded_up_as_the_model_does():
+    order = Order("klein", "a forest", 1, strength=0.2)
+    assert planned(order, [KLEIN], 0.0).jobs[0].settings.strength == 0.2
+    with pytest.raises(InvalidRequest, match=r"^strength: 0\.2 of 4 steps leaves none"):
+        planned(replace(order, model=OTHER.id), [OTHER], 0.0)
 
 
 async def test_strength_is_refused_when_no_product_was_found(api):
