@@ -27,6 +27,7 @@ from deployments.config import read_config
 from deployments.settings import AppArgs, ModelSettings
 
 CONFIG = Path(__file__).parent / "overlays/gpu/serve_config.yaml"
+EDITING_CONFIG = Path(__file__).parent / "overlays/gpu/editing_config.yaml"
 
 EFFICIENCY = 0.4
 """Assumed: the share of a GPU's peak at which batched UNet steps run. Measure yours with
@@ -99,6 +100,25 @@ _SDXL: dict[str, Any] = {
 }
 _SDXL_UP = {"up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D")}
 _INPAINTING_CHANNELS = 9
+_KLEIN: dict[str, Any] = {
+    "num_layers": 5,
+    "num_single_layers": 20,
+    "num_attention_heads": 24,
+    "joint_attention_dim": 7680,
+    "guidance_embeds": False,
+}
+_QWEN3_4B: dict[str, Any] = {
+    "vocab_size": 151936,
+    "hidden_size": 2560,
+    "intermediate_size": 9728,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "tie_word_embeddings": True,
+}
+_TOKEN_SIDE = 16
+_TEXT_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +128,8 @@ class Cost:
     Attributes:
         model: Its settings.
         parameters: Of all its networks.
-        operations: For one guided image with the model's own steps: the networks' multiplications
-            and additions, the autoencoder's two encodings and one decoding included.
+        operations: For one image with the model's own steps, guided unless its weights are
+            distilled: the networks' multiplications and additions, the autoencoder's included.
     """
 
     model: ModelSettings
@@ -126,15 +146,17 @@ class Cost:
         return GPUS[gpu] * EFFICIENCY / self.operations
 
 
-def costs() -> list[Cost]:
-    """The cost of every model of the configuration."""
-    document = read_config(CONFIG)
+def costs(config: Path = CONFIG) -> list[Cost]:
+    """The cost of every model of a configuration."""
+    document = read_config(config)
     args = AppArgs.model_validate(document["applications"][0]["args"])
     return [
         Cost(
             model,
             sum(_parameters(part) for part in _parts(model.family, model.controlnet is not None)),
-            _operations(
+            _edit_operations(model)
+            if model.family == "flux2"
+            else _operations(
                 model.family,
                 model.controlnet is not None,
                 model.size // SHRINKS,
@@ -146,7 +168,9 @@ def costs() -> list[Cost]:
 
 
 def _parts(family: str, controlled: bool) -> list[Any]:
-    """UNet, autoencoder, text encoders and perhaps ControlNet of a family, without memory."""
+    """All networks of a family, perhaps with a ControlNet, without memory."""
+    if family == "flux2":
+        return [_part(family, name) for name in ("transformer", "vae", "text_encoder")]
     names = ["unet", "vae", "text_encoder"]
     names += ["text_encoder_2"] if family == "sdxl" else []
     names += ["controlnet"] if controlled else []
@@ -157,6 +181,8 @@ def _parts(family: str, controlled: bool) -> list[Any]:
 def _part(family: str, name: str) -> Any:  # noqa: ANN401 - whatever diffusers or transformers builds
     sdxl = family == "sdxl"
     with torch.device("meta"):
+        if family == "flux2":
+            return _klein_part(name)
         match name:
             case "unet":
                 config = {**_SDXL, **_SDXL_UP} if sdxl else _SD
@@ -168,6 +194,14 @@ def _part(family: str, name: str) -> Any:  # noqa: ANN401 - whatever diffusers o
             case "text_encoder":
                 return transformers.CLIPTextModel(transformers.CLIPTextConfig(**_CLIP_L))
     return transformers.CLIPTextModelWithProjection(transformers.CLIPTextConfig(**_CLIP_BIGG))
+
+
+def _klein_part(name: str) -> Any:  # noqa: ANN401 - whatever diffusers or transformers builds
+    if name == "transformer":
+        return diffusers.Flux2Transformer2DModel(**_KLEIN)
+    if name == "vae":
+        return diffusers.AutoencoderKLFlux2()
+    return transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**_QWEN3_4B))
 
 
 def _parameters(network: Any) -> int:  # noqa: ANN401 - whatever diffusers or transformers builds
@@ -217,6 +251,28 @@ def _coding(side: int) -> int:
     return int(counter.get_total_flops())
 
 
+def _edit_operations(model: ModelSettings) -> float:
+    """Operations of an edit: a picture, and the photo beside it."""
+    tokens, rows = (model.size // _TOKEN_SIDE) ** 2, 1 if model.distilled else 2
+    steps = model.traits.steps_taken(model.steps, model.strength)
+    photo = torch.empty(1, 3, model.size, model.size, device="meta")
+    side = model.size // SHRINKS
+    transformer, vae = _part("flux2", "transformer"), _part("flux2", "vae")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        transformer(
+            hidden_states=torch.empty(rows, 2 * tokens, 128, device="meta"),
+            timestep=torch.empty(rows, device="meta"),
+            encoder_hidden_states=torch.empty(rows, _TEXT_TOKENS, 7680, device="meta"),
+            img_ids=torch.empty(2 * tokens, 4, device="meta"),
+            txt_ids=torch.empty(_TEXT_TOKENS, 4, device="meta"),
+        )
+    step = counter.get_total_flops()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        vae.encode(photo)
+        vae.decode(torch.empty(1, 32, side, side, device="meta"))
+    return float(steps * step + counter.get_total_flops())
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """What a load needs.
@@ -262,11 +318,11 @@ def _replicas(load: float) -> int:
     return max(1, math.ceil(load / BUSY))
 
 
-def tables(models: list[Cost]) -> Iterator[str]:
-    """The lines of all tables, in Markdown."""
+def tables(models: list[Cost], editing: list[Cost]) -> Iterator[str]:
+    """The lines of all tables, in Markdown; editing models have a GPU of their own."""
     yield "| model | parameters | weights, float16 | with its process | Tflop an image |"
     yield "|---|---|---|---|---|"
-    for cost in models:
+    for cost in (*models, *editing):
         yield (
             f"| `{cost.model.id}` | {cost.parameters / 1e9:.2f} billion | "
             f"{cost.weights_gb:.1f} GB | {cost.weights_gb + CONTEXT_GB:.1f} GB | "
@@ -274,11 +330,11 @@ def tables(models: list[Cost]) -> Iterator[str]:
         )
     weights = sum(cost.weights_gb for cost in models)
     whole = weights + CONTEXT_GB * len(models)
-    yield f"| all on one GPU | | {weights:.1f} GB | {whole:.1f} GB | |"
+    yield f"| all of `serve_config.yaml` on one GPU | | {weights:.1f} GB | {whole:.1f} GB | |"
     yield ""
     yield "| images a second of a GPU | " + " | ".join(GPUS) + " |"
     yield "|---|" + "---|" * len(GPUS)
-    for cost in models:
+    for cost in (*models, *editing):
         rates = " | ".join(f"{cost.images_per_s(gpu):.2f}" for gpu in GPUS)
         yield f"| `{cost.model.id}` | {rates} |"
     for cost in (models[0], models[-1]):
@@ -299,4 +355,4 @@ def tables(models: list[Cost]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(tables(costs())))
+    print("\n".join(tables(costs(), costs(EDITING_CONFIG))))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.tiny_flux2 import save_tiny_flux2
 from tests.tiny_models import save_tiny_controlnet, save_tiny_weights
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,24 @@ def test_a_finder_on_the_hub_is_fetched_too(tmp_path: Path) -> None:
     waiting = prefetch(tmp_path, config, "--wait", "0")
     waiting.communicate(timeout=120)
     assert waiting.returncode == 0
+
+
+def test_an_editing_model_is_fetched_too(tmp_path: Path) -> None:
+    file = tmp_path / "serve_config.yaml"
+    klein = {"id": "klein", "name": "Klein", "family": "flux2", "weights": "owner/klein"}
+    application = {
+        "name": "backdrop",
+        "import_path": "deployments.app:build",
+        "args": {"models": [{**klein, "revision": COMMIT}]},
+    }
+    file.write_text(yaml.safe_dump({"applications": [application]}))
+    _, said = prefetch(tmp_path, file).communicate(timeout=120)
+    assert f"owner/klein at revision {COMMIT}" in said
+    save_tiny_flux2(tmp_path / "hub" / "models--owner--klein" / "snapshots" / COMMIT)
+    run = prefetch(tmp_path, file)
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+    assert f"model klein: owner/klein@{COMMIT} is here" in said
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

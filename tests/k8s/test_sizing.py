@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from deployments.config import read_config
+from deployments.settings import AppArgs
 from tests.k8s.manifests import K8S
 
 
@@ -21,6 +22,34 @@ def sizing() -> ModuleType:
 @pytest.fixture(scope="module")
 def costs(sizing: ModuleType) -> list:
     return sizing.costs()
+
+
+@pytest.fixture(scope="module")
+def editing(sizing: ModuleType) -> list:
+    return sizing.costs(sizing.EDITING_CONFIG)
+
+
+def test_the_editing_configuration_is_read_strictly(sizing: ModuleType) -> None:
+    (application,) = read_config(sizing.EDITING_CONFIG)["applications"]
+    (model,) = AppArgs.model_validate(application["args"]).models
+    (deployed,) = application["deployments"]
+    assert model.family == "flux2"
+    assert len(model.revision or "") == 40, "a commit, not a branch"
+    assert deployed["name"] == model.id
+    assert deployed["ray_actor_options"]["num_gpus"] == 1
+
+
+def test_an_editing_model_has_the_weights_that_were_published(editing: list) -> None:
+    (klein,) = editing
+    # Bytes of its three files in bfloat16, less their tables of contents.
+    assert klein.parameters * 2 == pytest.approx(15_964e6, rel=1e-3)
+
+
+def test_an_edit_is_one_row_and_a_guided_one_two(sizing: ModuleType, editing: list) -> None:
+    (klein,) = editing
+    base = klein.model.model_copy(update={"distilled": False})
+    doubled = sizing._edit_operations(base) / klein.operations
+    assert 1.9 < doubled < 2.0  # the autoencoder runs once
 
 
 def test_the_gpu_configuration_is_read_strictly() -> None:
@@ -70,7 +99,7 @@ def test_needs_grow_with_the_load(sizing: ModuleType, costs: list) -> None:
     assert many.studio > many.ingress >= many.storage >= 1
 
 
-def test_the_readme_prints_the_tables(sizing: ModuleType, costs: list) -> None:
+def test_the_readme_prints_the_tables(sizing: ModuleType, costs: list, editing: list) -> None:
     readme = (K8S / "README.md").read_text()
-    for line in sizing.tables(costs):
+    for line in sizing.tables(costs, editing):
         assert line in readme.splitlines(), "copy the output of python k8s/sizing.py"
