@@ -71,7 +71,11 @@ class ImageOptions(LookFields):
     num_images: int = Field(
         4, ge=1, description="How many variations to make; where no model paints there is one."
     )
-    negative_prompt: str = Field("", description="What the images shall not show.")
+    negative_prompt: str = Field(
+        "",
+        description="What the images shall not show. Distilled models refuse it: see "
+        "`capabilities` of GET /api/models.",
+    )
     seed: int | None = Field(
         None,
         ge=0,
@@ -86,15 +90,15 @@ class ImageOptions(LookFields):
         None,
         ge=0,
         le=MOST_GUIDANCE,
-        description="How strongly the prompt counts; 1 or less is no guidance. "
-        "The model's default if absent.",
+        description="How strongly the prompt counts; 1 or less is no guidance, and all that "
+        "distilled models take. The model's default if absent.",
     )
     strength: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="How far to go from the photo: 1 keeps nothing of it. "
-        "The model's default if absent.",
+        description="How far to go from the photo: 1 keeps nothing of it. An editing model takes "
+        "no less where no product is kept. The model's default if absent.",
     )
 
     preserve_product: Preserve = Field(
