@@ -6,10 +6,10 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from deployments.diffusion.engine.denoising import DiffusionModel
 from deployments.diffusion.engine.step_engine import Engine
-from deployments.diffusion.families.sd.model import StableDiffusion
 from deployments.jobs import ImageJob, PreparedPhoto, Progress
 
 ROWS = 16
@@ -60,8 +60,8 @@ class Heard:
 class StepBatching:
     """Our engine."""
 
-    def __init__(self, model: StableDiffusion) -> None:
-        self._engine = Engine(model, lambda height, width: ROWS, 100_000, Heard())
+    def __init__(self, model: DiffusionModel[Any]) -> None:
+        self._engine = Engine(model, lambda *sides: ROWS, 100_000, Heard())
 
     def submit(self, arrival: Arrival, ended: Callable[[], None]) -> None:
         def hear(event: object) -> None:
@@ -79,7 +79,7 @@ class StepBatching:
 class RequestBatching:
     """Batches of equal settings, each run to its end."""
 
-    def __init__(self, model: StableDiffusion) -> None:
+    def __init__(self, model: DiffusionModel[Any]) -> None:
         self._model = model
         self._arrived: queue.SimpleQueue[tuple[Arrival, Callable[[], None]] | None] = (
             queue.SimpleQueue()

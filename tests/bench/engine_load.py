@@ -1,13 +1,14 @@
 """Step batching against request batching: latency under load, on the same weights and threads.
 
-usage: python -m tests.bench.engine_load [--seconds 20] [--json FILE]
+usage: python -m tests.bench.engine_load [--family sd] [--seconds 20] [--json FILE]
 
 Step batching is our engine. Request batching takes waiting jobs of equal settings, as many as fit
 into one forward, and runs them to their end before the next, as a server around a stock pipeline
 does. Jobs arrive at random, at a share of what our engine does when it never waits: once with one
-setting, once with 64. The pictures are small, so that the demo weights on a CPU behave as large
-ones on a GPU do: a forward of many rows costs less than many forwards. What request batching cannot
-keep up with piles up for as long as jobs arrive, so its waits grow with `--seconds`.
+setting, once with 64. The pictures are small, so that the weights (the demo's, or tiny ones of
+FLUX.2 klein's shape) on a CPU behave as large ones on a GPU do: a forward of many rows costs less
+than many forwards. What request batching cannot keep up with piles up for as long as jobs arrive,
+so its waits grow with `--seconds`.
 """
 
 from __future__ import annotations
@@ -18,34 +19,21 @@ import random
 import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from deployments.diffusion.compute.networks import Rows, TorchNetworks
 from deployments.diffusion.engine.step_engine import Engine
-from deployments.diffusion.families.registry import load_components
-from deployments.diffusion.families.sd.control_maps import canny
-from deployments.diffusion.families.sd.model import StableDiffusion
 from deployments.jobs import GenerationSettings, ImageJob, PreparedPhoto
-from deployments.settings import ModelSettings
 from tests.bench.batching import ROWS, Arrival, Heard, RequestBatching, Server, StepBatching
+from tests.bench.load_models import SUBJECTS, Subject
 from tests.bench.service import progress
-from tests.tiny_models import prompts_of
 
 LOADS = (0.6, 0.8, 0.95)
-SETTINGS = tuple(
-    {"steps": steps, "guidance_scale": guidance, "strength": strength, "size": size}
-    for steps, guidance, strength, size in product(
-        (8, 12, 16, 20), (3.0, 4.0, 5.0, 7.5), (0.7, 0.95), ((64, 64), (64, 96))
-    )
-)
-LARGE = 512
 
 
 def arrivals(
@@ -59,9 +47,12 @@ def arrivals(
         setting = rng.randrange(len(settings))
         chosen = dict(settings[setting])
         height, width = chosen.pop("size")
+        mask = np.full((height, width), 255, np.uint8) if chosen.pop("kept", False) else None
+        if mask is not None:
+            mask[height // 4 : height // 2, width // 4 : width // 2] = 0
         pixels = noise.integers(0, 256, (height, width, 3), dtype=np.uint8)
         job = ImageJob(str(number), GenerationSettings("forest", "", seed=number, **chosen))
-        made.append(Arrival(at, setting, job, PreparedPhoto(pixels)))
+        made.append(Arrival(at, setting, job, PreparedPhoto(pixels, mask)))
         at += rng.expovariate(rate) if rate else 0.0
     return made
 
@@ -92,12 +83,13 @@ def replay(server: Server, jobs: Sequence[Arrival]) -> dict[str, float]:
     }
 
 
-def load_report(model: StableDiffusion, seconds: float) -> list[dict[str, Any]]:
+def load_report(subject: Subject, seconds: float) -> list[dict[str, Any]]:
     """Both ways of batching, side by side at each load."""
+    model, different = subject.model, subject.settings
     rows: list[dict[str, Any]] = []
     for name, settings, lasting in (
-        ("one setting", SETTINGS[20:21], seconds / 2),
-        ("64 settings", SETTINGS, seconds),
+        ("one setting", different[20:21], seconds / 2),
+        ("64 settings", different, seconds),
     ):
         replay(StepBatching(model), arrivals(16, 0, settings, seed=1))  # warms up
         if len(settings) == 1:
@@ -135,12 +127,12 @@ def load_report(model: StableDiffusion, seconds: float) -> list[dict[str, Any]]:
     return rows
 
 
-def latencies(model: StableDiffusion, probes: int = 40) -> dict[str, float]:
+def latencies(subject: Subject, probes: int = 40) -> dict[str, float]:
     """From submission to the first step, and from cancel to a free place, in steps' durations."""
     heard = Heard()
-    engine = Engine(model, lambda height, width: ROWS, 1000, heard)
+    engine = Engine(subject.model, lambda *sides: ROWS, 1000, heard)
     rng = random.Random(5)  # noqa: S311 - no secret
-    (first,) = arrivals(1, 0, [SETTINGS[0]], seed=3)
+    (first,) = arrivals(1, 0, [subject.settings[0]], seed=3)
     long = replace(first.job, steps=1000, strength=1.0)
     running = [engine.submit(long, first.photo, lambda event: None) for _ in range(4)]
     time.sleep(1)
@@ -167,69 +159,34 @@ def latencies(model: StableDiffusion, probes: int = 40) -> dict[str, float]:
     }
 
 
-class Timed:
-    """Networks and an autoencoder whose time is added up."""
-
-    def __init__(self, components: Any) -> None:
-        self.seconds = 0.0
-        self._networks = TorchNetworks(components.unet, components.controlnet)
-        self._vae = components.vae
-        self._encode, self._decode = components.vae.encode, components.vae.decode
-
-    def predict(self, rows: Rows) -> torch.Tensor:
-        return self._time(self._networks.predict)(rows)
-
-    def __enter__(self) -> Timed:
-        self._vae.encode, self._vae.decode = self._time(self._encode), self._time(self._decode)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._vae.encode, self._vae.decode = self._encode, self._decode
-
-    def _time(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*args: Any, **options: Any) -> Any:
-            begun = time.monotonic()
-            try:
-                return call(*args, **options)
-            finally:
-                self.seconds += time.monotonic() - begun
-
-        return timed
-
-
-def share_outside(components: Any, side: int) -> dict[str, Any]:
+def share_outside(subject: Subject) -> dict[str, Any]:
     """What of an image's time is spent outside the networks and the autoencoder, one job alone."""
-    setting = {"steps": 10, "guidance_scale": 5.0, "strength": 0.95, "size": (side, side)}
+    setting = subject.large_setting
+    height, width = setting["size"]
+    model, timed = subject.large()
     shares = []
     for seed in range(3):
-        with Timed(components) as timed:
-            model = StableDiffusion(prompts_of(components), timed, "euler_a", canny)
+        timed.seconds = 0.0
+        with timed:
             (job,) = arrivals(1, 0, [setting], seed=seed)
             whole = replay(StepBatching(model), [job])["p50_s"]
         shares.append(1 - timed.seconds / whole)
-    channels, latent = components.latent_channels, side // components.shrinks
-    return {
-        "pixels": f"{side}x{side}",
-        "latents": f"{channels}x{latent}x{latent}",
-        "share outside": statistics.median(shares),
-    }
+    return {"pixels": f"{height}x{width}", "share outside": statistics.median(shares)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--family", choices=SUBJECTS, default="sd")
     parser.add_argument("--seconds", type=float, default=20, help="that arrivals go on for")
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
     # Small tensors are slower on several threads, and ours need cores beside each other.
     torch.set_num_threads(1)
-    settings = ModelSettings(id="load", name="Load", device="cpu", backend="torch", dtype="float32")
-    components = load_components(settings)
-    networks = TorchNetworks(components.unet, None)
-    model = StableDiffusion(prompts_of(components), networks, "euler_a", canny)
+    subject = SUBJECTS[options.family]()
     report = {
-        "share": share_outside(components, LARGE),
-        "latency": latencies(model),
-        "load": load_report(model, options.seconds),
+        "share": share_outside(subject),
+        "latency": latencies(subject),
+        "load": load_report(subject, options.seconds),
     }
     show(report)
     if options.json:
