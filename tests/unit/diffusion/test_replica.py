@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from deployments.diffusion.weights.sources import WeightsError
 from deployments.errors import InternalError, InvalidRequest, Overloaded, ReplicaLost, Unavailable
 from deployments.jobs import ControlSettings, GeneratedImage, OpenedPhoto, Progress
 from deployments.settings import ModelSettings
+from tests.tiny_flux2 import save_tiny_flux2
 from tests.tiny_models import save_tiny_weights
 
 
@@ -78,6 +80,24 @@ async def test_progress_and_then_the_image(start: Any) -> None:
     assert isinstance(image, GeneratedImage)
     assert image.weights == "cups"
     assert image.control == ControlSettings(0.7, 0.2, 0.9)
+
+
+async def test_a_replica_of_an_editing_model(tmp_path: Path) -> None:
+    save_tiny_flux2(tmp_path / "klein")
+    replica = ModelReplica(_settings(tmp_path / "klein", family="flux2", backend="auto", size=64))
+    photo = replace(a_photo(), references=(a_photo(80, 64).pixels,))
+    try:
+        job = a_job(steps=3, guidance_scale=1.0)
+        made = replica.generate(job, OpenedPhoto(photo, None), True)
+        *progress, image = [item async for item in made]
+        assert progress == [Progress(1, 3), Progress(2, 3), Progress(3, 3)]
+        assert isinstance(image, GeneratedImage)
+        assert image.pixels.shape == photo.pixels.shape
+        assert image.weights == "klein"
+        with pytest.raises(InvalidRequest, match=r"^guidance_scale: this model is distilled"):
+            await anext(replica.generate(a_job(guidance_scale=4.0), OpenedPhoto(photo, None), True))
+    finally:
+        replica.__del__()
 
 
 async def test_only_the_image_when_progress_is_not_wanted(start: Any) -> None:
