@@ -133,7 +133,7 @@ def latencies(subject: Subject, probes: int = 40) -> dict[str, float]:
     engine = Engine(subject.model, lambda *sides: ROWS, 1000, heard)
     rng = random.Random(5)  # noqa: S311 - no secret
     (first,) = arrivals(1, 0, [subject.settings[0]], seed=3)
-    long = replace(first.job, steps=1000, strength=1.0)
+    long = replace(first.job, settings=replace(first.job.settings, steps=1000, strength=1.0))
     running = [engine.submit(long, first.photo, lambda event: None) for _ in range(4)]
     time.sleep(1)
     heard.waits.clear()
