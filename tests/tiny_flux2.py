@@ -9,7 +9,7 @@ import diffusers
 import torch
 import transformers
 
-from deployments.diffusion.families.flux2.components import TEXT_TOKENS, Flux2Components
+from deployments.diffusion.families.flux2.components import Flux2Components
 
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
@@ -20,6 +20,7 @@ CHAT = (
 """A chat template of the text encoder's kind."""
 
 _LATENT_CHANNELS = 4
+_MOST_TOKENS = 1024
 _TEXT_WIDTH = 16
 
 
@@ -75,7 +76,7 @@ def _tokenizer() -> Any:
     tokenizer = transformers.Qwen2Tokenizer(
         vocab={token: place for place, token in enumerate(tokens)},
         merges=[("f", "o"), ("fo", "r")],
-        model_max_length=2 * TEXT_TOKENS,
+        model_max_length=_MOST_TOKENS,
         additional_special_tokens=["<|im_start|>", "<|im_end|>"],
     )
     tokenizer.chat_template = CHAT
@@ -92,7 +93,7 @@ def _text_encoder(vocabulary: int, padding: int) -> Any:
             num_attention_heads=2,
             num_key_value_heads=1,
             head_dim=8,
-            max_position_embeddings=2 * TEXT_TOKENS,
+            max_position_embeddings=_MOST_TOKENS,
             pad_token_id=padding,
             tie_word_embeddings=True,
             # Else a tiny model writes nearly the same of every text.

@@ -15,7 +15,6 @@ from stepped import Listener, a_job, a_photo
 from stock_flux2 import a_mask
 
 from deployments.diffusion.compute import capacity
-from deployments.diffusion.families.flux2.components import TEXT_TOKENS
 from deployments.diffusion.families.flux2.model import Flux2Klein
 from deployments.diffusion.families.flux2.tokens import painted, positions
 from deployments.diffusion.families.registry import family_of
@@ -87,7 +86,7 @@ def test_strength_is_rounded_up_as_the_stock_pipeline_does(
 def test_a_text_that_is_too_long_is_told() -> None:
     model = Flux2Klein(parts_of(distilled=False))
     told = "was cut: the model reads 512 tokens, with those around it"
-    long = "x" * TEXT_TOKENS
+    long = "x" * 512
     assert model.prepare(job(prompt="x" * 400), a_photo()).warnings == ()
     assert model.prepare(job(prompt=long), a_photo()).warnings == (f"prompt {told}",)
     guided = job(negative_prompt=long, guidance_scale=3.0)

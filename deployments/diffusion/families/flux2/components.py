@@ -14,9 +14,6 @@ from deployments.jobs import SIDE_STEP
 PATCH = 2
 """Latents of a side in one token of the transformer."""
 
-TEXT_TOKENS = 512
-"""Tokens of every text: a shorter one is filled up, a longer one is cut."""
-
 TEXT_LAYERS = (9, 18, 27)
 """The text encoder's hidden states that the transformer reads; 0 would be the embedding."""
 
@@ -28,10 +25,12 @@ class Flux2Components(Components):
     Attributes:
         transformer: Flux2Transformer2DModel.
         distilled: The weights were distilled to few steps and take no guidance.
+        text_tokens: Those of every text: a shorter one is filled up, a longer one is cut.
     """
 
     transformer: Any
     distilled: bool
+    text_tokens: int = 512
 
     @property
     def token_side(self) -> int:

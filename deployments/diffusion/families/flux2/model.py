@@ -23,7 +23,7 @@ from deployments.diffusion.compute.networks import within_memory
 from deployments.diffusion.compute.transfer import to_device
 from deployments.diffusion.engine.denoising import Demand
 from deployments.diffusion.families.caching import Cache
-from deployments.diffusion.families.flux2.components import TEXT_TOKENS, Flux2Components
+from deployments.diffusion.families.flux2.components import Flux2Components
 from deployments.diffusion.families.flux2.schedule import Schedule, make_schedule
 from deployments.diffusion.families.flux2.texts import TextEncoder
 from deployments.diffusion.families.flux2.tokens import PictureEncoder, pack, painted, positions
@@ -98,8 +98,8 @@ class Flux2Klein:
         self._scheduler = kind.from_config(dict(parts.scheduler_config))
         self._schedules: Cache[Schedule] = Cache(_CACHED)
         self._positions: Cache[torch.Tensor] = Cache(_CACHED)
-        places = torch.zeros(TEXT_TOKENS, 4, dtype=torch.int64)
-        places[:, 3] = torch.arange(TEXT_TOKENS)
+        places = torch.zeros(parts.text_tokens, 4, dtype=torch.int64)
+        places[:, 3] = torch.arange(parts.text_tokens)
         self._text_positions = places.to(parts.device)
 
     @property

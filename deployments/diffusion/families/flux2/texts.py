@@ -10,11 +10,7 @@ import torch
 
 from deployments.diffusion.compute.transfer import to_device
 from deployments.diffusion.families.caching import Cache
-from deployments.diffusion.families.flux2.components import (
-    TEXT_LAYERS,
-    TEXT_TOKENS,
-    Flux2Components,
-)
+from deployments.diffusion.families.flux2.components import TEXT_LAYERS, Flux2Components
 from deployments.jobs import GenerationSettings
 
 _CACHED_TEXTS = 16
@@ -32,7 +28,7 @@ class TextEncoder:
         """Encode prompt and, with guidance, negative prompt.
 
         Returns:
-            [rows, TEXT_TOKENS, width]: the prompt's, after the negative prompt's if guided; and
+            [rows, text tokens, width]: the prompt's, after the negative prompt's if guided; and
             sentences about texts that were cut.
         """
         texts = {"prompt": settings.prompt}
@@ -43,13 +39,12 @@ class TextEncoder:
             embedding, cut = self._texts.get(text, lambda text=text: self._encode(text))  # type: ignore[misc]
             read.append(embedding)
             if cut:
-                warnings.append(
-                    f"{field} was cut: the model reads {TEXT_TOKENS} tokens, with those around it"
-                )
+                read_of_it = f"the model reads {self._parts.text_tokens} tokens"
+                warnings.append(f"{field} was cut: {read_of_it}, with those around it")
         return torch.cat(read), tuple(warnings)
 
     def _encode(self, text: str) -> tuple[torch.Tensor, bool]:
-        """[1, TEXT_TOKENS, width], and whether the text has more tokens."""
+        """[1, text tokens, width], and whether the text has more tokens."""
         parts = self._parts
         tokenizer, encoder = parts.tokenizers[0], parts.text_encoders[0]
         chat = tokenizer.apply_chat_template(
@@ -58,7 +53,8 @@ class TextEncoder:
             add_generation_prompt=True,
             enable_thinking=False,
         )
-        options = {"padding": "max_length", "max_length": TEXT_TOKENS, "return_tensors": "pt"}
+        most = parts.text_tokens
+        options = {"padding": "max_length", "max_length": most, "return_tensors": "pt"}
         tokens = tokenizer(chat, truncation=True, **options)
         # The model without its head: nothing is to be written.
         read = encoder.model(
@@ -69,4 +65,4 @@ class TextEncoder:
         )
         embedding = torch.cat([read.hidden_states[layer] for layer in TEXT_LAYERS], dim=-1)
         whole = tokenizer(chat, verbose=False).input_ids
-        return embedding.to(parts.dtype), len(whole) > TEXT_TOKENS
+        return embedding.to(parts.dtype), len(whole) > most
