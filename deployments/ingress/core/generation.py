@@ -254,7 +254,7 @@ class Generation:
         calls: AsyncExitStack,
     ) -> tuple[Recipe, FinishedImage, tuple[str, ...], Timings]:
         asked = time.monotonic()
-        image, warnings = None, self._plan.order.warnings
+        image, warnings = None, self._plan.warnings
         if isinstance(job, ImageJob):
             image = await self._generate(index, job, origin, calls)
             warnings += image.warnings

@@ -181,6 +181,21 @@ class Plan:
         return [job.key for job in self.jobs]
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about what will not have the effect that it may be meant to have."""
+        first = self.jobs[0]
+        if not isinstance(first, ImageJob):
+            return self.order.warnings
+        settings = first.settings
+        if not settings.negative_prompt or settings.guidance_scale > 1:
+            return self.order.warnings
+        return (
+            *self.order.warnings,
+            f"negative_prompt: with a guidance_scale of {settings.guidance_scale:g} it had no "
+            "effect: it needs more than 1",
+        )
+
+    @property
     def fixed(self) -> Fixed:
         """What it left to chance."""
         first = self.jobs[0]

@@ -333,3 +333,12 @@ async def test_syntax_of_other_programs_is_warned_of(api, prompt):
 async def test_plain_brackets_are_no_syntax(api, prompt):
     told = (await api.generate(prompt=prompt, num_images=1)).json()["warnings"]
     assert not any("is read as letters" in warning for warning in told)
+
+
+@pytest.mark.parametrize(("guidance", "told"), [(1, True), (0, True), (1.5, False)])
+async def test_a_negative_prompt_without_guidance_is_told(api, guidance, told):
+    answer = await api.generate(num_images=2, negative_prompt="people", guidance_scale=guidance)
+    warned = [text for text in answer.json()["warnings"] if text.startswith("negative_prompt:")]
+    assert len(warned) == told
+    plain = await api.generate(num_images=1, guidance_scale=guidance)
+    assert plain.json()["warnings"] == []
