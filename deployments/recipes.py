@@ -39,7 +39,7 @@ class Recipe:
         version: Version of this package.
         created: ISO 8601 time in UTC.
         settings: As in the `ImageJob`; None where no model painted.
-        control: As in the `GeneratedImage`; None as above.
+        control: As in the `GeneratedImage`; None without a ControlNet.
         look: How it was composed.
         canvas: What was asked of its size, and of the product's place.
         placement: Where the photo of the product lies in it; None in its own frame.

@@ -294,6 +294,7 @@ class Generation:
         self, job: ImageJob | PlainJob, image: GeneratedImage | None, origin: Origin
     ) -> Recipe:
         model, order = self._plan.model, self._plan.order
+        controlled = model is not None and model.controlnet is not None
         return Recipe(
             model=None if model is None else model.id,
             weights=None if image is None else image.weights,
@@ -306,7 +307,7 @@ class Generation:
             version=self._version,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             settings=job.settings if isinstance(job, ImageJob) else None,
-            control=None if image is None else image.control,
+            control=image.control if image is not None and controlled else None,
             look=order.look,
             canvas=order.canvas,
             photo_sha256=origin.photo_sha256,

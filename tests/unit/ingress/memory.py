@@ -58,7 +58,9 @@ CATALOG = (
         max_steps=50,
         starter_prompts=("Perfume backdrop",),
     ),
-    ModelSettings(id="controlnet", name="ControlNet", size=64, steps=4, max_steps=30),
+    ModelSettings(
+        id="controlnet", name="ControlNet", controlnet="demo", size=64, steps=4, max_steps=30
+    ),
 )
 
 

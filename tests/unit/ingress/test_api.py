@@ -98,11 +98,12 @@ async def test_result_is_a_png_with_the_public_recipe(api):
 
 
 async def test_recipe_is_stored_beside_the_image(api):
-    url = (await api.generate(num_images=1, seed=3, negative_prompt="text")).json()["images"][0]
+    fields = {"seed": 3, "negative_prompt": "text", "model": "controlnet"}
+    url = (await api.generate(num_images=1, **fields)).json()["images"][0]
     key = url.rsplit("/", 1)[1].removesuffix(".png")
     recipe = api.results.records.load_recipe(key)
     assert recipe["seed"] == 3
-    assert recipe["model"] == "stable-diffusion"
+    assert recipe["model"] == "controlnet"
     assert recipe["weights"] == "scripted@1"
     assert recipe["negative_prompt"] == "text"
     assert recipe["scheduler"] == "dpmpp_2m"

@@ -54,7 +54,7 @@ async def test_a_recipe_makes_the_same_image_again(api):
     told = (await api.client.get(recipe_url(url))).json()
     assert told["url"] == url
     assert (told["made_from"], told["media_type"]) == ("upload", "image/webp")
-    assert told["control"] == {"scale": 0.5, "start": 0.1, "end": 0.9}
+    assert told["control"] is None
     again = {name: value for name, value in told["fields"].items() if value is not None}
     asked = {"prompt": "Perfume backdrop", "model": "stable-diffusion", "num_images": 1}
     expected = {**asked, **fields, "preserve_product": "auto", "background": "scene"}
@@ -80,6 +80,12 @@ async def test_an_image_that_no_model_painted_has_a_recipe(api):
     told = (await api.client.get(recipe_url(url))).json()
     assert (told["scheduler"], told["control"], told["fields"]["seed"]) == (None, None, None)
     assert told["fields"]["background"] == "#FFFFFF"
+
+
+async def test_how_a_controlnet_took_part_is_told(api):
+    url = await made(api, model="controlnet")
+    told = (await api.client.get(recipe_url(url))).json()
+    assert told["control"] == {"scale": 0.5, "start": 0.1, "end": 0.9}
 
 
 async def test_nothing_private_is_told(keyed):
