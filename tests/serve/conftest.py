@@ -11,10 +11,11 @@ import hashlib
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -232,6 +233,14 @@ def wait_until_up(client: httpx.Client, path: str) -> None:
             pass
         time.sleep(0.3)
     raise TimeoutError(f"{path} was not up within {START_TIMEOUT_S} s")
+
+
+def settled(read: Callable[[], Any], expected: object) -> Any:
+    """What is read once it is as expected, or else at last: each replica looks for itself."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while (found := read()) != expected and time.monotonic() < deadline:
+        time.sleep(0.3)
+    return found
 
 
 def free_port() -> int:

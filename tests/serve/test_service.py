@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from deployments.studio.fitting import working_size
-from tests.serve.conftest import KEY, Cluster, wait_until_up
+from tests.serve.conftest import KEY, Cluster, settled
 
 LIMITED = "/limited"
 AUTH = {"X-API-Key": KEY}
@@ -76,19 +76,20 @@ def test_a_one_pixel_photo_gives_its_images(cluster):
 
 
 def test_models_are_listed_even_those_that_cannot_load(cluster):
-    wait_until_up(cluster.client, "/api/ready")  # until the first one has its replica
-    models = cluster.client.get("/api/models").json()["models"]
+    def models():
+        return cluster.client.get("/api/models").json()["models"]
+
     ids = ["demo", "stable-diffusion", "controlnet", "missing"]
-    assert [model["id"] for model in models] == ids
+    assert [model["id"] for model in models()] == ids
     # Serve has no replica of what cannot load.
-    assert [model["available"] for model in models] == [True, True, True, False]
-    assert [model["demo"] for model in models] == [True, False, False, False]
+    loaded = [True, True, True, False]
+    assert settled(lambda: [model["available"] for model in models()], loaded) == loaded
+    assert [model["demo"] for model in models()] == [True, False, False, False]
 
 
 def test_the_service_is_ready_with_its_default_model(cluster):
-    wait_until_up(cluster.client, "/api/ready")
-    answer = cluster.client.get("/api/ready")
-    assert (answer.status_code, answer.json()) == (200, {"ready": True})
+    ready = {"ready": True}
+    assert settled(lambda: cluster.client.get("/api/ready").json(), ready) == ready
     # Without the key that all else of this application asks for.
     assert cluster.client.get(f"{LIMITED}/api/ready").status_code == 200
 
