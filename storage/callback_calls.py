@@ -1,16 +1,12 @@
 """The calls of the storage replica around callbacks."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import ParamSpec, TypeVar
+from collections.abc import Mapping
 
 from storage.callbacks import Callbacks
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
+from storage.in_threads import InThreads
 
 
-class CallbackCalls(ABC):
+class CallbackCalls(InThreads):
     """What a storage replica does with callbacks; `Storage` is one.
 
     Attributes:
@@ -36,7 +32,3 @@ class CallbackCalls(ABC):
     async def remove_callback(self, owner: str, request: str) -> None:
         """Remove that of a request."""
         await self._run(self._callbacks.remove, owner, request)
-
-    @abstractmethod
-    async def _run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run what blocks in a thread of the replica's."""

@@ -1,17 +1,13 @@
 """The calls of the storage replica around background requests."""
 
 import asyncio
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import ParamSpec, TypeVar
+from collections.abc import Mapping
 
+from storage.in_threads import InThreads
 from storage.requests import Bound, Requests
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
-
-class RequestCalls(ABC):
+class RequestCalls(InThreads):
     """What a storage replica does with background requests; `Storage` is one.
 
     Attributes:
@@ -61,7 +57,3 @@ class RequestCalls(ABC):
     async def load_uploads(self, request: str) -> dict[int, bytes]:
         """Load the files of a request, by their numbers."""
         return await self._run(self._requests.load_uploads, request)
-
-    @abstractmethod
-    async def _run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run what blocks in a thread of the replica's."""
