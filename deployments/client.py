@@ -93,6 +93,7 @@ class Request(Terms, total=False):
     product_position: str
     background: str
     background_image: Photo
+    style_image: Photo
     shadow: Literal["none", "contact", "cast", "floating"]
     shadow_strength: float
     harmonize: float
@@ -119,7 +120,7 @@ class CutOutRequest(Terms, total=False):
     point: str
 
 
-FILES = frozenset({"image", "product_mask", "background_image", "keep", "remove"})
+FILES = frozenset({"image", "product_mask", "background_image", "style_image", "keep", "remove"})
 """Fields that are pictures."""
 
 

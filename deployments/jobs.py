@@ -139,6 +139,7 @@ class Layout:
             not known.
         background: As of a `Look`.
         picture: uint8 [height, width, 3] of any size: what background `image` shows; else None.
+        style: What an editing model looks at beside the photo; None without one.
         shadow: What the request itself asks for; None where it says nothing.
     """
 
@@ -150,7 +151,13 @@ class Layout:
     opaque_photo: bool | None = None
     background: str = SCENE
     picture: Pixels | None = None
+    style: Photo | None = None
     shadow: Shadow | None = None
+
+    @property
+    def style_sha256(self) -> str | None:
+        """SHA-256 of the file of `style`, in hex; None without one."""
+        return None if self.style is None else self.style.file_sha256
 
     @property
     def reads_photo(self) -> bool:

@@ -17,6 +17,7 @@ _PRIVATE = (
     "mask_key",
     "photo_sha256",
     "photo_opaque",
+    "style_sha256",
     "owner",
 )
 """Fields that are only the operator's."""
@@ -47,6 +48,7 @@ class Recipe:
             None where it is not known.
         photo_opaque: Whether the photo of the product came without transparency; None where it is
             not known.
+        style_sha256: SHA-256 of the style_image, as it was sent, in hex; None without one.
         owner: A digest of the API key's name that made it; None where it is not known.
     """
 
@@ -67,6 +69,7 @@ class Recipe:
     placement: Placement | None = None
     photo_sha256: str | None = None
     photo_opaque: bool | None = None
+    style_sha256: str | None = None
     owner: str | None = None
 
     def document(self) -> dict[str, object]:

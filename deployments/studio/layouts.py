@@ -58,9 +58,10 @@ def laid_out(
         InvalidRequest: The product cannot lie where it is asked for.
     """
     opened = _laid_out(photo, product, layout, max_side)
-    if first is None or layout.size is None or opened.prepared is None:
+    shown = [photo for photo in (first, layout.style) if photo is not None]
+    if not shown or layout.size is None or opened.prepared is None:
         return opened
-    references = (fit(first, layout.size).pixels,)
+    references = tuple(fit(photo, layout.size).pixels for photo in shown)
     return replace(opened, prepared=replace(opened.prepared, references=references))
 
 

@@ -14,8 +14,10 @@ from deployments.ingress.core.job_source import (
     first_photo,
     lineage,
     placement,
+    recipe_of,
 )
 from deployments.ingress.core.ports import Backends
+from deployments.ingress.core.result_urls import ResultName
 from deployments.jobs import Layout, Photo, Preserve
 
 
@@ -47,7 +49,7 @@ class CutOutSource:
         cutout: The cut-out's key.
         api_key_name: The caller's.
         photo: The photo where it was sent again; None without.
-        image_key: The key of the result that is varied; None starts from the photo.
+        result: The result that is varied; None starts from the photo.
         layout: What the photo is made ready for.
         results: The image keys of the request.
     """
@@ -60,7 +62,7 @@ class CutOutSource:
         api_key_name: str,
         *,
         photo: Photo | None = None,
-        image_key: str | None = None,
+        result: ResultName | None = None,
         layout: Layout,
         results: Sequence[str],
     ) -> None:
@@ -69,7 +71,7 @@ class CutOutSource:
         self._cutout = cutout
         self._api_key_name = api_key_name
         self._photo = photo
-        self._image_key = image_key
+        self._result = result
         self._layout = layout
         self._results = results
         self.referred: list[str] = []
@@ -83,10 +85,10 @@ class CutOutSource:
             InvalidRequest: The cut-out is of another photo.
             InternalError: What is stored is damaged.
         """
-        backends, image_key = self._backends, self._image_key
+        backends, result = self._backends, self._result
         record = await usable(backends, self._cutout, self._api_key_name)
         await self._check_photo(record)
-        recipe = None if image_key is None else await backends.results.load_recipe(image_key)
+        recipe = None if result is None else await recipe_of(backends, result)
         layout = self._laid_out(record, recipe)
         self.referred += record.sources
         # Marks first; then it is seen whether the cut-out, and the result, are still there.
@@ -103,14 +105,15 @@ class CutOutSource:
         return Origin(
             photo=photo,
             opened=opened,
-            kind="upload" if image_key is None else "result",
-            key=record.photo_key if image_key is None else image_key,
+            kind="upload" if result is None else "result",
+            key=record.photo_key if result is None else result.key,
             photo_key=record.photo_key,
             mask_key=record.mask_key,
             found=False,
             warnings=(await opened).warnings,
             photo_sha256=record.photo_sha256,
             photo_opaque=record.photo_opaque,
+            style_sha256=layout.style_sha256,
         )
 
     async def keep(self, origin: Origin) -> None:
@@ -140,9 +143,9 @@ class CutOutSource:
         """The picture that the model starts from."""
         if self._photo is not None:
             return self._photo
-        if self._image_key is None or recipe is None:
+        if self._result is None or recipe is None:
             return await self._decoder.stored(
                 await self._backends.sources.load_photo(record.photo_key)
             )
-        stored = await self._backends.results.load_image(self._image_key, file_format(recipe))
+        stored = await self._backends.results.load_image(self._result.key, file_format(recipe))
         return await self._decoder.stored(stored.file)

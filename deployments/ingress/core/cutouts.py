@@ -27,9 +27,11 @@ from deployments.ingress.core.job_source import (
     lineage,
     photo_opaque,
     photo_sha256,
+    recipe_of,
 )
 from deployments.ingress.core.keys import new_key
 from deployments.ingress.core.ports import Backends
+from deployments.ingress.core.result_urls import ResultName
 from deployments.ingress.core.studio_places import StudioPlaces
 from deployments.ingress.core.terms import Terms
 from deployments.jobs import Hints, Photo, StoredImage
@@ -48,7 +50,7 @@ class CutOutOrder:
 
     Attributes:
         image: A photo as it was sent.
-        image_key: A result's; the first upload of its conversation is meant.
+        result: A result; the first upload of its conversation is meant.
         cutout: An earlier cut-out's; its photo is meant.
         product_mask: Marks the product, as it was sent.
         keep: Strokes over what belongs to the product, as they were sent.
@@ -57,7 +59,7 @@ class CutOutOrder:
     """
 
     image: bytes | None = None
-    image_key: str | None = None
+    result: ResultName | None = None
     cutout: str | None = None
     product_mask: bytes | None = None
     keep: bytes | None = None
@@ -70,7 +72,7 @@ class CutOutOrder:
         Raises:
             InvalidRequest: It names too many sources or none, or marks the product twice.
         """
-        sources = [self.image, self.image_key, self.cutout]
+        sources = [self.image, self.result, self.cutout]
         given = sum(source is not None for source in sources)
         if given == 0:
             raise InvalidRequest("image, image_url or cutout is required: send one of them")
@@ -260,12 +262,13 @@ class CutOuts:
             photo = await self._decoder.photo(order.image)
             return _Opened(photo, new_key(), photo.alpha is None, stored=False)
         # What is stored is marked first, and then it is seen whether it is still there.
-        if order.image_key is not None:
-            recipe = await backends.results.load_recipe(order.image_key)
+        if order.result is not None:
+            recipe = await recipe_of(backends, order.result)
             photo_key, sha256 = lineage(recipe)[0], photo_sha256(recipe)
             opaque = photo_opaque(recipe)
             referred.append(photo_key)
-            await backends.results.borrow(order.image_key, file_format(recipe), [photo_key], [key])
+            borrowed = order.result.key, file_format(recipe)
+            await backends.results.borrow(*borrowed, [photo_key], [key])
         else:
             cutout = order.cutout or ""  # one of the three is there
             record = await usable(backends, cutout, api_key_name)
@@ -295,7 +298,7 @@ class CutOuts:
 
 async def _asked(order: CutOutOrder) -> str:
     fields = {
-        "image_key": order.image_key,
+        "image_key": None if order.result is None else order.result.key,
         "cutout": order.cutout,
         "points": [list(point) for point in order.points],
     }

@@ -312,6 +312,7 @@ class Generation:
             canvas=order.canvas,
             photo_sha256=origin.photo_sha256,
             photo_opaque=origin.photo_opaque,
+            style_sha256=origin.style_sha256,
             owner=owner_of(self._terms.api_key_name),
         )
 

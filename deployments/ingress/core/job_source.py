@@ -17,10 +17,11 @@ from typing import Literal, Protocol, TypeGuard
 from pydantic import TypeAdapter, ValidationError
 
 from deployments.composition import SUFFIXES, FileFormat, Placement
-from deployments.errors import InternalError
+from deployments.errors import ImageNotFound, InternalError
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.keys import is_key
 from deployments.ingress.core.ports import Backends
+from deployments.ingress.core.result_urls import ResultName
 from deployments.jobs import Layout, Mask, OpenedPhoto, Photo, Preserve, StoredImage
 
 
@@ -39,6 +40,7 @@ class Origin:
         warnings: Sentences for the caller.
         photo_sha256: As of a `Recipe`.
         photo_opaque: As of a `Recipe`.
+        style_sha256: As of a `Recipe`.
     """
 
     photo: Awaitable[Photo] | None
@@ -51,6 +53,7 @@ class Origin:
     warnings: tuple[str, ...]
     photo_sha256: str | None = None
     photo_opaque: bool | None = None
+    style_sha256: str | None = None
 
 
 class Source(Protocol):
@@ -126,6 +129,7 @@ class UploadSource:
             warnings=(await opened).warnings,
             photo_sha256=self._photo.file_sha256,
             photo_opaque=opaque,
+            style_sha256=layout.style_sha256,
         )
 
     async def keep(self, origin: Origin) -> None:
@@ -141,7 +145,7 @@ class ResultSource:
     Args:
         backends: The other deployments.
         decoder: Turns files into pixels.
-        image_key: The result's.
+        result: The result.
         preserve: Whether to keep the product.
         layout: What the result is made ready for.
         results: The image keys of the request.
@@ -152,7 +156,7 @@ class ResultSource:
         self,
         backends: Backends,
         decoder: Decoder,
-        image_key: str,
+        result: ResultName,
         preserve: Preserve,
         layout: Layout,
         results: Sequence[str],
@@ -161,7 +165,7 @@ class ResultSource:
         self._source_key = source_key
         self._backends = backends
         self._decoder = decoder
-        self._image_key = image_key
+        self._result = result
         self._preserve = preserve
         self._layout = layout
         self._results = results
@@ -176,8 +180,8 @@ class ResultSource:
             ProductNotFound: A product must be kept, and there is none.
             InternalError: The stored result is damaged.
         """
-        backends, image_key = self._backends, self._image_key
-        recipe = await backends.results.load_recipe(image_key)
+        backends, image_key = self._backends, self._result.key
+        recipe = await recipe_of(backends, self._result)
         photo_key, mask_key = lineage(recipe)
         needed = distinct(photo_key, mask_key)
         self.referred += needed
@@ -211,6 +215,7 @@ class ResultSource:
             warnings=(await opened).warnings,
             photo_sha256=photo_sha256(recipe),
             photo_opaque=opaque,
+            style_sha256=layout.style_sha256,
         )
 
     async def _lent(self, stored: StoredImage) -> Awaitable[Photo]:
@@ -238,6 +243,21 @@ async def first_photo(
         return None
     stored = await backends.sources.load_photo(photo_key)
     return backends.studio.lend(await decoder.stored(stored))
+
+
+async def recipe_of(backends: Backends, result: ResultName) -> Mapping[str, object]:
+    """The recipe of a result that a URL names.
+
+    Raises:
+        ImageNotFound: There is no such result, or no longer, or its ending is of another format.
+        InternalError: The recipe is damaged.
+    """
+    recipe = await backends.results.load_recipe(result.key)
+    if result.file_format not in (None, file_format(recipe)):
+        raise ImageNotFound(
+            f"image_url: the image is no {result.file_format}; take its URL as the answer had it"
+        )
+    return recipe
 
 
 def lineage(recipe: Mapping[str, object]) -> tuple[str, str | None]:

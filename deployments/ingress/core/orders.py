@@ -7,9 +7,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
-from deployments.composition import AS_THE_PHOTO, DEFAULT_LOOK, Canvas, Look
+from deployments.composition import AS_THE_PHOTO, DEFAULT_LOOK, Canvas, FileFormat, Look
 from deployments.errors import InvalidRequest, UnknownModel
 from deployments.ingress.core.keys import new_key
+from deployments.ingress.core.result_urls import ResultName
 from deployments.jobs import GenerationSettings, ImageJob, Preserve
 from deployments.settings import ModelSettings
 
@@ -106,13 +107,21 @@ class Files:
         image: The photo; None takes that of the cut-out.
         product_mask: Marks the product.
         background_image: What is behind the product.
+        style_image: What an editing model looks at beside the photo.
         mask_by_alpha: Whether the mask's opaque part marks the product, and not its white.
     """
 
     image: bytes | None = None
     product_mask: bytes | None = None
     background_image: bytes | None = None
+    style_image: bytes | None = None
     mask_by_alpha: bool = False
+
+    @property
+    def beside(self) -> dict[str, bytes]:
+        """By their fields the pictures that came beside the photo."""
+        sent = {"background_image": self.background_image, "style_image": self.style_image}
+        return {name: file for name, file in sent.items() if file is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +132,24 @@ class Asked:
         order: What to make.
         cutout: The key of the cut-out that is kept; None without one.
         image_key: The key of the result that is varied; None makes images from a photo.
+        image_format: What the ending of its URL stands for; None where that is not known.
     """
 
     order: Order
     cutout: str | None = None
     image_key: str | None = None
+    image_format: FileFormat | None = None
+
+    @property
+    def result(self) -> ResultName | None:
+        """The result that is varied."""
+        return None if self.image_key is None else ResultName(self.image_key, self.image_format)
+
+    def document(self) -> dict[str, object]:
+        """Every field, for the digest of what was asked for; a key has one format."""
+        document = asdict(self) | {"order": self.order.document()}
+        del document["image_format"]
+        return document
 
 
 @dataclass(frozen=True, slots=True)

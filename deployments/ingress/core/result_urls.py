@@ -14,9 +14,23 @@ from deployments.composition import SUFFIXES, FileFormat
 from deployments.errors import ForeignImage
 from deployments.ingress.core.keys import KEY_PATTERN
 
-_PATH = re.compile(rf"/generated/({KEY_PATTERN})\.(?:{'|'.join(SUFFIXES.values())})")
+_PATH = re.compile(rf"/generated/({KEY_PATTERN})\.({'|'.join(SUFFIXES.values())})")
+_FORMATS = {suffix: file_format for file_format, suffix in SUFFIXES.items()}
 _PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class ResultName:
+    """What the URL of a result says.
+
+    Attributes:
+        key: The result's key.
+        file_format: What its ending stands for; None where that is not known.
+    """
+
+    key: str
+    file_format: FileFormat | None = None
 
 
 class ResultUrls:
@@ -52,8 +66,8 @@ class ResultUrls:
         start = f"{self._public or request_base}/cutouts/{key}"
         return f"{start}.png", f"{start}-mask.png"
 
-    def key_of(self, image_url: str, request_base: str) -> str:
-        """The key in one of our URLs, or in its path alone.
+    def name_of(self, image_url: str, request_base: str) -> ResultName:
+        """The result that one of our URLs, or its path alone, names.
 
         URLs are compared as RFC 3986 has it (6.2.2.1 and 6.2.3): scheme and host in any case, and a
         port that is left out is the scheme's own.
@@ -79,7 +93,7 @@ class ResultUrls:
                 "image_url must be the URL of an image made here, "
                 "such as one from the images of an answer"
             )
-        return match[1]
+        return ResultName(match[1], _FORMATS[match[2]])
 
 
 @dataclass(frozen=True, slots=True)

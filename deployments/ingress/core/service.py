@@ -14,16 +14,18 @@ from functools import partial
 from deployments.errors import InternalError, InvalidRequest
 from deployments.ingress.core.background.requests import BackgroundRequests
 from deployments.ingress.core.cutout_records import usable
-from deployments.ingress.core.cutout_source import CutOutSource, check_cutout
+from deployments.ingress.core.cutout_source import CutOutSource
 from deployments.ingress.core.cutouts import CutOuts
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
-from deployments.ingress.core.job_source import ResultSource, Source, UploadSource
+from deployments.ingress.core.job_source import ResultSource, Source, UploadSource, recipe_of
+from deployments.ingress.core.layouts import check_files, layout_of
 from deployments.ingress.core.orders import Asked, Files, Fixed, Order, Plan, planned
 from deployments.ingress.core.places_client import Places, PlacesClient, mark_of
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_files import ResultFiles
+from deployments.ingress.core.result_urls import ResultName
 from deployments.ingress.core.studio_places import StudioPlaces
 from deployments.ingress.core.terms import Terms
 from deployments.jobs import ImageJob, Layout, Photo
@@ -107,11 +109,10 @@ class Service:
             DeadlineExceeded: It passed meanwhile.
         """
         mask = files.product_mask
-        _check_mask(order, mask, cutout)
-        plan = self._planned(order, terms)
+        plan = self._planned(order, files, terms, cutout)
 
         async def open_source() -> Source:
-            layout = await self._layout(plan, files.background_image)
+            layout = await layout_of(plan, files, self._decoder)
             if cutout is not None:
                 sent = None if files.image is None else await self._decoder.photo(files.image)
                 return self._with_cutout(plan, layout, cutout, terms, photo=sent)
@@ -131,30 +132,28 @@ class Service:
                 plan.source_key,
             )
 
-        sent_files = {"image": files.image, "product_mask": mask}
         fields: dict[str, object] = {} if cutout is None else {"cutout": cutout}
         if files.mask_by_alpha:
             fields["mask_by_alpha"] = True
-        return await self._start(
-            "generate", plan, terms, fields, sent_files, files.background_image, open_source
-        )
+        sent_files = {"image": files.image, "product_mask": mask, **files.beside}
+        return await self._start("generate", plan, terms, fields, sent_files, open_source)
 
     async def vary(
         self,
         order: Order,
-        image_key: str,
+        result: ResultName,
+        files: Files,
         terms: Terms,
         cutout: str | None = None,
-        background_image: bytes | None = None,
     ) -> Generation | KeptAnswer:
         """Start making images from a stored result.
 
         Args:
             order: What to make.
-            image_key: The result's.
+            result: The result.
+            files: What came with it: no photo and no mask.
             terms: See there.
             cutout: The key of the cut-out that is kept; None keeps the result's own product.
-            background_image: What is behind the product, as it was sent.
 
         Returns:
             As in `generate`.
@@ -163,25 +162,24 @@ class Service:
             ImageNotFound: The result or its product does not exist, or no longer.
             ServiceError: As in `generate`.
         """
-        check_cutout(cutout, order.preserve)
-        plan = self._planned(order, terms)
+        plan = self._planned(order, files, terms, cutout)
 
         async def open_source() -> Source:
-            layout = await self._layout(plan, background_image)
+            layout = await layout_of(plan, files, self._decoder)
             if cutout is not None:
-                return self._with_cutout(plan, layout, cutout, terms, image_key=image_key)
+                return self._with_cutout(plan, layout, cutout, terms, result=result)
             return ResultSource(
                 self._backends,
                 self._decoder,
-                image_key,
+                result,
                 order.preserve,
                 layout,
                 plan.image_keys,
                 plan.source_key,
             )
 
-        fields = {"image_key": image_key, **({} if cutout is None else {"cutout": cutout})}
-        return await self._start("vary", plan, terms, fields, {}, background_image, open_source)
+        fields = {"image_key": result.key, **({} if cutout is None else {"cutout": cutout})}
+        return await self._start("vary", plan, terms, fields, files.beside, open_source)
 
     async def fix(self, asked: Asked, files: Files, api_key_name: str) -> Fixed:
         """Find all that is wrong with a request before it is stored to be worked on later.
@@ -198,36 +196,37 @@ class Service:
             ServiceError: As in `generate` and `vary`, but for those of places and of the product.
         """
         order, cutout, mask = asked.order, asked.cutout, files.product_mask
-        _check_mask(order, mask, cutout)
         plan = planned(order, self.catalog, self._shape_floor)
+        check_files(plan, files, cutout)
         if files.image is None and cutout is None and asked.image_key is None:
             raise InvalidRequest("image is required")
         if files.image is not None:
             photo = await self._decoder.photo(files.image)
             if mask is not None:
                 await self._decoder.mask(mask, photo)
-        if files.background_image is not None:
-            await self._decoder.photo(files.background_image, "background_image")
+        for field, picture in files.beside.items():
+            await self._decoder.photo(picture, field)
         if cutout is not None:
             await usable(self._backends, cutout, api_key_name)
-        if asked.image_key is not None:
-            await self._backends.results.load_recipe(asked.image_key)
+        if asked.result is not None:
+            await recipe_of(self._backends, asked.result)
         return plan.fixed
 
     async def begin(self, asked: Asked, files: Files, terms: Terms) -> Generation:
         """Start making the images of a request that was stored; see `generate` and `vary`."""
-        order, cutout, behind = asked.order, asked.cutout, files.background_image
-        if asked.image_key is None:
-            started = await self.generate(order, files, terms, cutout)
+        if asked.result is None:
+            started = await self.generate(asked.order, files, terms, asked.cutout)
         else:
-            started = await self.vary(order, asked.image_key, terms, cutout, behind)
+            started = await self.vary(asked.order, asked.result, files, terms, asked.cutout)
         if isinstance(started, KeptAnswer):
             raise InternalError("a background request has no idempotency key of its own")
         return started
 
-    def _planned(self, order: Order, terms: Terms) -> Plan:
+    def _planned(self, order: Order, files: Files, terms: Terms, cutout: str | None) -> Plan:
         fixed = None if terms.again is None else terms.again.fixed
-        return planned(order, self.catalog, self._shape_floor, fixed)
+        plan = planned(order, self.catalog, self._shape_floor, fixed)
+        check_files(plan, files, cutout)
+        return plan
 
     def _with_cutout(
         self,
@@ -237,7 +236,7 @@ class Service:
         terms: Terms,
         *,
         photo: Photo | None = None,
-        image_key: str | None = None,
+        result: ResultName | None = None,
     ) -> CutOutSource:
         return CutOutSource(
             self._backends,
@@ -245,23 +244,9 @@ class Service:
             cutout,
             terms.api_key_name,
             photo=photo,
-            image_key=image_key,
+            result=result,
             layout=layout,
             results=plan.image_keys,
-        )
-
-    async def _layout(self, plan: Plan, background_image: bytes | None) -> Layout:
-        """What photos are made ready for."""
-        picture = None
-        if background_image is not None:
-            picture = await self._decoder.photo(background_image, "background_image")
-        return Layout(
-            size=None if plan.model is None else plan.model.size,
-            shows_first=plan.model is not None and plan.model.traits.edits,
-            canvas=plan.order.canvas,
-            background=plan.order.look.background,
-            picture=None if picture is None else picture.pixels,
-            shadow=plan.order.look.shadow,
         )
 
     async def _start(
@@ -270,13 +255,10 @@ class Service:
         plan: Plan,
         terms: Terms,
         fields: Mapping[str, object],
-        files: dict[str, bytes | None],
-        background_image: bytes | None,
+        files: Mapping[str, bytes | None],
         open_source: Callable[[], Awaitable[Source]],
     ) -> Generation | KeptAnswer:
         turn: Turn | None = None
-        if background_image is not None:
-            files["background_image"] = background_image
         fields = {**plan.order.document(), **fields}
         if terms.idempotency_key is not None:
             asked = await fingerprint(kind, fields, files)
@@ -345,12 +327,3 @@ class Service:
             mark=mark_of((kind, fields), files),
         )
         return await terms.counted(taking)
-
-
-def _check_mask(order: Order, mask: bytes | None, cutout: str | None) -> None:
-    if mask is not None and order.preserve == "false":
-        raise InvalidRequest(
-            "product_mask marks what is kept, and preserve_product=false keeps nothing: "
-            "send one of them"
-        )
-    check_cutout(cutout, order.preserve, marked=mask is not None)

@@ -145,6 +145,7 @@ def create_api(
             image=await file_bytes(form.image),
             product_mask=await file_bytes(form.product_mask),
             background_image=await file_bytes(form.background_image),
+            style_image=await file_bytes(form.style_image),
         )
         if prefers_async(request.headers.getlist(PREFER)):
             asked = Asked(order, form.cutout)
@@ -158,15 +159,17 @@ def create_api(
         """Generate variations of an image made here."""
         kinds = bodies.variation, bodies.variation_form
         asked, files = await read_either(request, *kinds, json_limit)
-        behind = files.get("background_image")
-        order = request.state.order = asked.order(pictured=behind is not None)
-        image_key = urls.key_of(asked.image_url, base_of(request))
+        sent = Files(
+            background_image=files.get("background_image"), style_image=files.get("style_image")
+        )
+        pictured = sent.background_image is not None
+        order = request.state.order = asked.order(pictured=pictured)
+        result = urls.name_of(asked.image_url, base_of(request))
         if prefers_async(request.headers.getlist(PREFER)):
-            later = Asked(order, asked.cutout, image_key)
-            sent = Files(background_image=behind)
+            later = Asked(order, asked.cutout, result.key, result.file_format)
             return await background.accept(request, later, sent, terms(request), asked.callback_url)
         refuse_callback(asked.callback_url)
-        started = service.vary(order, image_key, terms(request), asked.cutout, behind)
+        started = service.vary(order, result, sent, terms(request), asked.cutout)
         return await answer(request, response, order, started)
 
     add_catalogue(app, service, settings, presets, retention_s)

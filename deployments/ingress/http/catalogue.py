@@ -109,6 +109,7 @@ def _capabilities(model: ModelSettings) -> CapabilitiesEntry:
     return CapabilitiesEntry(
         edit=model.traits.edits,
         inpaint=True,
+        style_image=model.traits.edits,
         control=model.controlnet is not None,
         negative_prompt=not model.distilled,
         loras=bool(model.loras),

@@ -41,6 +41,7 @@ class CapabilitiesEntry(BaseModel):
 
     edit: bool = Field(description="Changes the photo as the prompt tells it to.")
     inpaint: bool = Field(description="Paints around a product that is kept.")
+    style_image: bool = Field(description="Looks at a `style_image` beside the photo.")
     control: bool = Field(description="Follows the photo's outlines with a ControlNet.")
     negative_prompt: bool = Field(description="Takes `negative_prompt`.")
     loras: bool = Field(description="Has LoRAs in its weights.")

@@ -107,14 +107,11 @@ async def _order(request: Request, urls: ResultUrls, base: str, json_limit: int)
         RequestValidationError: Its fields are wrong.
         ServiceError: It is too long, has a field twice, or names no image of ours.
     """
-
-    def image_key(image_url: str | None) -> str | None:
-        return None if image_url is None else urls.key_of(image_url, base)
-
     asked, files = await read_either(request, CutOutBody, CutOutForm, json_limit)
+    result = None if asked.image_url is None else urls.name_of(asked.image_url, base)
     return CutOutOrder(
         image=files.get("image"),
-        image_key=image_key(asked.image_url),
+        result=result,
         cutout=asked.cutout,
         product_mask=files.get("product_mask"),
         keep=files.get("keep"),

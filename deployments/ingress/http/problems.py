@@ -194,7 +194,14 @@ def _wrong(detail: Mapping[str, Any]) -> str:
         return _SENTENCES[kind].format(field=field)
     if isinstance(detail.get("input"), UploadFile):
         return f"{field} came as a file: send its text as a field of the form"
-    if field in ("image", "product_mask", "background_image", "keep", "remove"):
+    if field in (
+        "image",
+        "product_mask",
+        "background_image",
+        "style_image",
+        "keep",
+        "remove",
+    ):
         return f"{field} must be a file"
     message = str(detail["msg"])
     if message.startswith("String should have "):

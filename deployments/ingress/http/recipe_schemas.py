@@ -66,6 +66,9 @@ class RecipeAnswer(BaseModel):
     )
     scheduler: str | None = Field(description="Null where no model painted.", examples=["unipc"])
     control: ControlEntry | None = Field(description="Null without a ControlNet.")
+    style_image: bool = Field(
+        description="Whether the model looked at a `style_image`, which is not kept: send it again."
+    )
     fields: RecipeFields
 
 

@@ -84,6 +84,7 @@ def _answer(key: str, recipe: Mapping[str, Any], urls: ResultUrls, base: str) ->
         control=None
         if scale is None
         else ControlEntry(scale=scale, start=recipe["control_start"], end=recipe["control_end"]),
+        style_image=recipe.get("style_sha256") is not None,
         fields=RecipeFields(
             prompt=recipe.get("prompt"),
             negative_prompt=recipe.get("negative_prompt") or None,

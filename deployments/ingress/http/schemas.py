@@ -154,6 +154,15 @@ BackgroundImage = Annotated[
 ]
 
 
+StyleImage = Annotated[
+    UploadFile | None,
+    File(
+        description=f"What the model looks at beside the photo, for a style, a scene or a thing "
+        f"that the prompt names: {IMAGE_FORMATS}. Only for models with the capability style_image."
+    ),
+]
+
+
 CallbackUrl = Annotated[
     str | None,
     Field(
@@ -187,6 +196,7 @@ class GenerateForm(ImageOptions):
     ] = None
 
     background_image: BackgroundImage = None
+    style_image: StyleImage = None
 
     callback_url: CallbackUrl = None
 
@@ -223,6 +233,7 @@ class VariationForm(VariationOptions):
     """Body of POST /api/variation as a form."""
 
     background_image: BackgroundImage = None
+    style_image: StyleImage = None
 
 
 class VariationBody(VariationOptions):

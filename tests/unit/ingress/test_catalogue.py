@@ -38,6 +38,7 @@ async def test_a_model_is_told_with_all_that_a_form_needs(api: Surface) -> None:
             "inpaint": True,
             "control": False,
             "negative_prompt": True,
+            "style_image": False,
             "loras": False,
         },
         "starter_prompts": ["Perfume backdrop"],

@@ -255,3 +255,22 @@ async def test_a_result_that_cannot_be_read_is_our_fault(api):
     answer = await api.vary(url, num_images=1)
     assert "the stored image" in problem(answer, 500, "internal_error")
     assert "image:" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize("made_as", ["png", "jpeg"])
+async def test_an_ending_of_another_format_is_no_image(api, made_as):
+    made = await api.generate(num_images=1, output_format=made_as)
+    url = made.json()["images"][0]
+    base, ending = url.rsplit(".", 1)
+    other, name = ("jpg", "jpeg") if made_as == "png" else ("webp", "webp")
+    names = api.names()
+    for later in (False, True):
+        headers = {"Prefer": "respond-async"} if later else {}
+        body = {"image_url": f"{base}.{other}", "prompt": "forest", "model": "controlnet"}
+        answer = await api.client.post("/api/variation", json=body, headers=headers)
+        told = problem(answer, 404, "not_found")
+        assert told == f"image_url: the image is no {name}; take its URL as the answer had it"
+    cut = await api.client.post("/api/cutout", json={"image_url": f"{base}.{other}"})
+    problem(cut, 404, "not_found")
+    assert api.names() == names
+    assert (await api.vary(f"{base}.{ending}", num_images=1)).status_code == 200

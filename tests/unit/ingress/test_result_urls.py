@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deployments.composition import SUFFIXES
 from deployments.errors import ForeignImage
 from deployments.ingress.core.keys import is_key, new_key
-from deployments.ingress.core.result_urls import ResultUrls
+from deployments.ingress.core.result_urls import ResultName, ResultUrls
 
 KEY = "0123456789abcdef" * 2
 PATH = f"/generated/{KEY}.png"
+NAME = ResultName(KEY, "png")
 OURS = ResultUrls(None)
 CDN = ResultUrls("https://cdn.shop.example/img")
 MOVED = ResultUrls(
@@ -43,8 +45,8 @@ def test_what_is_not_a_key(text):
 )
 def test_a_url_is_made_and_read_back(urls, base, expected):
     assert urls.url(KEY, "png", base) == expected
-    assert urls.key_of(expected, base) == KEY
-    assert urls.key_of(PATH, base) == KEY
+    assert urls.name_of(expected, base) == NAME
+    assert urls.name_of(PATH, base) == NAME
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_a_url_is_made_and_read_back(urls, base, expected):
     ],
 )
 def test_equal_urls_are_one(urls, base, given):
-    assert urls.key_of(f"{given}{PATH}", base) == KEY
+    assert urls.name_of(f"{given}{PATH}", base) == NAME
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_equal_urls_are_one(urls, base, given):
 )
 def test_other_urls_are_foreign(given):
     with pytest.raises(ForeignImage):
-        ResultUrls(None, ["https://old.example/pictures"]).key_of(
+        ResultUrls(None, ["https://old.example/pictures"]).name_of(
             f"{given}{PATH}", "http://shop.test"
         )
 
@@ -93,14 +95,14 @@ def test_other_urls_are_foreign(given):
 def test_the_paths_case_counts():
     for path in (f"/Generated/{KEY}.png", f"/generated/{KEY.upper()}.png"):
         with pytest.raises(ForeignImage):
-            OURS.key_of(f"http://shop.test{path}", "http://shop.test")
+            OURS.name_of(f"http://shop.test{path}", "http://shop.test")
 
 
 @pytest.mark.parametrize("own", ["localhost", "127.0.0.1", "[::1]"])
 @pytest.mark.parametrize("given", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
 @pytest.mark.parametrize("port", ["", ":8000"])
 def test_loopback_has_several_names(own, given, port):
-    assert OURS.key_of(f"http://{given}{port}{PATH}", f"http://{own}{port}") == KEY
+    assert OURS.name_of(f"http://{given}{port}{PATH}", f"http://{own}{port}") == NAME
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_loopback_has_several_names(own, given, port):
 )
 def test_another_loopback_server_is_foreign(url):
     with pytest.raises(ForeignImage):
-        OURS.key_of(url, "http://127.0.0.1:8000")
+        OURS.name_of(url, "http://127.0.0.1:8000")
 
 
 def test_loopback_names_do_not_stand_for_a_public_server():
@@ -133,7 +135,7 @@ def test_loopback_names_do_not_stand_for_a_public_server():
         ("http://localhost", f"http://shop.test{PATH}"),
     ):
         with pytest.raises(ForeignImage):
-            OURS.key_of(url, own)
+            OURS.name_of(url, own)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_loopback_names_do_not_stand_for_a_public_server():
 )
 def test_with_a_public_base_only_it_is_ours(url):
     with pytest.raises(ForeignImage):
-        CDN.key_of(url, "http://localhost:8000")
+        CDN.name_of(url, "http://localhost:8000")
 
 
 @pytest.mark.parametrize("prefix", ["/sd", "/a/b"])
@@ -157,14 +159,14 @@ def test_an_application_under_a_prefix(prefix):
     base = f"http://localhost:8000{prefix}"
     url = OURS.url(KEY, "png", base)
     assert url == f"http://localhost:8000{prefix}{PATH}"
-    assert OURS.key_of(url, base) == KEY
-    assert OURS.key_of(url.replace("localhost", "127.0.0.1"), base) == KEY
+    assert OURS.name_of(url, base) == NAME
+    assert OURS.name_of(url.replace("localhost", "127.0.0.1"), base) == NAME
     for own in ("http://localhost:8000", "http://127.0.0.1:8000", f"http://[::1]:8000{prefix}x"):
         with pytest.raises(ForeignImage):
-            OURS.key_of(url, own)
+            OURS.name_of(url, own)
     # Another application on the same server, by another of its names.
     with pytest.raises(ForeignImage):
-        OURS.key_of(f"http://127.0.0.1:8000{PATH}", base)
+        OURS.name_of(f"http://127.0.0.1:8000{PATH}", base)
 
 
 BASES = st.sampled_from(
@@ -186,9 +188,9 @@ JUNK = st.one_of(
 @given(urls=st.sampled_from([OURS, CDN]), base=BASES, url=JUNK)
 def test_junk_gives_a_key_or_is_foreign(urls, base, url):
     with suppress(ForeignImage):
-        key = urls.key_of(url, base)
-        assert is_key(key)
-        assert any(f"/generated/{key}.{end}" in url for end in ("png", "jpg", "webp"))
+        name = urls.name_of(url, base)
+        assert is_key(name.key)
+        assert f"/generated/{name.key}.{SUFFIXES[name.file_format]}" in url
 
 
 @given(
@@ -199,4 +201,5 @@ def test_junk_gives_a_key_or_is_foreign(urls, base, url):
 )
 def test_every_key_comes_back(urls, file_format, base, number):
     key = f"{number:032x}"
-    assert urls.key_of(urls.url(key, file_format, base), base) == key
+    name = ResultName(key, file_format)
+    assert urls.name_of(urls.url(key, file_format, base), base) == name

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from deployments.errors import InternalError, RequestNotFound, ServiceError, TooManyWaiting
 from deployments.ingress.core.background.line import Line
@@ -152,7 +152,7 @@ class BackgroundRequests:
         fixed = await self._making.fix(asked, files, terms.api_key_name)
         turn: Turn | None = None
         if terms.idempotency_key is not None:
-            told = asdict(asked) | {"order": asked.order.document()}
+            told = asked.document()
             if callback is not None:
                 told["callback_url"] = callback.url
             digest = await fingerprint("background", told, _by_field(files))
@@ -374,4 +374,5 @@ def _by_field(files: Files) -> dict[str, bytes | None]:
         "image": files.image,
         "product_mask": files.product_mask,
         "background_image": files.background_image,
+        **files.beside,
     }

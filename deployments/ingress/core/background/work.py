@@ -44,7 +44,7 @@ PUT_OFF_S = 5.0
 FAREWELL_S = 2.0
 """Seconds in which a replica that stops says that it has put a request back."""
 
-PHOTO, MASK, BEHIND = 1, 2, 3
+PHOTO, MASK, BEHIND, STYLE = 1, 2, 3, 4
 """Numbers of the files that came with a request."""
 
 
@@ -209,12 +209,22 @@ async def clear(backends: Backends, held: Held) -> None:
 
 def files_of(uploads: Mapping[int, bytes]) -> Files:
     """The files of a request as they were sent."""
-    return Files(uploads.get(PHOTO), uploads.get(MASK), uploads.get(BEHIND))
+    return Files(
+        image=uploads.get(PHOTO),
+        product_mask=uploads.get(MASK),
+        background_image=uploads.get(BEHIND),
+        style_image=uploads.get(STYLE),
+    )
 
 
 def numbered(files: Files) -> dict[int, bytes]:
     """The same by their numbers."""
-    sent = {PHOTO: files.image, MASK: files.product_mask, BEHIND: files.background_image}
+    sent = {
+        PHOTO: files.image,
+        MASK: files.product_mask,
+        BEHIND: files.background_image,
+        STYLE: files.style_image,
+    }
     return {number: data for number, data in sent.items() if data is not None}
 
 

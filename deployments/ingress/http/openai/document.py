@@ -20,7 +20,7 @@ from deployments.ingress.http.schemas import GenerateForm
 TAG = "openai"
 
 _FILE = {"type": "string", "format": "binary"}
-_FILES = ("image", "product_mask", "background_image")
+_FILES = ("image", "product_mask", "background_image", "style_image")
 _MASK = (
     "What is transparent in it may change, and what is opaque is the product: a PNG or WebP of the "
     "photo's size."

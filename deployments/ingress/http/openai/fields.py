@@ -103,7 +103,12 @@ class Asked:
 
 def names_of(form: FormData) -> dict[str, str]:
     """By our names of fields those by which a form's caller knows them."""
-    return {**NAMES, "product_mask": "mask"} if form.get("mask") else dict(NAMES)
+    names = dict(NAMES)
+    if form.get("mask"):
+        names["product_mask"] = "mask"
+    if len(_sent(form)) > 1:
+        names["style_image"] = "image"
+    return names
 
 
 async def read(
@@ -129,8 +134,8 @@ async def read(
             raise InvalidRequest(f"{name}: {why}")
     asked = {name: given.pop(name) for name in OwnFields.model_fields if name in given}
     fields = _fields(given, generate, catalog, asked.get("quality"))
-    if (image := _image(form, fields)) is not None:
-        fields["image"] = image
+    model = _model_of(fields, generate, catalog)
+    fields |= _images(form, fields, model)
     own, body = _validated(asked, fields, generate, names_of(form))
     _check(own, body)
     order = body.order(pictured=body.background_image is not None)
@@ -138,6 +143,7 @@ async def read(
         image=await file_bytes(body.image),
         product_mask=await file_bytes(body.product_mask),
         background_image=await file_bytes(body.background_image),
+        style_image=await file_bytes(body.style_image),
         mask_by_alpha="mask" in given,
     )
     usual = own.quality in ("auto", "standard")
@@ -190,11 +196,18 @@ def _fields(
     if quality in ("low", "high", "hd"):
         if "steps" in fields:
             raise InvalidRequest("quality and steps each say how many steps: send one of them")
-        named = fields.get("model", preset.get("model"))
-        model = next((model for model in catalog if model.id == named), None)
-        if model is not None:
+        if (model := _model_of(fields, generate, catalog)) is not None:
             fields["steps"] = str(_steps(model, lower=quality == "low"))
     return fields
+
+
+def _model_of(
+    fields: Mapping[str, Any], generate: type[GenerateForm], catalog: Sequence[ModelSettings]
+) -> ModelSettings | None:
+    """The model of a request, which its preset may name; None where none is known by that name."""
+    preset = generate.presets.get(str(fields.get("preset")), {})
+    named = fields.get("model", preset.get("model"))
+    return next((model for model in catalog if model.id == named), None)
 
 
 def _steps(model: ModelSettings, *, lower: bool) -> int:
@@ -203,14 +216,25 @@ def _steps(model: ModelSettings, *, lower: bool) -> int:
     return min(math.ceil(model.steps * MORE_STEPS), model.max_steps)
 
 
-def _image(form: FormData, fields: Mapping[str, Any]) -> UploadFile | str | None:
-    """The picture; None where none was sent."""
-    sent = [value for name in IMAGES for value in form.getlist(name) if value != ""]
-    if len(sent) > 1:
+def _sent(form: FormData) -> list[UploadFile | str]:
+    """The pictures."""
+    return [value for name in IMAGES for value in form.getlist(name) if value != ""]
+
+
+def _images(
+    form: FormData, fields: Mapping[str, Any], model: ModelSettings | None
+) -> dict[str, UploadFile | str]:
+    """The photo and what the model looks at beside it, by their fields of POST /api/generate."""
+    sent = _sent(form)
+    names = ["image", "style_image"] if model is not None and model.traits.edits else ["image"]
+    if len(sent) > 1 and model is not None and len(sent) > len(names):
+        most = "one picture" if len(names) == 1 else "two pictures at most"
         raise InvalidRequest(
-            f"image: model {fields.get('model')!r} looks at one picture, and {len(sent)} were sent"
+            f"image: model {model.id!r} looks at {most}, and {len(sent)} were sent"
         )
-    return sent[0] if sent else None
+    if len(sent) > 1 and "style_image" in fields:
+        raise InvalidRequest("image and style_image both have a second picture: send one of them")
+    return dict(zip(names, sent, strict=False))
 
 
 def _validated(

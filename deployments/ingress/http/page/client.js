@@ -28,7 +28,7 @@ const LONGEST_PAUSE_S = 30;
  * @property {{steps: number, guidance_scale: number, strength: number}} limits the most
  * @property {{working: number, min_side: number, max_side: number}} sizes in pixels
  * @property {{edit: boolean, inpaint: boolean, control: boolean, negative_prompt: boolean,
- *   loras: boolean}} capabilities
+ *   loras: boolean, style_image: boolean}} capabilities
  * @property {string[]} starter_prompts what it draws well
  *
  * @typedef {Object} Recipe
