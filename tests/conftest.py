@@ -135,10 +135,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return order[max(found, key=len)] if found else len(order)
 
     for item in items:
+        if not item.nodeid.endswith(item.name):
+            # Schemathesis gives the tests of all routes one id.
+            item._id = item.id.parse(f"{item.nodeid.rpartition('::')[0]}::{item.name}")
         mark = need(item.nodeid)
         if mark is not None:
             item.add_marker(mark)
     items.sort(key=place)
+    if len({item.nodeid for item in items}) < len(items):
+        raise pytest.UsageError("tests with one id: pytest-xdist would run only one of them")
 
 
 @pytest.hookimpl(optionalhook=True)

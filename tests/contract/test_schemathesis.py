@@ -20,6 +20,7 @@ from schemathesis.transport.serialization import Binary
 
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.ingress.http.openai.failures import NAMES
+from deployments.ingress.http.paging import cursor_of
 from deployments.settings import IngressSettings
 from deployments.webhook_settings import WebhookSettings
 from tests.unit.ingress.memory import CATALOG, Surface, key_of, png, surface
@@ -61,7 +62,7 @@ STROKES = {
     "keep": Binary(png(colour=(0, 0, 0), product=(255, 255, 255))),
     "remove": Binary(strokes((0, 0, 48, 2))),
 }
-FORMATS = {"png": "png", "jpg": "jpeg", "webp": "webp"}
+FORMATS = {"png": "png", "jpg": "jpeg", "webp": "webp", "json": "png"}
 RESULTS: dict[str, str] = {}
 """By the ending of its URL, the key of a result."""
 CUTOUTS: dict[int, str] = {}
@@ -88,6 +89,9 @@ def make_possible(case: schemathesis.Case, made: Surface) -> None:
         if case.method == "DELETE":
             stored = asyncio.run(stored_cutout(made) if cuts else stored_key(OPEN, ending))
         case.path_parameters["key"] = stored
+    if valid and case.query.get("cursor") is not None:
+        # It has to be of an earlier page.
+        case.query["cursor"] = cursor_of(RESULTS["png"])
     if valid and case.headers is not None:
         # A shorter deadline may pass, and one key with another body is a conflict: both rightly.
         for name in ("X-Deadline-Seconds", "Idempotency-Key"):
@@ -192,6 +196,7 @@ def as_openai(body: dict[str, Any]) -> None:
 def of_one_look(body: dict[str, Any], form: bool) -> None:
     """Leave what goes together of the picture around the product, with room for the product."""
     body.pop("preset", None)
+    body.pop("style_image", None)  # no model of the catalog takes one
     if body.get("background") == "image" and not form:  # the file
         body["background"] = "blur"
     plain = body.get("background") not in (None, "", "scene")
