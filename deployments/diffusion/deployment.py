@@ -47,6 +47,7 @@ class ModelReplica:
         import torch
         import transformers
 
+        from deployments.diffusion.engine.self_check import self_check
         from deployments.diffusion.engine.step_engine import Engine
         from deployments.diffusion.families.registry import family_of, load_components
         from deployments.diffusion.metrics import EngineMetrics
@@ -57,6 +58,8 @@ class ModelReplica:
         try:
             components = load_components(settings)
             runnable = family_of(settings).create_model(components, settings)
+            device, dtype = components.device, components.dtype
+            self_check(runnable.model, runnable.plain, settings, device, dtype)
         except WeightsError as error:
             logger.error("model %s cannot start: %s", settings.id, error)
             raise WeightsError(str(error)) from None

@@ -27,10 +27,12 @@ class Runnable:
     Attributes:
         model: What takes the steps.
         capacity: The sides in pixels of a picture and of those beside it to the rows of a forward.
+        plain: The same model without compiled networks; None where nothing is compiled.
     """
 
     model: DiffusionModel[Any]
     capacity: Callable[..., int]
+    plain: DiffusionModel[Any] | None = None
 
 
 class Family(Protocol, Generic[Parts]):

@@ -11,7 +11,7 @@ import transformers
 
 from deployments.diffusion.compute.backend_choice import create_autoencoder, create_networks
 from deployments.diffusion.compute.capacity import Trial, rows_capacity
-from deployments.diffusion.compute.networks import TorchNetworks, example_rows
+from deployments.diffusion.compute.networks import Networks, TorchNetworks, example_rows
 from deployments.diffusion.families.family import Runnable
 from deployments.diffusion.families.sd.compatibility import misfits
 from deployments.diffusion.families.sd.conditioning import PromptEncoder
@@ -128,17 +128,23 @@ class UNetFamily:
         """See `Family`."""
         networks = create_networks(parts, settings, release=True)
         autoencoder = create_autoencoder(parts, settings, release=True)
-        model = StableDiffusion(
-            self.prompts(parts),
-            networks,
-            settings.scheduler,
-            canny,
-            autoencoder=autoencoder,
-            control=ControlSettings(
-                settings.control_scale, settings.control_start, settings.control_end
-            ),
-        )
-        return Runnable(model, rows_capacity(trial(parts, settings.size), settings))
+        prompts = self.prompts(parts)
+
+        def model(networks: Networks) -> StableDiffusion:
+            return StableDiffusion(
+                prompts,
+                networks,
+                settings.scheduler,
+                canny,
+                autoencoder=autoencoder,
+                control=ControlSettings(
+                    settings.control_scale, settings.control_start, settings.control_end
+                ),
+            )
+
+        plain = model(TorchNetworks(parts.unet, parts.controlnet)) if settings.compile else None
+        capacity = rows_capacity(trial(parts, settings.size), settings)
+        return Runnable(model(networks), capacity, plain)
 
 
 def trial(parts: UNetComponents, size: int) -> Trial:
