@@ -1,11 +1,11 @@
-"""Images per second of our networks on this GPU, at the sizes of Stable Diffusion 1.5 and SDXL.
+"""Images per second of our networks on this GPU: Stable Diffusion 1.5, SDXL and FLUX.2 klein.
 
-`python -m tests.bench.engine_gpu --json FILE` runs guided UNet steps, two rows an image, in float16
-with random weights: as our networks run them, compiled or not, in batches of 1 to 16 images;
-against diffusers' eager float16 modules one image at a time, and against the time that the counted
-operations take at the rate of a large matrix product on the same card. Text encoder and autoencoder
-are left out. Without CUDA it runs tiny networks on the CPU, which tests this file and measures
-nothing.
+`python -m tests.bench.engine_gpu --json FILE` runs steps with random weights: guided ones of UNets,
+two rows an image, in float16, and klein's edits at guidance 1 in bfloat16. It runs them as our
+models do, compiled where they can be, in batches of 1 to 16 images; against diffusers' eager
+modules one image at a time, and against the time that the counted operations take at the rate of a
+large matrix product on the same card. Text encoder and autoencoder are left out. Without CUDA it
+runs tiny networks on the CPU, which tests this file and measures nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +26,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deployments.diffusion.compute.backend_choice import create_networks
 from deployments.diffusion.compute.networks import OutOfMemory, Rows, example_rows
+from deployments.diffusion.families.flux2.model import EditDenoising, Flux2Klein
+from deployments.diffusion.families.flux2.schedule import Schedule
+from deployments.diffusion.families.flux2.tokens import positions
 from deployments.diffusion.weights.components import UNetComponents
 from deployments.settings import ModelSettings
-from tests.bench.random_models import SD_UNET, SDXL_UNET, random_network
+from tests.bench.random_models import KLEIN_TRANSFORMER, SD_UNET, SDXL_UNET, random_network
+from tests.tiny_flux2 import tiny_flux2
 from tests.tiny_models import tiny_components
 
 BATCHES = (1, 2, 4, 8, 16)
-STEPS = 20
+STEPS, KLEIN_STEPS = 20, 4
+TEXT_TOKENS = 512
+UNETS = ("sd", "sdxl")
 
 
 def seconds_of(run: Callable[[], object], device: torch.device, rounds: int) -> float:
@@ -84,10 +90,10 @@ def random_components(family: Any, config: dict[str, Any], device: torch.device)
 
 
 @torch.inference_mode()
-def measure(
+def measure_unet(
     family: Any, config: dict[str, Any], latents: int, device: torch.device, rate: float, args: Any
-) -> list[dict[str, Any]]:
-    """Measure one size of network and print its table."""
+) -> Table:
+    """Measure one size of UNet."""
     parts = random_components(family, config, device)
 
     def step(images: int) -> Rows:
@@ -98,44 +104,122 @@ def measure(
             embeddings=torch.randn_like(shapes.embeddings),
         )
 
-    def per_second(images: int, seconds: float) -> float:
-        return images / (seconds * STEPS)
-
-    ideal = rate / (operations(config, step(1)) * STEPS)
     alone = step(1)
-    eager = seconds_of(
-        lambda: parts.unet(
+
+    def eager() -> object:
+        return parts.unet(
             alone.sample,
             alone.timesteps,
             alone.embeddings,
             added_cond_kwargs=alone.added or None,
-        ),
-        device,
-        args.rounds,
-    )
-    base = per_second(1, eager)
-    print(f"\n{family}: {STEPS} guided steps of {latents} x {latents} latents; images per second")
-    print(f"{'diffusers eager, batch 1':28}{base:9.3f}{1.0:8.2f}x{base / ideal:8.1%} of ideal")
-    print(f"{'ideal at this rate':28}{ideal:9.3f}{ideal / base:8.2f}x")
-    table = [{"variant": "diffusers eager", "images": 1, "per_second": base, "ideal": ideal}]
+        )
+
+    table = Table(f"{family}, guided steps of {latents} x {latents} latents", STEPS, device, args)
+    table.begin(eager, rate / operations(config, step(1)))
     for compiled in (False, True) if args.compile else (False,):
         networks = create_networks(
             parts, ModelSettings(id="bench", name="Bench", backend="torch", compile=compiled)
         )
-        for images in args.batches:
-            name = f"ours{', compiled' if compiled else ''}, batch {images}"
-            rows = step(images)
+        table.add(
+            "ours, compiled" if compiled else "ours",
+            lambda images, networks=networks: partial(networks.predict, step(images)),
+        )
+    return table
+
+
+@torch.inference_mode()
+def measure_klein(
+    config: dict[str, Any], tokens: int, device: torch.device, rate: float, args: Any
+) -> Table:
+    """Measure edits of klein's kind: as many tokens of the picture, and again of the photo."""
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    network = random_network(diffusers.Flux2Transformer2DModel, config, device, dtype)
+    parts = dataclasses.replace(
+        tiny_flux2(dtype=dtype), transformer=network, device=device, text_tokens=TEXT_TOKENS
+    )
+    parts = dataclasses.replace(parts, vae=parts.vae.to(device))
+    side = int(tokens**0.5)
+    layout = (side * parts.token_side,) * 4
+    where = positions(layout, parts.token_side).to(device)
+    options: dict[str, Any] = {"device": device, "dtype": dtype}
+    width, text = network.config.in_channels, network.config.joint_attention_dim
+
+    def edit() -> EditDenoising:
+        return EditDenoising(
+            size=layout[:2],
+            schedule=Schedule(torch.linspace(1, 0, 5), torch.full((4,), 0.5, **options), 4),
+            latents=torch.randn(1, side**2, width, **options),
+            references=torch.randn(1, side**2, width, **options),
+            positions=where,
+            texts=torch.randn(1, TEXT_TOKENS, text, **options),
+            guidance_scale=1.0,
+            kept=None,
+            warnings=(),
+        )
+
+    given = {
+        "hidden_states": torch.randn(1, 2 * side**2, width, **options),
+        "timestep": torch.full((1,), 0.5, **options),
+        "encoder_hidden_states": torch.randn(1, TEXT_TOKENS, text, **options),
+        "img_ids": where,
+        "txt_ids": torch.zeros(TEXT_TOKENS, 4, device=device),
+    }
+
+    def counted() -> int:
+        with torch.device("meta"):
+            empty = diffusers.Flux2Transformer2DModel(**config).to(dtype)
+        counter = FlopCounterMode(display=False)
+        with counter, torch.no_grad():
+            empty(**{name: value.to("meta") for name, value in given.items()})
+        return int(counter.get_total_flops())
+
+    model = Flux2Klein(parts)
+    table = Table(f"klein, edits of {side**2} tokens", KLEIN_STEPS, device, args)
+    table.begin(lambda: network(**given, return_dict=False), rate / counted())
+    table.add("ours", lambda images: partial(model.predict, [edit() for _ in range(images)]))
+    return table
+
+
+class Table:
+    """Images per second of one kind of network, printed as they are measured.
+
+    Args:
+        title: What is measured.
+        steps: Of an image.
+        device: Where.
+        args: Rounds and batches.
+    """
+
+    def __init__(self, title: str, steps: int, device: torch.device, args: Any) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._steps, self._device, self._args = steps, device, args
+        self._base = self._ideal = 0.0
+        print(f"\n{title}; images of {steps} steps per second")
+
+    def begin(self, eager: Callable[[], object], ideal_steps: float) -> None:
+        """Measure diffusers' module, whose step could be taken so often in a second."""
+        seconds = seconds_of(eager, self._device, self._args.rounds)
+        base, ideal = 1 / (seconds * self._steps), ideal_steps / self._steps
+        self._base, self._ideal = base, ideal
+        print(f"{'diffusers eager, batch 1':28}{base:9.3f}{1.0:8.2f}x{base / ideal:8.1%} of ideal")
+        print(f"{'ideal at this rate':28}{ideal:9.3f}{ideal / base:8.2f}x")
+        row = {"variant": "diffusers eager", "images": 1, "per_second": base, "ideal": ideal}
+        self.rows.append(row)
+
+    def add(self, variant: str, step: Callable[[int], Callable[[], object]]) -> None:
+        """Measure what makes a step of so many images, until one does not fit."""
+        for images in self._args.batches:
+            name = f"{variant}, batch {images}"
             try:
-                seconds = seconds_of(partial(networks.predict, rows), device, args.rounds)
+                seconds = seconds_of(step(images), self._device, self._args.rounds)
             except OutOfMemory:
                 print(f"{name:28}does not fit")
-                break
-            now = per_second(images, seconds)
-            print(f"{name:28}{now:9.3f}{now / base:8.2f}x{now / ideal:8.1%} of ideal", flush=True)
-            table.append(
-                {"variant": name, "images": images, "per_second": now, "step_seconds": seconds}
-            )
-    return table
+                return
+            now = images / (seconds * self._steps)
+            told = f"{now:9.3f}{now / self._base:8.2f}x{now / self._ideal:8.1%} of ideal"
+            print(f"{name:28}{told}", flush=True)
+            row = {"variant": name, "images": images, "per_second": now, "step_seconds": seconds}
+            self.rows.append(row)
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
@@ -153,25 +237,27 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
             "sd": (SD_UNET, 64),
             "sdxl": (SDXL_UNET, 128),
         }
+        edits = KLEIN_TRANSFORMER, 4096
         rate = matrix_rate(device, torch.float16, 8192)
     else:
         print("No CUDA here: tiny networks on the CPU, whose numbers say nothing.")
-        sizes = {family: (_tiny(family), 8) for family in ("sd", "sdxl")}
+        sizes = {family: (_config(tiny_components(family=family).unet), 8) for family in UNETS}
+        edits = _config(tiny_flux2().transformer), 16
         rate = matrix_rate(device, torch.float32, 256)
     print(f"a large matrix product runs at {rate / 1e12:.2f} Tflop/s")
     tables = {
-        family: measure(family, config, latents, device, rate, args)
+        family: measure_unet(family, config, latents, device, rate, args).rows
         for family, (config, latents) in sizes.items()
     }
-    document = {"matrix_flops_per_second": rate, "steps": STEPS, **tables}
+    tables["flux2"] = measure_klein(*edits, device, rate, args).rows
+    document = {"matrix_flops_per_second": rate, **tables}
     if args.json is not None:
         args.json.write_text(json.dumps(document, indent=1))
     return document
 
 
-def _tiny(family: Any) -> dict[str, Any]:
-    config = dict(tiny_components(family=family).unet.config)
-    return {name: value for name, value in config.items() if not name.startswith("_")}
+def _config(network: Any) -> dict[str, Any]:
+    return {name: value for name, value in network.config.items() if not name.startswith("_")}
 
 
 if __name__ == "__main__":

@@ -17,21 +17,14 @@ from deployments.diffusion.families.registry import load_components
 from deployments.diffusion.families.sd.control_maps import canny
 from deployments.diffusion.families.sd.model import StableDiffusion
 from deployments.settings import ModelSettings
-from tests.bench.random_models import random_network
+from tests.bench.random_models import KLEIN_TRANSFORMER, random_network
 from tests.tiny_flux2 import tiny_flux2
 from tests.tiny_models import prompts_of
 
 SIZES = ((64, 64), (64, 96))
 
-KLEIN_TRANSFORMER = {
-    "num_layers": 1,
-    "num_single_layers": 1,
-    "num_attention_heads": 24,
-    "joint_attention_dim": 7680,
-    "guidance_embeds": False,
-}
-"""Of FLUX.2 klein 4B, with one layer of each kind instead of 5 and 20; the rest is diffusers'
-default."""
+SHORT_KLEIN = {**KLEIN_TRANSFORMER, "num_layers": 1, "num_single_layers": 1}
+"""With one layer of each kind."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +111,7 @@ def klein() -> Subject:
         text = 2560  # the width of its text encoder
         bigger = dataclasses.replace(
             parts,
-            transformer=random_network(diffusers.Flux2Transformer2DModel, KLEIN_TRANSFORMER),
+            transformer=random_network(diffusers.Flux2Transformer2DModel, SHORT_KLEIN),
             text_encoders=(_WideText(parts.text_encoders[0], text),),
             vae=_wide_vae(),
             text_tokens=512,

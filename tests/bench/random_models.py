@@ -30,6 +30,15 @@ SDXL_UNET = {
     "projection_class_embeddings_input_dim": 2816,
 }
 
+KLEIN_TRANSFORMER = {
+    "num_layers": 5,
+    "num_single_layers": 20,
+    "num_attention_heads": 24,
+    "joint_attention_dim": 7680,
+    "guidance_embeds": False,
+}
+"""Of FLUX.2 klein 4B; the rest is diffusers' default."""
+
 SD_AUTOENCODER = {
     "block_out_channels": (128, 256, 512, 512),
     "down_block_types": ("DownEncoderBlock2D",) * 4,

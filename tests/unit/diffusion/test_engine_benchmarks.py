@@ -22,7 +22,7 @@ def test_the_gpu_benchmark_runs_tiny_networks_without_cuda(
     told = capsys.readouterr().out
     assert "No CUDA here" in told
     tables = json.loads(file.read_text())
-    for family in ("sd", "sdxl"):
+    for family in ("sd", "sdxl", "flux2"):
         assert [row["images"] for row in tables[family]] == [1, 1, 3]
         assert tables[family][0]["ideal"] > 0
 
