@@ -29,6 +29,8 @@ class FamilyTraits(Settings):
         compile: Whether torch can compile it for fixed numbers of rows.
         half: The type of its weights on CUDA where `dtype` is `auto`.
         distilled: Whether it has checkpoints that were distilled, which take no guidance.
+        language_model: Whether its text encoder is a language model, so large that its place can be
+            chosen.
         edits: Whether it edits a photo as a whole where no product is kept. It then starts from
             noise, so that `strength` means nothing.
         steps_round_up: Whether `strength` of the steps is rounded up, and not down, as the stock
@@ -44,6 +46,7 @@ class FamilyTraits(Settings):
     compile: bool
     half: Literal["float16", "bfloat16"]
     distilled: bool
+    language_model: bool
     edits: bool
     steps_round_up: bool
     defaults: Mapping[str, Any] = {}

@@ -78,6 +78,8 @@ class ModelSettings(Settings):
         device: `auto` takes CUDA if there is a CUDA device.
         dtype: The number type. `auto` is the family's half precision on CUDA, and on a CPU bfloat16
             if the processor has instructions for it, else float32.
+        text_encoder: Where texts are encoded: `device` is the model's own, `cpu` leaves that one's
+            memory to the pictures, and `int8` is the device with weights of 8 bits.
         backend: What runs UNet, ControlNet and autoencoder. `auto` takes OpenVINO on a CPU where it
             is installed, and torch elsewhere.
         compile: Compile UNet and ControlNet with torch for fixed numbers of rows. The start is
@@ -114,6 +116,7 @@ class ModelSettings(Settings):
     distilled: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    text_encoder: Literal["device", "cpu", "int8"] = "device"
     backend: Literal["auto", "torch", "openvino"] = "auto"
     compile: bool = False
     threads: int | None = Field(None, ge=1)
@@ -172,6 +175,7 @@ class ModelSettings(Settings):
             ("backend openvino", self.backend == "openvino", traits.openvino),
             ("compile", self.compile, traits.compile),
             ("distilled", self.distilled, traits.distilled),
+            ("text_encoder", self.text_encoder != "device", traits.language_model),
         ):
             if asked and not taken:
                 yield f"{field} {of}: family {self.family} does not take it"

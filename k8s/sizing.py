@@ -128,6 +128,7 @@ class Cost:
     Attributes:
         model: Its settings.
         parameters: Of all its networks.
+        spared: Parameters' worth of GPU memory that a text encoder elsewhere or of 8 bits spares.
         operations: For one image with the model's own steps, guided unless its weights are
             distilled: the networks' multiplications and additions, the autoencoder's included.
     """
@@ -135,11 +136,12 @@ class Cost:
     model: ModelSettings
     parameters: int
     operations: float
+    spared: float = 0.0
 
     @property
     def weights_gb(self) -> float:
-        """Gigabytes of its weights in float16."""
-        return self.parameters * 2 / GIGABYTE
+        """Gigabytes of its weights on the GPU, in float16."""
+        return (self.parameters - self.spared) * 2 / GIGABYTE
 
     def images_per_s(self, gpu: str) -> float:
         """Images a second that a GPU makes of nothing else."""
@@ -162,9 +164,21 @@ def costs(config: Path = CONFIG) -> list[Cost]:
                 model.size // SHRINKS,
                 int(model.steps * model.strength),
             ),
+            _spared(model),
         )
         for model in args.models
     ]
+
+
+def _spared(model: ModelSettings) -> float:
+    """What the choice of `text_encoder` spares of its parameters' memory."""
+    if model.text_encoder == "device":
+        return 0.0
+    encoder = _part(model.family, "text_encoder")
+    if model.text_encoder == "cpu":
+        return float(_parameters(encoder))
+    linear = [one for one in encoder.base_model.modules() if isinstance(one, torch.nn.Linear)]
+    return sum(map(_parameters, linear)) / 2
 
 
 def _parts(family: str, controlled: bool) -> list[Any]:

@@ -45,6 +45,17 @@ def test_an_editing_model_has_the_weights_that_were_published(editing: list) -> 
     assert klein.parameters * 2 == pytest.approx(15_964e6, rel=1e-3)
 
 
+def test_a_text_encoder_elsewhere_spares_gpu_memory(sizing: ModuleType, editing: list) -> None:
+    (klein,) = editing
+    spared = {
+        place: sizing._spared(klein.model.model_copy(update={"text_encoder": place})) * 2 / 1e9
+        for place in ("device", "int8", "cpu")
+    }
+    assert spared["device"] == 0
+    assert 3.5 < spared["int8"] < 4.0
+    assert 8.0 < spared["cpu"] < 8.2
+
+
 def test_an_edit_is_one_row_and_a_guided_one_two(sizing: ModuleType, editing: list) -> None:
     (klein,) = editing
     base = klein.model.model_copy(update={"distilled": False})

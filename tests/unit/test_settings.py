@@ -63,6 +63,7 @@ DEFAULTS = {
         "distilled": False,
         "device": "auto",
         "dtype": "auto",
+        "text_encoder": "device",
         "backend": "auto",
         "compile": False,
         "threads": None,
@@ -139,6 +140,7 @@ BOUNDS: list[tuple[type[Settings], str, list[Any], list[Any]]] = [
     (ModelSettings, "scheduler", ["ddim", "pndm"], ["dpm", ""]),
     (ModelSettings, "device", ["auto", "cpu", "cuda"], ["gpu"]),
     (ModelSettings, "dtype", ["auto", "float32", "float16", "bfloat16"], ["fp16"]),
+    (ModelSettings, "text_encoder", ["device"], ["gpu"]),
     (ModelSettings, "backend", ["auto", "torch", "openvino"], ["onnx"]),
     (ModelSettings, "compile", [True, False], ["maybe"]),
     (

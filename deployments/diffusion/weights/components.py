@@ -15,10 +15,10 @@ class Components:
 
     Attributes:
         tokenizers: One for each text encoder.
-        text_encoders: What reads the texts.
+        text_encoders: What reads the texts; perhaps on the CPU, whatever the device is.
         vae: The autoencoder, in `dtype`, or in float32 where it would overflow.
         scheduler_config: The weights' own scheduler configuration.
-        device: Where the modules are.
+        device: Where the other modules are.
         dtype: The type of their parameters.
         origin: Where the weights came from, for recipes.
     """

@@ -11,6 +11,7 @@ import torch
 from deployments.diffusion.weights.blueprint import Blueprint, Classes, LoadedParts, kind_of
 from deployments.diffusion.weights.modules import load_module, load_tokenizer, read_json, stem_of
 from deployments.diffusion.weights.precision import weights_dtype
+from deployments.diffusion.weights.quantising import quantise
 from deployments.diffusion.weights.sources import (
     DEMO_CONTROLNET,
     DEMO_WEIGHTS,
@@ -116,8 +117,14 @@ def load_parts(settings: ModelSettings, blueprint: Blueprint) -> LoadedParts:
         if part.startswith("tokenizer"):
             modules[part] = load_tokenizer(source, part, load)
         else:
-            modules[part] = load_module(source, part, load, dtype, device)
+            on_cpu = part.startswith("text_encoder") and settings.text_encoder == "cpu"
+            place = torch.device("cpu") if on_cpu else device
+            modules[part] = load_module(source, part, load, dtype, place)
+            if part.startswith("text_encoder") and settings.text_encoder == "int8":
+                quantise(modules[part].base_model, settings)
     origins = [source.origin]
+    if settings.text_encoder == "int8":
+        origins.append("text encoder in int8")
     vae, part = source, "vae"
     if found.vae is not None:
         vae, part = found.vae, ""

@@ -39,6 +39,7 @@ def test_flux2_has_one_sampler_and_its_own_defaults() -> None:
     [
         ({"scheduler": "dpm"}, "scheduler 'dpm' of model 'a' is none of family sd, which has ddim"),
         ({"distilled": True}, "distilled of model 'a': family sd does not take it"),
+        ({"text_encoder": "cpu"}, "text_encoder of model 'a': family sd does not take it"),
         (
             {"family": "flux2", "controlnet": "owner/name"},
             "controlnet of model 'a': family flux2 does not take it",

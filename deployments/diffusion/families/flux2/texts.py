@@ -58,11 +58,11 @@ class TextEncoder:
         tokens = tokenizer(chat, truncation=True, **options)
         # The model without its head: nothing is to be written.
         read = encoder.model(
-            input_ids=to_device(tokens.input_ids, parts.device),
-            attention_mask=to_device(tokens.attention_mask, parts.device),
+            input_ids=to_device(tokens.input_ids, encoder.device),
+            attention_mask=to_device(tokens.attention_mask, encoder.device),
             output_hidden_states=True,
             use_cache=False,
         )
         embedding = torch.cat([read.hidden_states[layer] for layer in TEXT_LAYERS], dim=-1)
         whole = tokenizer(chat, verbose=False).input_ids
-        return embedding.to(parts.dtype), len(whole) > most
+        return embedding.to(parts.device, parts.dtype), len(whole) > most
