@@ -8,10 +8,12 @@ even if a result still needs its product.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
+from storage.errors import CorruptObject, ObjectNotFound
 from storage.lineage import Lineage
-from storage.names import cutout_name, cutout_record_name, mask_name
+from storage.names import cutout_name, cutout_record_name, mask_name, sources_in
 from storage.reading import load_document, load_picture
 from storage.store import ImageStore, StoredObject
 
@@ -121,9 +123,26 @@ class CutOuts:
             key: The cut-out's key.
             sources: The keys of its photo and of its product.
         """
-        mask, beside = cutout_name(key), cutout_record_name(key)
+        self._remove(key, sources)
+
+    def expire(self, key: str) -> int:
+        """Remove a cut-out as `delete` does, with what its record says that it was made from.
+
+        Args:
+            key: The cut-out's key.
+
+        Returns:
+            How much was removed: one, and the sources that went with it.
+        """
+        # Its product is its own even where the record is gone.
+        record: Mapping[str, object] = {"mask_key": key}
+        with suppress(ObjectNotFound, CorruptObject):
+            record = self.load_record(key)
+        return 1 + self._remove(key, sources_in(record))
+
+    def _remove(self, key: str, sources: Sequence[str]) -> int:
         # First what stands for it, as `storage.lineage` demands. The record last, as of results.
-        self._store.delete(mask)
-        for source in sources:
-            self._lineage.release(source, key)
-        self._store.delete(beside)
+        self._store.delete(cutout_name(key))
+        removed = sum(self._lineage.release(source, key) for source in sources)
+        self._store.delete(cutout_record_name(key))
+        return removed

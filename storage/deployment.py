@@ -4,28 +4,27 @@ A plain class that `deployments.app` wires into Ray Serve.
 """
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Literal, ParamSpec, Protocol, TypeVar
 
 from storage.answers import Answers
 from storage.callback_calls import CallbackCalls
 from storage.callbacks import Callbacks
 from storage.cutouts import CutOuts, EncodedCutOut
-from storage.errors import ObjectNotFound, StorageError, StorageMisconfigured, StorageUnavailable
+from storage.errors import ObjectNotFound, StorageMisconfigured, StorageUnavailable
 from storage.lineage import Lineage
 from storage.observed import ObservedStore
 from storage.observer import Observer
 from storage.opening import open_store
 from storage.records import Records
 from storage.request_calls import RequestCalls
-from storage.requests import Requests, sweep_requests
-from storage.retention import sweep
+from storage.requests import Requests
 from storage.settings import FilesystemSettings, StoreSettings
-from storage.store import ImageStore, StoredObject
+from storage.store import StoredObject
+from storage.sweeping import Sweeper
 from storage.tiles import Tiles
 
 _P = ParamSpec("_P")
@@ -33,8 +32,6 @@ _T = TypeVar("_T")
 
 # As many as the S3 client keeps connections.
 _THREADS = 16
-
-_logger = logging.getLogger(__name__)
 
 
 class EncodedSources(Protocol):
@@ -73,7 +70,7 @@ class Storage(RequestCalls, CallbackCalls):
             retention_s: Results and cut-outs older than this many seconds are removed, and the
                 sources that no other needs. None keeps them for ever. What unfinished work left
                 behind is removed in both cases.
-            sweep_interval_s: Seconds between two removals.
+            sweep_interval_s: Seconds between two sweeps, of one replica at a time.
             observer: Hears of the store's operations; by default Ray's metrics do.
             request_retention_s: Finished background requests older than this many seconds are
                 removed. None keeps them for ever.
@@ -103,12 +100,9 @@ class Storage(RequestCalls, CallbackCalls):
         self._requests = Requests(store)
         self._callbacks = Callbacks(store)
         retentions = _after(retention_s), _after(request_retention_s)
-        self._sweeper = threading.Thread(
-            target=_sweep_until,
-            args=(self._stop, store, *retentions, sweep_interval_s),
-            name="storage-sweep",
-            daemon=True,
-        )
+        # The replica is no argument: a thread that holds it would keep it alive for ever.
+        sweeper = Sweeper(store, *retentions, sweep_interval_s, self._stop)
+        self._sweeper = threading.Thread(target=sweeper.run, name="storage-sweep", daemon=True)
         self._sweeper.start()
 
     async def save(self, key: str, file: bytes, recipe: Mapping[str, object]) -> None:
@@ -306,23 +300,3 @@ def _refuse_several_nodes() -> None:
 
 def _after(seconds: float | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
-
-
-def _sweep_until(
-    stop: threading.Event,
-    store: ImageStore,
-    retention: timedelta | None,
-    request_retention: timedelta | None,
-    interval_s: float,
-) -> None:
-    # The replica is no argument: a thread that holds it would keep it alive for ever.
-    while True:
-        try:
-            now = datetime.now(UTC)
-            removed = sweep(store, retention, now) + sweep_requests(store, request_retention, now)
-        except StorageError as error:
-            _logger.warning("the retention sweep failed and will be repeated: %s", error)
-        else:
-            _logger.info("the retention sweep removed %d results, sources and requests", removed)
-        if stop.wait(interval_s):
-            return

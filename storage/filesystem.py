@@ -32,8 +32,8 @@ from storage.errors import (
 from storage.store import (
     ObjectInfo,
     StoredObject,
+    check_listing,
     check_name,
-    check_prefix,
     is_name,
     probe,
     sealed,
@@ -159,10 +159,10 @@ class FilesystemStore:
             os.unlink(file, dir_fd=directory)
             os.fsync(directory)
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         """List objects; see `ImageStore.list`."""
-        check_prefix(prefix)
-        return self._list(prefix)
+        check_listing(prefix, after)
+        return self._list(prefix, after)
 
     def check(self) -> None:
         """Find out whether the folder can be used; see `ImageStore.check`."""
@@ -184,18 +184,19 @@ class FilesystemStore:
                     "objects are kept without checksums and damage is not noticed"
                 )
 
-    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def _list(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
         with _os_errors():
             folder, _, start = prefix.partition("/")
             for listed in [folder] if prefix else self._folders():
-                # One folder at a time, so that the caller may delete while it iterates.
-                yield from self._list_folder(listed, start)
+                # The names of one folder at a time, so that the caller may delete while it
+                # iterates.
+                yield from self._list_folder(listed, start, after)
 
-    def _list_folder(self, folder: str, start: str) -> Sequence[ObjectInfo]:
-        found = []
+    def _list_folder(self, folder: str, start: str, after: str) -> Iterator[ObjectInfo]:
         with contextlib.suppress(FileNotFoundError), self._open_folder(folder) as directory:
-            # Names are filtered first, so that only the files that are listed are looked at.
-            for file in [file for file in os.listdir(directory) if file.startswith(start)]:
+            files = [f for f in os.listdir(directory) if f.startswith(start) and f > after]
+            # Only the files that the caller comes to are looked at.
+            for file in sorted(files):
                 name = f"{folder}/{file}"
                 if not is_name(name):
                     continue
@@ -205,8 +206,7 @@ class FilesystemStore:
                     continue
                 if stat.S_ISREG(status.st_mode):
                     modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                    found.append(ObjectInfo(name, status.st_size, modified))
-        return sorted(found, key=lambda info: info.name)
+                    yield ObjectInfo(name, status.st_size, modified)
 
     def _folders(self) -> Sequence[str]:
         with self._open_root() as root, os.scandir(root) as entries:

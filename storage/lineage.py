@@ -48,20 +48,33 @@ class Lineage:
         for name in [reference_name(source, result) for result in results]:
             self._store.put(name, b"{}", "application/json")
 
-    def release(self, source: str, result: str) -> None:
+    def release(self, source: str, result: str) -> int:
         """Take back a mark, and remove the source and its product if it was the last.
 
         It is called after the result's image was removed. It lists the marks of one source, which
-        is one request to an S3 endpoint. A file system reads the names of all marks.
+        is one request to an S3 endpoint.
 
         Args:
             source: The source's key.
             result: The result's key.
+
+        Returns:
+            How many sources were removed: one, or none.
         """
         self._store.delete(reference_name(source, result))
-        if next(iter(self._store.list(references_prefix(source))), None) is None:
-            self._store.delete(mask_name(source))
-            self._store.delete(source_name(source))
+        if next(iter(self._store.list(references_prefix(source))), None) is not None:
+            return 0
+        return self.remove(source)
+
+    def remove(self, source: str) -> int:
+        """Remove a source and its product, after it was seen that nothing needs them.
+
+        Returns:
+            One: the source.
+        """
+        self._store.delete(mask_name(source))
+        self._store.delete(source_name(source))
+        return 1
 
     def save_source(self, key: str, png: bytes) -> None:
         """Store a source photograph; repeating it is harmless.

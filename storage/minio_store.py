@@ -39,8 +39,8 @@ from storage.settings import ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE, Credentia
 from storage.store import (
     ObjectInfo,
     StoredObject,
+    check_listing,
     check_name,
-    check_prefix,
     is_name,
     probe,
     sealed,
@@ -189,10 +189,10 @@ class MinioStore:
         with contextlib.suppress(ObjectNotFound), self._sdk_errors(name):
             self._client.remove_object(self._bucket, self._prefix + name)
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """List objects; see `ImageStore.list`."""
-        check_prefix(prefix)
-        return self._list(prefix)
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        """List objects; see `ImageStore.list`. One request for each thousand names."""
+        check_listing(prefix, after)
+        return self._list(prefix, after)
 
     def check(self) -> None:
         """Find out whether the bucket can be used; see `ImageStore.check`.
@@ -222,10 +222,12 @@ class MinioStore:
             if error.code not in _CREATED_MEANWHILE:
                 raise
 
-    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def _list(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        folder = prefix.partition("/")[0]
+        start = f"{self._prefix}{folder}/{after}" if after else None
         with self._sdk_errors():
             for found in self._client.list_objects(
-                self._bucket, self._prefix + prefix, recursive=True
+                self._bucket, self._prefix + prefix, recursive=True, start_after=start
             ):
                 name = (found.object_name or "").removeprefix(self._prefix)
                 if is_name(name):

@@ -6,6 +6,7 @@ so that the error names what was given.
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from storage.errors import InvalidObjectName
 
@@ -22,10 +23,14 @@ UNFINISHED = "unfinished/"
 UPLOADS = "uploads/"
 CALLBACKS = "callbacks/"
 
+SWEEPER = f"sweeper/{'0' * 32}.json"
+"""The document about who sweeps the store."""
+
 SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 """By file format, how the name of a result's image ends."""
 
 _KEY = re.compile(r"[0-9a-f]{32}")
+_LATEST_MS = 2**48 - 1
 
 
 def format_of(recipe: Mapping[str, object]) -> str:
@@ -152,6 +157,28 @@ def owner_in(recipe: Mapping[str, object]) -> str | None:
     """Return the owner that a recipe names; None where it names none that can have results."""
     owner = recipe.get("owner")
     return owner if isinstance(owner, str) and _KEY.fullmatch(owner) else None
+
+
+def sources_in(document: Mapping[str, object]) -> list[str]:
+    """Return the keys of what a recipe or a record says that it was made from."""
+    named = (document.get(field) for field in ("photo_key", "mask_key"))
+    return list(dict.fromkeys(k for k in named if isinstance(k, str) and _KEY.fullmatch(k)))
+
+
+def made_by(moment: datetime) -> str:
+    """Return where in the order of keys those begin that were made at a moment or before.
+
+    A key begins with the time at which it was made: 12 digits that count milliseconds down. So the
+    oldest are the last. Keys of older versions are random all through.
+
+    Args:
+        moment: Timezone-aware, after 1970.
+    """
+    return f"{_LATEST_MS - int(moment.timestamp() * 1000):012x}"
+
+
+OLDEST = made_by(datetime(2020, 1, 1, tzinfo=UTC))
+"""Keys after this were not made at a time that they tell."""
 
 
 def keys_of(name: str) -> tuple[str, str]:

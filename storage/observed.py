@@ -60,10 +60,10 @@ class ObservedStore:
         with self._observed("delete"):
             self._store.delete(name)
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         """List objects; see `ImageStore.list`."""
         with self._observed("list"):
-            yield from self._store.list(prefix)
+            yield from self._store.list(prefix, after)
 
     def check(self) -> None:
         """Find out whether the store can serve; see `ImageStore.check`."""

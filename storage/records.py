@@ -22,6 +22,7 @@ from storage.names import (
     owned_prefix,
     owner_in,
     recipe_name,
+    sources_in,
 )
 from storage.reading import load_document, load_picture
 from storage.store import ImageStore, StoredObject, content_type_of
@@ -108,8 +109,9 @@ class Records:
                 beginning.
             most: Keys, at most.
         """
-        keys = (keys_of(info.name)[1] for info in self._store.list(owned_prefix(owner)))
-        return list(islice((key for key in keys if after is None or key > after), most))
+        passed = "" if after is None else f"{owner}{after}~"
+        marks = self._store.list(owned_prefix(owner), passed)
+        return [keys_of(info.name)[1] for info in islice(marks, most)]
 
     def delete(self, key: str, sources: Sequence[str]) -> None:
         """Remove a result, and those of its sources that no other result needs.
@@ -120,16 +122,33 @@ class Records:
             key: The result's key.
             sources: The keys of what it was made from.
         """
-        beside, owner = recipe_name(key), None
+        self._remove(key, self._recipe(key), sources)
+
+    def expire(self, key: str) -> int:
+        """Remove a result as `delete` does, with what its recipe says that it was made from.
+
+        Args:
+            key: The result's key.
+
+        Returns:
+            How much was removed: one, and the sources that went with it.
+        """
+        recipe = self._recipe(key)
+        return 1 + self._remove(key, recipe, sources_in(recipe))
+
+    def _recipe(self, key: str) -> dict[str, object]:
         with suppress(ObjectNotFound, CorruptObject):
-            owner = owner_in(self.load_recipe(key))
+            return self.load_recipe(key)
+        return {}
+
+    def _remove(self, key: str, recipe: Mapping[str, object], sources: Sequence[str]) -> int:
         # The image first, as `storage.lineage` and `storage.tiles` demand. The recipe last: it
         # names the sources, and the owner.
         for image in image_names(key):
             self._store.delete(image)
         self._tiles.delete(key)
-        for source in sources:
-            self._lineage.release(source, key)
-        if owner:
+        removed = sum(self._lineage.release(source, key) for source in sources)
+        if owner := owner_in(recipe):
             self._store.delete(owned_name(owner, key))
-        self._store.delete(beside)
+        self._store.delete(recipe_name(key))
+        return removed

@@ -9,32 +9,25 @@ from what a broken-off one has left behind.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from itertools import islice
 from typing import Literal
 
 from storage.names import (
-    CALLBACKS,
     REQUESTS,
     UNFINISHED,
-    UPLOADS,
     keys_of,
     request_name,
     unfinished_name,
     upload_name,
     uploads_prefix,
 )
-from storage.store import ImageStore, SwappingStore
+from storage.store import SwappingStore
 from storage.versions import load_version, save_version
 
 Bound = Literal["own", "all"]
 """Which bound a request would pass: that of its owner, or that of all together."""
 
 _SUFFIXES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"RIFF": "webp"}
-# After this long nobody is still on the way between the mark and the record.
-_SETTLED = timedelta(hours=1)
-# Each try of a callback is written down, and they are hours apart: after this long nobody tries.
-_ABANDONED = timedelta(days=2)
 
 
 class Requests:
@@ -122,9 +115,9 @@ class Requests:
                 beginning.
             most: Keys, at most.
         """
-        names = self._store.list(REQUESTS + owner)
-        keys = (keys_of(info.name)[1] for info in names)
-        return list(islice((key for key in keys if after is None or key > after), most))
+        passed = "" if after is None else f"{owner}{after}~"
+        records = self._store.list(REQUESTS + owner, passed)
+        return [keys_of(info.name)[1] for info in islice(records, most)]
 
     def save_uploads(self, request: str, files: Mapping[int, bytes]) -> None:
         """Store the files that came with a request, PNG, JPEG or WebP, by their numbers from 1.
@@ -148,52 +141,3 @@ class Requests:
 
 
 _CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
-
-
-def sweep_requests(store: ImageStore, retention: timedelta | None, now: datetime) -> int:
-    """Remove finished requests that are too old, and what broken-off ones have left behind.
-
-    A request stays as long as callbacks of it are tried.
-
-    Args:
-        store: Where the objects are kept.
-        retention: How long a finished request is kept; None keeps it for ever.
-        now: The present time, timezone-aware.
-
-    Returns:
-        How many objects were removed.
-    """
-    # Listed before the marks, because what belongs to a request is written after its mark.
-    records = {keys_of(info.name): info for info in store.list(REQUESTS)}
-    uploads = list(store.list(UPLOADS))
-    marks = {keys_of(info.name): info for info in store.list(UNFINISHED)}
-    callbacks = {keys_of(info.name): info for info in store.list(CALLBACKS)}
-    abandoned = {
-        keys
-        for keys, info in callbacks.items()
-        if keys not in marks and now - info.modified > (_ABANDONED if keys in records else _SETTLED)
-    }
-    told = callbacks.keys() - abandoned
-    running = {request for _, request in marks}
-    old = [
-        info.name
-        for keys, info in records.items()
-        if keys not in marks
-        and keys not in told
-        and retention is not None
-        and now - info.modified > retention
-    ]
-    old += [callbacks[keys].name for keys in abandoned]
-    old += [
-        info.name
-        for keys, info in marks.items()
-        if keys not in records and now - info.modified > _SETTLED
-    ]
-    old += [
-        info.name
-        for info in uploads
-        if keys_of(info.name)[0] not in running and now - info.modified > _SETTLED
-    ]
-    for name in old:
-        store.delete(name)
-    return len(old)

@@ -18,6 +18,7 @@ from storage.errors import CorruptObject, InvalidObjectName, StorageUnavailable
 
 _NAME = re.compile(r"[a-z]{1,32}/(?:[0-9a-f]{32}){1,2}(?:-[1-9][0-9]{0,4})?\.(?:png|jpg|webp|json)")
 _PREFIX = re.compile(r"(?:[a-z]{1,32}/(?:[0-9a-f]{32})?)?")
+_AFTER = re.compile(r"[0-9a-f]{0,64}~?")
 _CONTENT_TYPES = {
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -112,20 +113,24 @@ class ImageStore(Protocol):
             InvalidObjectName: The name is not of the accepted form.
         """
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         """List the objects of one folder, or all, in the order of their names.
 
-        Anything else in the store is left out.
+        Anything else in the store is left out. The names are read as the iterator is, some at a
+        time, so that whoever stops early or begins late reads few.
 
         Args:
             prefix: A folder with its slash, such as `generated/`. A key may follow: then only names
                 that begin with both are listed. Empty lists all.
+            after: Of a folder, where to begin: after this text in what follows the slash. It is
+                the beginning of one or two keys, and with `~` at its end all that begins with it is
+                passed over.
 
         Returns:
             An iterator. It may read from the store, so it may raise too.
 
         Raises:
-            InvalidObjectName: The prefix has another form.
+            InvalidObjectName: The prefix or what is passed over has another form.
         """
 
     def check(self) -> None:
@@ -171,14 +176,20 @@ def check_name(name: str) -> None:
         raise InvalidObjectName(name)
 
 
-def check_prefix(prefix: str) -> None:
-    """Accept a listing's prefix: empty, or one folder with its slash and perhaps a key.
+def check_listing(prefix: str, after: str) -> None:
+    """Accept what a listing is asked for.
+
+    Args:
+        prefix: Empty, or one folder with its slash and perhaps a key.
+        after: As `ImageStore.list` has it.
 
     Raises:
-        InvalidObjectName: It is none of these.
+        InvalidObjectName: One of them has another form, or there is no folder to begin in.
     """
     if not _PREFIX.fullmatch(prefix):
         raise InvalidObjectName(prefix)
+    if not _AFTER.fullmatch(after) or (after and not prefix):
+        raise InvalidObjectName(after)
 
 
 def content_type_of(name: str) -> str:

@@ -13,9 +13,9 @@ from storage.cutouts import CutOuts
 from storage.errors import InvalidObjectName, ObjectNotFound
 from storage.lineage import Lineage
 from storage.records import Records
-from storage.retention import sweep
 from storage.store import ImageStore
 from storage.tiles import Tiles
+from tests.sweeping import sweep
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 
@@ -106,6 +106,29 @@ def test_a_listing_is_sorted_and_of_one_folder(store: ImageStore) -> None:
         assert info.modified.utcoffset() == timedelta(0)
         # One of the two may be given in whole seconds only.
         assert abs(info.modified - store.get(info.name).modified) <= timedelta(seconds=1)
+
+
+def test_a_listing_begins_where_it_is_told(store: ImageStore) -> None:
+    for number in range(1, 5):
+        store.put(image(number), PNG, "image/png")
+        store.put(f"generated/{key(number)}.json", b"{}", "application/json")
+    store.put(f"tiles/{key(9)}-128.webp", b"RIFF", "image/webp")
+
+    def numbers(after: str) -> list[int]:
+        return [int(info.name[10:42], 16) for info in store.list("generated/", after)]
+
+    assert numbers(key(3)) == [3, 3, 4, 4]
+    assert numbers(f"{key(3)}~") == [4, 4]
+    assert numbers(key(3)[:31]) == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert numbers(f"{key(3)[:31]}~") == numbers("f") == []
+    pairs = [f"owned/{key(one)}{key(two)}.json" for one in (1, 2) for two in (1, 2, 3)]
+    for name in pairs:
+        store.put(name, b"{}", "application/json")
+    passed = f"{key(1)}{key(1)}~"
+    assert [info.name for info in store.list(f"owned/{key(1)}", passed)] == pairs[1:3]
+    assert [info.name for info in store.list("owned/", f"{key(1)}~")] == pairs[3:]
+    with pytest.raises(InvalidObjectName):
+        store.list("generated/", "../")
 
 
 def test_objects_may_be_deleted_while_they_are_listed(store: ImageStore) -> None:

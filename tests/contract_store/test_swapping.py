@@ -11,8 +11,9 @@ import pytest
 from storage.callbacks import Callbacks
 from storage.errors import InvalidObjectName, Superseded
 from storage.names import request_name, unfinished_name
-from storage.requests import Requests, sweep_requests
+from storage.requests import Requests
 from storage.store import SwappingStore
+from tests.sweeping import sweep
 
 JSON = "application/json"
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
@@ -140,11 +141,11 @@ def test_the_sweep_leaves_what_is_unfinished(store: SwappingStore) -> None:
     store.delete(unfinished_name(key(1), key(2)))  # a crash, between the record and the rest
     requests.enter(key(1), key(3), 9, 9)  # a crash before the record
     now = datetime.now(UTC)
-    assert sweep_requests(store, timedelta(days=1), now) == 0
-    assert sweep_requests(store, None, now + timedelta(days=2)) == 2
+    assert sweep(store, None, now, timedelta(days=1)) == 0
+    assert sweep(store, None, now + timedelta(days=2), None) == 2
     assert requests.load_uploads(key(2)) == {}
     assert requests.unfinished() == [(key(1), key(1))]
-    assert sweep_requests(store, timedelta(days=1), now + timedelta(days=2)) == 1
+    assert sweep(store, None, now + timedelta(days=2), timedelta(days=1)) == 1
     assert requests.of(key(1), None, 9) == [key(1)]
     assert requests.load_uploads(key(1)) == {1: PNG}
 
@@ -170,10 +171,10 @@ def test_a_request_stays_as_long_as_it_is_told_of(store: SwappingStore) -> None:
     requests.enter(key(1), key(1), 9, 9)
     callbacks.save(key(1), key(3), {}, "")  # a crash before the record
     now, hour = datetime.now(UTC), timedelta(hours=1)
-    assert sweep_requests(store, hour, now) == 0
-    assert sweep_requests(store, hour, now + 30 * hour) == 1
+    assert sweep(store, None, now, hour) == 0
+    assert sweep(store, None, now + 30 * hour, hour) == 1
     assert callbacks.all() == [(key(1), key(1)), (key(1), key(2))]
     # No try for two days: nobody tells of it any more.
-    assert sweep_requests(store, hour, now + 49 * hour) == 2
+    assert sweep(store, None, now + 49 * hour, hour) == 2
     assert callbacks.all() == [(key(1), key(1))]
     assert requests.of(key(1), None, 9) == [key(1)]

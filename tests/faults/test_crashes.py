@@ -20,7 +20,6 @@ import yaml
 
 from deployments.launch import serve_run
 from storage.filesystem import FilesystemStore
-from storage.retention import sweep
 from tests.faults.conftest import form, under_load
 from tests.running import Running
 from tests.serve.conftest import (
@@ -31,6 +30,7 @@ from tests.serve.conftest import (
     wait_until_up,
 )
 from tests.store_consistency import examine
+from tests.sweeping import sweep
 
 
 class Service:

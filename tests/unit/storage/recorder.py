@@ -37,9 +37,9 @@ class Recorder:
         self._note("delete", name)
         self.store.delete(name)
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        self._note("list", prefix)
-        return self.store.list(prefix)
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        self._note("list", f"{prefix}{after}")
+        return self.store.list(prefix, after)
 
     def check(self) -> None:
         self._note("check", "")

@@ -17,8 +17,8 @@ from storage.filesystem import FilesystemStore
 from storage.fsck import examine
 from storage.lineage import Lineage
 from storage.records import Records
-from storage.retention import sweep
 from storage.settings import FilesystemSettings
+from tests.sweeping import sweep
 
 PHOTO, CUTOUT, RESULT, OTHER = (key(number) for number in (1, 2, 11, 12))
 RECORD = {"photo_key": PHOTO, "mask_key": CUTOUT, "api_key_name": "shop"}

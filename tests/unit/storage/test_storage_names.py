@@ -1,17 +1,20 @@
 import pickle
 import string
+import time
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from deployments.ingress.core.keys import new_key
 from storage.errors import CorruptObject, InvalidObjectName
+from storage.names import OLDEST, made_by, sources_in
 from storage.store import (
     ObjectInfo,
     StoredObject,
+    check_listing,
     check_name,
-    check_prefix,
     content_type_of,
     is_name,
     sealed,
@@ -86,10 +89,45 @@ def test_only_a_folder_or_a_key_in_one_is_a_prefix(text: str) -> None:
     folder, slash, key = text.partition("/")
     begun = len(key) in (0, 32) and is_valid_by_hand(f"{folder}/{key or KEY}.png")
     if text == "" or (slash and begun):
-        check_prefix(text)
+        check_listing(text, "")
     else:
         with pytest.raises(InvalidObjectName):
-            check_prefix(text)
+            check_listing(text, "")
+
+
+@pytest.mark.parametrize("after", ["", "f", KEY, f"{KEY}~", KEY * 2, "~"])
+def test_a_listing_begins_after_a_beginning_of_keys(after: str) -> None:
+    check_listing("generated/", after)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "after"),
+    [("", "f"), ("generated/", "F"), ("generated/", "../"), ("generated/", "~~"),
+     ("generated/", KEY * 3), ("generated/", f"{KEY}\n")],
+)  # fmt: skip
+def test_a_listing_begins_nowhere_else(prefix: str, after: str) -> None:
+    with pytest.raises(InvalidObjectName):
+        check_listing(prefix, after)
+
+
+def test_the_oldest_keys_are_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = datetime(2026, 11, 29, 12, 0, 0, 250_000, tzinfo=UTC)
+    keys = []
+    for milliseconds in (-1, 0, 1):
+        nanoseconds = int(moment.timestamp() * 1000 + milliseconds) * 1_000_000
+        monkeypatch.setattr(time, "time_ns", lambda told=nanoseconds: told)
+        keys.append(new_key())
+    older, same, younger = keys
+    # Those made then or before begin here.
+    assert younger < made_by(moment) <= same < older < OLDEST
+
+
+def test_what_a_recipe_was_made_from() -> None:
+    other = KEY[::-1]
+    assert sources_in({"photo_key": KEY, "mask_key": other}) == [KEY, other]
+    assert sources_in({"photo_key": KEY, "mask_key": KEY}) == [KEY]
+    assert sources_in({"photo_key": KEY, "mask_key": None}) == [KEY]
+    assert sources_in({"photo_key": "../x", "mask_key": 7}) == []
 
 
 def test_the_content_type_is_the_suffix_s() -> None:

@@ -10,9 +10,9 @@ from recorder import PNG, Recorder, key
 from storage.errors import CorruptObject, InvalidObjectName, ObjectNotFound
 from storage.fsck import Findings, examine
 from storage.records import Records
-from storage.retention import sweep
 from storage.store import ImageStore
 from storage.tiles import Tiles
+from tests.sweeping import sweep
 
 FILES = {
     "png": PNG,
