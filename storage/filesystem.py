@@ -1,5 +1,9 @@
 """Objects as files below one folder: the default store, on Linux and macOS.
 
+Files whose keys tell a time lie in folders of about five hours each, see `storage.shelves`. So what
+is read to find some of them does not grow with the store. Others, such as those of older versions,
+lie beside these.
+
 Each file carries its checksum as an extended attribute, where the folder can hold one: it appears
 and goes with the file. Copies need the attributes too (`cp -a`, `rsync -X`, `tar --xattrs`).
 
@@ -10,6 +14,7 @@ outside the root is ever read or written, whatever lies in it.
 import contextlib
 import errno
 import fcntl
+import heapq
 import logging
 import os
 import re
@@ -24,11 +29,14 @@ from pathlib import Path
 from storage.errors import (
     CorruptObject,
     ObjectNotFound,
-    StorageFull,
     StorageMisconfigured,
     StorageUnavailable,
     Superseded,
 )
+from storage.file_checksums import attach, attached
+from storage.names import is_key
+from storage.os_errors import os_errors, translated
+from storage.shelves import is_shelf, may_hold, places_of, shelf_of
 from storage.store import (
     ObjectInfo,
     StoredObject,
@@ -40,14 +48,12 @@ from storage.store import (
     verified,
 )
 
-_CHECKSUM = "user.backdrop.sha256"
-# Of file systems without extended attributes, and of Python on macOS.
-_NO_ATTRIBUTES = frozenset({errno.ENOTSUP, errno.EPERM, errno.ENOSYS})
-
 _logger = logging.getLogger(__name__)
 
 _FOLDER = re.compile(r"[a-z]{1,32}")
 _LOCK = ".lock"
+# Somebody who deletes may remove an empty shelf again and again, while another wants to put there.
+_MOST_MEETINGS = 20
 _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.part")
 # Far longer than any write takes: a younger file may belong to a living writer.
 _UNFINISHED_MAX_AGE_S = 600.0
@@ -74,7 +80,7 @@ class FilesystemStore:
             self._root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _translate(error) from None
+                raise translated(error) from None
             raise StorageMisconfigured(
                 f"path: it cannot be used as a folder: {error.strerror}"
             ) from None
@@ -83,53 +89,65 @@ class FilesystemStore:
     def put(self, name: str, data: bytes, content_type: str) -> None:
         """Write an object; see `ImageStore.put`."""
         checksum = sealed(name, data, content_type)
-        folder, _, file = name.partition("/")
+        with os_errors():
+            for meeting in range(_MOST_MEETINGS):
+                try:
+                    with self._open_folder(*shelf_of(name), create=True) as directory:
+                        self._write(directory, name.partition("/")[2], data, checksum)
+                    return
+                except FileNotFoundError:
+                    if meeting == _MOST_MEETINGS - 1:
+                        raise
+
+    def _write(self, directory: int, file: str, data: bytes, checksum: str) -> None:
         unfinished = f".{secrets.token_hex(16)}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with _os_errors(), self._open_folder(folder, create=True) as directory:
+        descriptor = os.open(unfinished, flags, 0o640, dir_fd=directory)
+        try:
             try:
-                descriptor = os.open(unfinished, flags, 0o640, dir_fd=directory)
-                try:
-                    rest = memoryview(data)
-                    while rest:
-                        rest = rest[os.write(descriptor, rest) :]
-                    self._attach(descriptor, checksum)
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-                os.replace(unfinished, file, src_dir_fd=directory, dst_dir_fd=directory)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(unfinished, dir_fd=directory)
-                raise
-            # Now the file's name is on disk, too.
-            os.fsync(directory)
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+                self._attach(descriptor, checksum)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(unfinished, file, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(unfinished, dir_fd=directory)
+            raise
+        # Now the file's name is on disk, too.
+        os.fsync(directory)
 
     def get(self, name: str) -> StoredObject:
         """Read an object; see `ImageStore.get`."""
         check_name(name)
-        folder, _, file = name.partition("/")
+        with os_errors():
+            for place in places_of(name):
+                with contextlib.suppress(FileNotFoundError):
+                    return self._read(place, name)
+        raise ObjectNotFound(name)
+
+    def _read(self, place: Sequence[str], name: str) -> StoredObject:
         # O_NONBLOCK, so that a named pipe cannot make the reader wait before it is refused.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        with _os_errors():
+        with self._open_folder(*place) as directory:
             try:
-                with self._open_folder(folder) as directory:
-                    descriptor = os.open(file, flags, dir_fd=directory)
-            except FileNotFoundError:
-                raise ObjectNotFound(name) from None
+                descriptor = os.open(name.partition("/")[2], flags, dir_fd=directory)
             except OSError as error:
                 if error.errno == errno.ELOOP:
                     raise CorruptObject(name, "is not a regular file") from None
                 raise
-            try:
-                status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode):
-                    raise CorruptObject(name, "is not a regular file")
-                with open(descriptor, "rb", closefd=False) as opened:
-                    data = opened.read()
-                checksum = _attached(descriptor)
-            finally:
-                os.close(descriptor)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise CorruptObject(name, "is not a regular file")
+            with open(descriptor, "rb", closefd=False) as opened:
+                data = opened.read()
+            checksum = attached(descriptor)
+        finally:
+            os.close(descriptor)
         modified = datetime.fromtimestamp(status.st_mtime, UTC)
         return verified(name, data, modified, checksum)
 
@@ -150,14 +168,22 @@ class FilesystemStore:
     def delete(self, name: str) -> None:
         """Remove an object; see `ImageStore.delete`."""
         check_name(name)
-        folder, _, file = name.partition("/")
-        with (
-            _os_errors(),
-            contextlib.suppress(FileNotFoundError),
-            self._open_folder(folder) as directory,
-        ):
-            os.unlink(file, dir_fd=directory)
-            os.fsync(directory)
+        with os_errors():
+            for place in places_of(name):
+                with contextlib.suppress(FileNotFoundError):
+                    with self._open_folder(*place) as directory:
+                        os.unlink(name.partition("/")[2], dir_fd=directory)
+                        os.fsync(directory)
+                    self._remove_empty(place)
+
+    def _remove_empty(self, place: Sequence[str]) -> None:
+        """Remove the last shelves that a file lay on, where they hold nothing else."""
+        for depth in range(len(place) - 1, 0, -1):
+            with self._open_folder(*place[:depth]) as above:
+                try:
+                    os.rmdir(place[depth], dir_fd=above)
+                except OSError:
+                    return
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         """List objects; see `ImageStore.list`."""
@@ -169,35 +195,52 @@ class FilesystemStore:
         probe(self)
 
     def _attach(self, descriptor: int, checksum: str) -> None:
-        """Write a file's checksum beside its content."""
-        try:
-            if not hasattr(os, "setxattr"):
-                raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
-            os.setxattr(descriptor, _CHECKSUM, checksum.encode())
-        except OSError as error:
-            if error.errno not in _NO_ATTRIBUTES:
-                raise
-            if not self._told:
-                self._told = True
-                _logger.warning(
-                    "the folder of the filesystem store holds no extended attributes, so that "
-                    "objects are kept without checksums and damage is not noticed"
-                )
+        """Write a file's checksum beside its content, and tell once where that is not possible."""
+        if not attach(descriptor, checksum) and not self._told:
+            self._told = True
+            _logger.warning(
+                "the folder of the filesystem store holds no extended attributes, so that "
+                "objects are kept without checksums and damage is not noticed"
+            )
 
     def _list(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
-        with _os_errors():
+        with os_errors():
             folder, _, start = prefix.partition("/")
             for listed in [folder] if prefix else self._folders():
-                # The names of one folder at a time, so that the caller may delete while it
-                # iterates.
-                yield from self._list_folder(listed, start, after)
+                beside = self._list_shelf((listed,), start, after)
+                shelved = self._list_shelves((listed,), "", start, after)
+                last = ""
+                for info in heapq.merge(beside, shelved, key=lambda info: info.name):
+                    if info.name != last:  # one that was put again lies on its shelf, too
+                        yield info
+                    last = info.name
 
-    def _list_folder(self, folder: str, start: str, after: str) -> Iterator[ObjectInfo]:
-        with contextlib.suppress(FileNotFoundError), self._open_folder(folder) as directory:
+    def _list_shelves(
+        self, place: tuple[str, ...], begins: str, start: str, after: str
+    ) -> Iterator[ObjectInfo]:
+        """List what lies on the shelves of a folder, or on those of one of these.
+
+        Args:
+            place: Of the folder.
+            begins: What all names in it begin with.
+            start: What the names that are wanted begin with.
+            after: What they come after.
+        """
+        for shelf in self._shelves(place):
+            begin = begins + shelf
+            if may_hold(begin, start, after):
+                inner = (*place, shelf)
+                yield from self._list_shelf(inner, start, after)
+                if is_key(begin):
+                    yield from self._list_shelves(inner, begin, start, after)
+
+    def _list_shelf(self, place: Sequence[str], start: str, after: str) -> Iterator[ObjectInfo]:
+        with contextlib.suppress(FileNotFoundError), self._open_folder(*place) as directory:
+            # The names first, so that the caller may delete while it iterates. Only the files that
+            # it comes to are looked at.
             files = [f for f in os.listdir(directory) if f.startswith(start) and f > after]
-            # Only the files that the caller comes to are looked at.
             for file in sorted(files):
-                name = f"{folder}/{file}"
+                name = f"{place[0]}/{file}"
                 if not is_name(name):
                     continue
                 try:
@@ -207,6 +250,19 @@ class FilesystemStore:
                 if stat.S_ISREG(status.st_mode):
                     modified = datetime.fromtimestamp(status.st_mtime, UTC)
                     yield ObjectInfo(name, status.st_size, modified)
+
+    def _shelves(self, place: Sequence[str]) -> Sequence[str]:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            self._open_folder(*place) as directory,
+            os.scandir(directory) as entries,
+        ):
+            return sorted(
+                entry.name
+                for entry in entries
+                if is_shelf(entry.name) and entry.is_dir(follow_symlinks=False)
+            )
+        return ()
 
     def _folders(self) -> Sequence[str]:
         with self._open_root() as root, os.scandir(root) as entries:
@@ -219,9 +275,15 @@ class FilesystemStore:
     def _remove_unfinished(self) -> None:
         """Remove the unfinished files of writers that were killed."""
         oldest_kept = time.time() - _UNFINISHED_MAX_AGE_S
-        with _os_errors():
-            for folder in self._folders():
-                with self._open_folder(folder) as directory, os.scandir(directory) as entries:
+        with os_errors():
+            places: list[tuple[str, ...]] = [(folder,) for folder in self._folders()]
+            for place in places:
+                places += [(*place, shelf) for shelf in self._shelves(place)]
+                with (
+                    contextlib.suppress(FileNotFoundError),
+                    self._open_folder(*place) as directory,
+                    os.scandir(directory) as entries,
+                ):
                     for entry in entries:
                         if not _UNFINISHED.fullmatch(entry.name):
                             continue
@@ -246,7 +308,7 @@ class FilesystemStore:
     def _locked(self, folder: str) -> Iterator[None]:
         """Keep all who swap in a folder waiting; the system frees it when a process dies."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-        with _os_errors(), self._open_folder(folder, create=True) as directory:
+        with os_errors(), self._open_folder(folder, create=True) as directory:
             lock = os.open(_LOCK, flags, 0o640, dir_fd=directory)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -255,50 +317,16 @@ class FilesystemStore:
                 os.close(lock)
 
     @contextmanager
-    def _open_folder(self, folder: str, *, create: bool = False) -> Iterator[int]:
+    def _open_folder(self, *place: str, create: bool = False) -> Iterator[int]:
+        """Open a folder by the names of those that it lies in, and its own."""
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-        with self._open_root() as root:
-            if create:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(folder, 0o750, dir_fd=root)
-                    os.fsync(root)
-            directory = os.open(folder, flags, dir_fd=root)
-        try:
+        with contextlib.ExitStack() as opened:
+            directory = opened.enter_context(self._open_root())
+            for folder in place:
+                if create:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(folder, 0o750, dir_fd=directory)
+                        os.fsync(directory)
+                directory = os.open(folder, flags, dir_fd=directory)
+                opened.callback(os.close, directory)
             yield directory
-        finally:
-            os.close(directory)
-
-
-def _attached(descriptor: int) -> str | None:
-    """The checksum that a file carries; None where it carries none."""
-    if not hasattr(os, "getxattr"):
-        return None
-    try:
-        return os.getxattr(descriptor, _CHECKSUM).decode("ascii", "replace")
-    except OSError as error:
-        if error.errno == errno.ENODATA or error.errno in _NO_ATTRIBUTES:
-            return None
-        raise
-
-
-@contextmanager
-def _os_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _translate(error) from None
-
-
-def _translate(error: OSError) -> StorageUnavailable | StorageMisconfigured:
-    # Only strerror: str(error) holds the path.
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFull("the disk of the filesystem store is full")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return StorageUnavailable(
-            f"the folder of the filesystem store refuses access: {error.strerror}"
-        )
-    if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return StorageMisconfigured(
-            "path: it holds a file or a symbolic link where a folder belongs"
-        )
-    return StorageUnavailable(f"the disk of the filesystem store fails: {error.strerror}")

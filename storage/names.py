@@ -156,13 +156,13 @@ def upload_name(request: str, number: int, suffix: str) -> str:
 def owner_in(recipe: Mapping[str, object]) -> str | None:
     """Return the owner that a recipe names; None where it names none that can have results."""
     owner = recipe.get("owner")
-    return owner if isinstance(owner, str) and _KEY.fullmatch(owner) else None
+    return owner if isinstance(owner, str) and is_key(owner) else None
 
 
 def sources_in(document: Mapping[str, object]) -> list[str]:
     """Return the keys of what a recipe or a record says that it was made from."""
     named = (document.get(field) for field in ("photo_key", "mask_key"))
-    return list(dict.fromkeys(k for k in named if isinstance(k, str) and _KEY.fullmatch(k)))
+    return list(dict.fromkeys(k for k in named if isinstance(k, str) and is_key(k)))
 
 
 def made_by(moment: datetime) -> str:
@@ -181,6 +181,11 @@ OLDEST = made_by(datetime(2020, 1, 1, tzinfo=UTC))
 """Keys after this were not made at a time that they tell."""
 
 
+def is_key(text: str) -> bool:
+    """Return whether a text has the form of a key."""
+    return _KEY.fullmatch(text) is not None
+
+
 def keys_of(name: str) -> tuple[str, str]:
     """Return the key in a valid name, and its second key, which is empty in most names."""
     keys = name.partition("/")[2].partition(".")[0].partition("-")[0]
@@ -188,6 +193,6 @@ def keys_of(name: str) -> tuple[str, str]:
 
 
 def _checked(key: str) -> str:
-    if not _KEY.fullmatch(key):
+    if not is_key(key):
         raise InvalidObjectName(key)
     return key

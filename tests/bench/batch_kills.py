@@ -36,7 +36,7 @@ def main() -> None:
         data = folder / "data"
         smallest = {"size": 64, "steps": 1, "strength": 1.0}
         with running(data=data, **smallest) as (url, _):
-            before = len(list(data.glob("generated/*.png")))
+            before = len(list(data.glob("generated/**/*.png")))
             begun = time.perf_counter()
             for kill in range(1, options.kills + 1):
                 share = options.photos * kill // (options.kills + 1)
@@ -54,8 +54,8 @@ def main() -> None:
         told = {
             "photos": len(rows),
             "done": sum(row["state"] == "done" for row in rows),
-            "jobs": len(list(data.glob("requests/*.json"))),
-            "results": len(list(data.glob("generated/*.png"))) - before,
+            "jobs": len(list(data.glob("requests/**/*.json"))),
+            "results": len(list(data.glob("generated/**/*.png"))) - before,
             "saved": saved(folder),
             "distinct": len({path.read_bytes() for path in (folder / "out").rglob("*.png")}),
         }

@@ -123,6 +123,6 @@ def refused_while_full(service: Service, store: FilesystemStore, data: Path) -> 
         assert time.monotonic() - begun < 60
         assert service.client.get("/api/models").status_code == 200
         assert {info.name for info in store.list("")} == held
-        assert not list(data.glob("*/.*.part"))
+        assert not list(data.rglob(".*.part"))
     finally:
         ballast.unlink()

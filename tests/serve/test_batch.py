@@ -50,7 +50,8 @@ def test_a_batch_that_is_killed_goes_on(cluster: Cluster, tmp_path: Path) -> Non
     draw(tmp_path / "photos", 12)
     out = tmp_path / "out"
     before = {
-        name: len(list(cluster.data.glob(name))) for name in ("generated/*.png", "requests/*.json")
+        name: len(list(cluster.data.glob(name)))
+        for name in ("generated/**/*.png", "requests/**/*.json")
     }
     killed = batch(cluster, tmp_path)
     while len(list(out.glob("*.png"))) < 3:

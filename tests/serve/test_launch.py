@@ -68,7 +68,7 @@ def test_it_prints_four_images_that_can_be_fetched(launched):
         assert image.width > image.height  # as the sample photo
     folder = launched.folder / "data" / "generated"
     assert any(str(folder) in line for line in launched.printed)
-    assert len(list(folder.glob("*.png"))) >= 4
+    assert len(list(folder.rglob("*.png"))) >= 4
 
 
 def test_its_lines_are_few_and_the_addresses_come_last(launched):

@@ -60,8 +60,8 @@ class Service:
 
     def product(self, url: str) -> tuple[Path, np.ndarray]:
         """The stored product of a result."""
-        recipe = json.loads((self.data / "generated" / f"{key_of(url)}.json").read_text())
-        path = self.data / "masks" / f"{recipe['mask_key']}.png"
+        recipe = json.loads(next(self.data.rglob(f"{key_of(url)}.json")).read_text())
+        (path,) = (self.data / "masks").rglob(f"{recipe['mask_key']}.png")
         return path, np.asarray(Image.open(path))
 
 

@@ -276,7 +276,7 @@ def test_429_while_there_is_no_room(cluster):
 def test_500_says_nothing_about_the_cause(cluster):
     url = cluster.generate(png(), num_images=1).json()["images"][0]
     name = url.rsplit("/", 1)[1]
-    (cluster.data / "generated" / name).write_bytes(b"damaged")
+    next(cluster.data.rglob(name)).write_bytes(b"damaged")
     problem(cluster.client.get(url), 500, "internal_error")
 
 

@@ -233,7 +233,7 @@ async def test_a_passed_deadline_is_504_and_stores_nothing(tmp_path):
         error = problem(await made.generate(), 504, "deadline_exceeded")
     assert "within 1 s" in error
     assert len(made.models.cancelled) == 4
-    assert not list((tmp_path / "generated").glob("*"))
+    assert not list((tmp_path / "generated").rglob("*.*"))
 
 
 async def test_a_failed_image_fails_the_request_and_leaves_nothing(api, tmp_path):
@@ -241,7 +241,7 @@ async def test_a_failed_image_fails_the_request_and_leaves_nothing(api, tmp_path
     answer = await api.generate(num_images=3)
     assert problem(answer, 503, "unavailable") == "model 'x' is not available"
     assert answer.headers["retry-after"] == "3"
-    assert not list((tmp_path / "generated").glob("*.png"))
+    assert not list((tmp_path / "generated").rglob("*.png"))
 
 
 async def test_a_replica_lost_for_good_is_503(api):

@@ -202,4 +202,4 @@ class World:
         return [info.name for info in self.store.list("")]
 
     def stored(self) -> list[str]:
-        return sorted(path.stem for path in (self.folder / "generated").glob("*.png"))
+        return sorted(path.stem for path in (self.folder / "generated").rglob("*.png"))

@@ -16,6 +16,12 @@ def key(number: int) -> str:
     return f"{number:032x}"
 
 
+def path_of(root: Path, name: str) -> Path:
+    """Where a store in a folder keeps an object."""
+    (path,) = root.rglob(name.partition("/")[2])
+    return path
+
+
 class Recorder:
     """A real store that notes its calls and fails where a test wants it to."""
 

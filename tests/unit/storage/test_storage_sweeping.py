@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from recorder import PNG, Recorder
+from recorder import PNG, Recorder, path_of
 
 from storage import sweeping
 from storage.errors import StorageUnavailable
@@ -79,7 +79,8 @@ def save(store: Recorder, root: Path, made: datetime, number: int = 0) -> str:
     key = key_of(made, number)
     Records(store).save(key, PNG, {})
     for suffix in ("png", "json"):
-        os.utime(root / f"generated/{key}.{suffix}", (made.timestamp(), made.timestamp()))
+        path = path_of(root, f"generated/{key}.{suffix}")
+        os.utime(path, (made.timestamp(), made.timestamp()))
     return key
 
 
@@ -102,7 +103,7 @@ def test_requests_of_each_owner_are_found_by_their_names(store: Watched, root: P
         for made in (NOW - 3 * DAY, NOW - HOUR):
             names.append(f"requests/{owner}{key_of(made)}.json")
             store.put(names[-1], b"{}", "application/json")
-            os.utime(root / names[-1], (made.timestamp(), made.timestamp()))
+            os.utime(path_of(root, names[-1]), (made.timestamp(), made.timestamp()))
     assert list(owners(store, "requests/")) == ["0" * 32, "e" * 32, "f" * 32]
     swept = Retention(store, Ages(NOW, None, DAY), lambda: None)
     swept.expire()
