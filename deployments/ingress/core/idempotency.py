@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,6 +33,10 @@ NOT_KEPT = (
 )
 
 
+_NOTHING: dict[str, object] = {"fingerprint": "", "answer": {}, "events": []}
+"""What is kept where something was begun and taken back."""
+
+
 class KeptAnswer(BaseModel):
     """An answer as it was given.
 
@@ -39,6 +44,8 @@ class KeptAnswer(BaseModel):
         fingerprint: Digest of what was asked for.
         answer: The JSON answer.
         events: Name and data of what a stream tells before that, but for progress.
+        begun: Key of a background request that is about to be stored, or was: its answer is not
+            kept yet. Empty otherwise.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +53,7 @@ class KeptAnswer(BaseModel):
     fingerprint: str
     answer: dict[str, object]
     events: tuple[tuple[str, dict[str, object]], ...]
+    begun: str = ""
 
 
 class Turn:
@@ -57,11 +65,19 @@ class Turn:
         name: Its name there.
         fingerprint: Digest of what is asked for.
         deadline: The request's.
+        begun: See `KeptAnswer`: whoever had the turn before has died. Empty otherwise.
     """
 
     def __init__(
-        self, claim: Holding, answers: KeptAnswers, name: str, fingerprint: str, deadline: Deadline
+        self,
+        claim: Holding,
+        answers: KeptAnswers,
+        name: str,
+        fingerprint: str,
+        deadline: Deadline,
+        begun: str = "",
     ) -> None:
+        self.begun = begun
         self._claim = claim
         self._answers = answers
         self._name = name
@@ -86,12 +102,33 @@ class Turn:
         """
         kept = {"fingerprint": self._fingerprint, "answer": answer, "events": list(events)}
         try:
-            async with self._deadline.bounds():
-                await self._answers.save(self._name, kept)
+            await self._save(kept)
         except ServiceError as error:
             logger.warning("an answer could not be kept: %s", error)
             return False
         return True
+
+    async def begin(self, request: str) -> None:
+        """Keep the key of a background request before it is stored.
+
+        So the next request with this idempotency key finds it, even if this process is killed
+        before the answer is kept.
+
+        Raises:
+            ServiceError: It could not be kept.
+        """
+        await self._save({
+            "fingerprint": self._fingerprint, "answer": {}, "events": [], "begun": request,
+        })  # fmt: skip
+
+    async def forget(self) -> None:
+        """Take `begin` back, after nothing was stored."""
+        with suppress(ServiceError):
+            await self._save(_NOTHING)
+
+    async def _save(self, kept: Mapping[str, object]) -> None:
+        async with self._deadline.bounds():
+            await self._answers.save(self._name, kept)
 
     def close(self) -> None:
         """Let the next request with this key go on; repeating it is harmless."""
@@ -133,19 +170,32 @@ class Idempotency:
             # Looked for only now: whoever had the claim before has kept its answer by the end.
             try:
                 document = await self._answers.load(name)
-                if document is None:
-                    return Turn(claim, self._answers, name, fingerprint, deadline)
+                nothing = document is None or document == _NOTHING
+                kept = None if nothing else _kept(document, fingerprint)
             except BaseException:
                 claim.close()
                 raise
+        if kept is None or kept.begun:
+            begun = "" if kept is None else kept.begun
+            return Turn(claim, self._answers, name, fingerprint, deadline, begun)
         claim.close()
-        try:
-            kept = KeptAnswer.model_validate(document)
-        except ValidationError:
-            raise InternalError("the kept answer is damaged") from None
-        if kept.fingerprint != fingerprint:
-            raise IdempotencyConflict("this Idempotency-Key belongs to a request with another body")
         return kept
+
+
+def _kept(document: object, fingerprint: str) -> KeptAnswer:
+    """Read what was kept.
+
+    Raises:
+        IdempotencyConflict: It is of a request for something else.
+        InternalError: It is damaged.
+    """
+    try:
+        kept = KeptAnswer.model_validate(document)
+    except ValidationError:
+        raise InternalError("the kept answer is damaged") from None
+    if kept.fingerprint != fingerprint:
+        raise IdempotencyConflict("this Idempotency-Key belongs to a request with another body")
+    return kept
 
 
 async def fingerprint(

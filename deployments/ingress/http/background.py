@@ -17,7 +17,8 @@ from starlette.responses import JSONResponse, Response
 
 from deployments.errors import InvalidRequest, RequestNotFound
 from deployments.ingress.core.background.records import Record, StoredEvent
-from deployments.ingress.core.background.requests import BackgroundRequests, Seen
+from deployments.ingress.core.background.requests import BackgroundRequests
+from deployments.ingress.core.background.submission import Seen
 from deployments.ingress.core.callbacks.deliveries import host_of
 from deployments.ingress.core.events import ImageProgress, ImageStored, ImageWithheld, Waiting
 from deployments.ingress.core.keys import KEY_PATTERN
@@ -91,7 +92,7 @@ class Background:
 
         limit_s = asked_s(request.headers)
         longest_s = limit_s if math.isfinite(limit_s) else None
-        answer, replayed = await self._requests.submit(
+        answer, replayed = await self._requests.submissions.submit(
             asked, files, terms, base, render, longest_s, callback_url
         )
         headers = {REPLAYED: "true"} if replayed else {}
