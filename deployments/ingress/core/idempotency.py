@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from anyio import to_thread
@@ -54,6 +54,15 @@ class KeptAnswer(BaseModel):
     answer: dict[str, object]
     events: tuple[tuple[str, dict[str, object]], ...]
     begun: str = ""
+
+    def moved(self, move: Callable[[Mapping[str, object]], dict[str, object]]) -> KeptAnswer:
+        """The answer with other URLs.
+
+        Args:
+            move: Returns an object with these.
+        """
+        events = tuple((name, move(data)) for name, data in self.events)
+        return self.model_copy(update={"answer": move(self.answer), "events": events})
 
 
 class Turn:

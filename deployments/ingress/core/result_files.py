@@ -12,6 +12,7 @@ from deployments.ingress.core.ports import Backends
 from deployments.jobs import StoredImage
 
 GONE = "the image does not exist, or no longer"
+NOT_YOURS = "the image does not exist, or no longer, or another API key made it"
 NOT_TOLD = "the image does not exist, or no longer, or how it was made is only told to who made it"
 
 
@@ -106,17 +107,24 @@ class ResultFiles:
         """
         return await self._backends.owned.of(owner_of(api_key_name), after, most)
 
-    async def delete(self, image_key: str, named: FileFormat) -> None:
+    async def delete(self, image_key: str, named: FileFormat, api_key_name: str) -> None:
         """Remove a result, and what it was made from where no other result needs that.
+
+        One that was made without a key, or by an older version, belongs to nobody: every key may
+        remove it.
 
         Args:
             image_key: Its key.
             named: The format that its URL names.
+            api_key_name: The caller's, empty without keys.
 
         Raises:
-            ImageNotFound: It does not exist, or no longer, or has another format.
+            ImageNotFound: It does not exist, or no longer, or has another format, or another API
+                key made it.
         """
         recipe = await self._backends.results.load_recipe(image_key)
         if file_format(recipe) != named:
             raise ImageNotFound(GONE)
+        if recipe.get("owner", owner_of("")) not in (owner_of(""), owner_of(api_key_name)):
+            raise ImageNotFound(NOT_YOURS)
         await self._backends.results.delete(image_key, distinct(*lineage(recipe)))

@@ -6,7 +6,7 @@ A URL is read only to find one of our keys in it. No address of a caller is ever
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -16,6 +16,12 @@ from deployments.ingress.core.keys import KEY_PATTERN
 
 _PATH = re.compile(rf"/generated/({KEY_PATTERN})\.({'|'.join(SUFFIXES.values())})")
 _FORMATS = {suffix: file_format for file_format, suffix in SUFFIXES.items()}
+_MADE = re.compile(
+    rf".*(/generated/{KEY_PATTERN}\.(?:{'|'.join(SUFFIXES.values())})"
+    rf"|/cutouts/{KEY_PATTERN}(?:-mask)?\.png)"
+)
+_URL_FIELDS = frozenset({"images", "url", "image_url", "mask_url"})
+"""Fields of answers that hold URLs; what a caller wrote is in others."""
 _PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -65,6 +71,25 @@ class ResultUrls:
         """
         start = f"{self._public or request_base}/cutouts/{key}"
         return f"{start}.png", f"{start}-mask.png"
+
+    def moved(self, answer: Mapping[str, object], request_base: str) -> dict[str, object]:
+        """An answer that was given to somebody else, with the URLs that this caller can use.
+
+        Args:
+            answer: Of JSON types, as it was given.
+            request_base: Scheme and host the caller used, without a slash at its end.
+        """
+        base = self._public or request_base
+
+        def moved(value: object, url: bool) -> object:
+            if isinstance(value, Mapping):
+                return {name: moved(inner, name in _URL_FIELDS) for name, inner in value.items()}
+            if isinstance(value, list):
+                return [moved(inner, url) for inner in value]
+            made = _MADE.fullmatch(value) if url and isinstance(value, str) else None
+            return value if made is None else f"{base}{made[1]}"
+
+        return {name: moved(value, name in _URL_FIELDS) for name, value in answer.items()}
 
     def name_of(self, image_url: str, request_base: str) -> ResultName:
         """The result that one of our URLs, or its path alone, names.

@@ -197,7 +197,7 @@ def create_api(
         state, base, events = request.state, base_of(request), _wants_events(request)
         generation = await started
         if isinstance(generation, KeptAnswer):
-            return _replay(generation, events)
+            return _replay(delivery.moved(generation, base), events)
         state.generation = generation
         if events:
             failed = partial(note_failure, request)

@@ -73,6 +73,8 @@ def add_cutouts(
 
         order = await _order(request, urls, base, json_limit)
         answer, replayed = await cutouts.cut_out(order, terms(request), render)
+        if replayed:
+            answer = urls.moved(answer, base)
         return JSONResponse(answer, headers={REPLAYED: "true"} if replayed else None)
 
     @app.head("/cutouts/{key:key}-mask.png", include_in_schema=False)

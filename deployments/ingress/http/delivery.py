@@ -122,6 +122,15 @@ class Delivery:
             answer.warnings.append(NOT_KEPT)
         return answer
 
+    def moved(self, kept: KeptAnswer, base: str) -> KeptAnswer:
+        """An answer that was given before, with the URLs that this caller can use.
+
+        Args:
+            kept: As it was given.
+            base: Scheme and host the caller used.
+        """
+        return kept.moved(lambda told: self._urls.moved(told, base))
+
     def told(self, made: Made, base: str) -> tuple[str, dict[str, object]]:
         """Name and data of the event that tells of an image.
 

@@ -65,11 +65,14 @@ def _add(
 
     @app.delete(path, **openapi.removal_route(f"delete_{ending}", "images", 400))
     async def delete(request: Request, key: Key) -> None:
-        """Delete a generated image, and the photo it was made from where no other needs it."""
+        """Delete a generated image that one's API key made.
+
+        The photo it was made from goes with it where no other needs that.
+        """
         _check(key)
         if "width" in request.query_params:
             raise InvalidRequest("width: a smaller copy is deleted with its image, and not alone")
-        await results.delete(key, file_format)
+        await results.delete(key, file_format, request.state.api_key_name)
 
 
 def _check(key: str) -> None:

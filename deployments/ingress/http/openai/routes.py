@@ -103,6 +103,7 @@ def add_openai(
         rendering = Rendering(delivery, service.results, asked, on.deadline, base)
         generation = await service.generate(asked.order, asked.files, on, asked.cutout)
         if isinstance(generation, KeptAnswer):
+            generation = delivery.moved(generation, base)
             headers = {REPLAYED: "true"}
             if asked.stream:
                 told = rendering.replayed_events(generation)
