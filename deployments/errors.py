@@ -115,6 +115,13 @@ class IdempotencyConflict(ServiceError):
     code = "idempotency_conflict"
 
 
+class BodyTooSlow(ServiceError):
+    """The request's body arrives too slowly."""
+
+    status = 408
+    code = "body_too_slow"
+
+
 class BodyTooLarge(ServiceError):
     """The request's body is over the limit."""
 
@@ -154,6 +161,13 @@ class RateLimited(ServiceError):
         super().__init__(message, retry_after_s)
         self.args = (message, retry_after_s, rates)
         self.rates = rates
+
+
+class TooManyAtOnce(ServiceError):
+    """One caller sends as many bodies at the same time as may be, or the same request."""
+
+    status = 429
+    code = "too_many_at_once"
 
 
 class TooManyWaiting(ServiceError):

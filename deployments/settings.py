@@ -33,6 +33,10 @@ class UploadLimits(Settings):
         max_pixels: Width times height of a photo. Above the highest value Pillow opens no WebP.
         max_side: The longer side of a photo, in pixels.
         max_aspect: Longer side over shorter side.
+        min_bytes_per_s: How fast a request body must arrive, on average.
+        body_grace_s: Seconds that it may take beyond that.
+        max_arriving: Request bodies of one API key, or of one address without keys, that may arrive
+            at the same time in one ingress replica.
     """
 
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
@@ -40,6 +44,9 @@ class UploadLimits(Settings):
     max_pixels: int = Field(67_108_864, ge=1, le=178_956_970)
     max_side: int = Field(16_384, ge=1)
     max_aspect: float = Field(8.0, ge=1)
+    min_bytes_per_s: int = Field(4096, ge=1, le=1_000_000_000)
+    body_grace_s: float = Field(15.0, gt=0, le=3600)
+    max_arriving: int = Field(100, ge=1, le=10_000)
 
 
 class RateSettings(Settings):

@@ -37,9 +37,11 @@ STATUSES = {
     "ModelNotFound": (404, "model_not_found"),
     "RequestNotFound": (404, "not_found"),
     "IdempotencyConflict": (409, "idempotency_conflict"),
+    "BodyTooSlow": (408, "body_too_slow"),
     "BodyTooLarge": (413, "body_too_large"),
     "Overloaded": (429, "overloaded"),
     "RateLimited": (429, "rate_limited"),
+    "TooManyAtOnce": (429, "too_many_at_once"),
     "TooManyWaiting": (429, "too_many_waiting"),
     "Unavailable": (503, "unavailable"),
     "NotReady": (503, "not_ready"),
@@ -74,7 +76,7 @@ def test_every_class_has_its_status_and_code(kind):
 
 def test_the_classes_cover_the_statuses_of_the_contract():
     assert {kind.status for kind in EVERY} == {
-        400, 401, 403, 404, 409, 413, 415, 429, 500, 503, 504,
+        400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503, 504,
     }  # fmt: skip
     assert {kind.__name__ for kind in EVERY} == set(STATUSES)
 

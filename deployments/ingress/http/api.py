@@ -41,6 +41,7 @@ from deployments.ingress.http.forms import (
     refuse_repeated_fields,
 )
 from deployments.ingress.http.idempotency_header import HEADER, REPLAYED, idempotency_key_of
+from deployments.ingress.http.middleware.arrivals import Arrivals
 from deployments.ingress.http.middleware.deadline_header import RequestDeadline
 from deployments.ingress.http.middleware.forwarded_scheme import ForwardedScheme
 from deployments.ingress.http.middleware.frame import RequestFrame
@@ -223,6 +224,7 @@ def create_api(
     problems.register(app, body_limits)
     app.add_middleware(MultipartForms)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.limits.max_body_bytes)
+    app.add_middleware(Arrivals, limits=settings.limits)
     app.add_middleware(RequestDeadline, longest_s=settings.deadline_s)
     app.add_middleware(
         Gate,

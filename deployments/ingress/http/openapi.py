@@ -25,6 +25,7 @@ _REASONS = {
     400: "A field is missing, malformed, unknown or out of range, or the image is not accepted.",
     401: "A key is required, and it is missing or wrong.",
     404: "The image does not exist, or no longer.",
+    408: "The body arrives too slowly.",
     409: "The Idempotency-Key belongs to a request with another body.",
     413: "The body is over the limit.",
     415: "The body is of a type that the path does not take, or is compressed.",
@@ -118,7 +119,7 @@ def images_route(operation: str) -> dict[str, Any]:
                 "content": {EVENT_STREAM: {"schema": {"$ref": f"#/components/schemas/{STREAM}"}}},
             },
             202: {"description": "With `Prefer`.", "model": JobAnswer, "headers": _JOB},
-            **_failures(400, 401, 404, 409, 413, 415, 429, 500, 503, 504),
+            **_failures(400, 401, 404, 408, 409, 413, 415, 429, 500, 503, 504),
         },
     }
 
@@ -142,7 +143,7 @@ def cutout_route() -> dict[str, Any]:
         },
         "responses": {
             200: {"description": "The cut-out.", "headers": _REPLAYED},
-            **_failures(400, 401, 404, 409, 413, 415, 429, 500, 503, 504),
+            **_failures(400, 401, 404, 408, 409, 413, 415, 429, 500, 503, 504),
         },
     }
 

@@ -79,7 +79,10 @@ def edits_route(operation: str, generate: type[GenerateForm]) -> dict[str, Any]:
         "response_model": ImagesResponse,
         "tags": [TAG],
         "openapi_extra": {"parameters": openapi.HEADERS, "requestBody": body},
-        "responses": {200: made, **_failures(400, 401, 404, 409, 413, 415, 429, 500, 503, 504)},
+        "responses": {
+            200: made,
+            **_failures(400, 401, 404, 408, 409, 413, 415, 429, 500, 503, 504),
+        },
     }
 
 
