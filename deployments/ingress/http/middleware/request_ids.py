@@ -45,5 +45,9 @@ class DropUnsafeIds:
 
 
 def middlewares() -> list[Middleware]:
-    """What Serve's proxy runs around every request."""
+    """What Serve's proxy runs around every request; it asks for it before its server starts."""
+    # Imported here, because nobody but the proxy needs the server.
+    from deployments.ingress.http.middleware.heads import bound_heads
+
+    bound_heads()
     return [Middleware(DropUnsafeIds)]
