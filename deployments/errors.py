@@ -87,6 +87,13 @@ class OriginNotAllowed(ServiceError):
     code = "origin_not_allowed"
 
 
+class Forbidden(ServiceError):
+    """The API key may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
 class ImageNotFound(ServiceError):
     """The named result does not exist, or no longer exists."""
 

@@ -32,6 +32,7 @@ STATUSES = {
     "ForeignImage": (400, "foreign_image_url"),
     "Unauthorized": (401, "unauthorized"),
     "WrongMediaType": (415, "unsupported_media_type"),
+    "Forbidden": (403, "forbidden"),
     "OriginNotAllowed": (403, "origin_not_allowed"),
     "ImageNotFound": (404, "not_found"),
     "ModelNotFound": (404, "model_not_found"),

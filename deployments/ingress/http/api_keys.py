@@ -12,7 +12,10 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from deployments.ingress.http.key_options import KeyOptions, read_options
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +24,21 @@ FILE_VARIABLE = "BACKDROP_API_KEYS_FILE"
 
 _DIGEST = "sha256:"
 _HEX = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key.
+
+    Attributes:
+        name: What logs call it.
+        digest: SHA-256 of its secret.
+        options: What it may do, and until when.
+    """
+
+    name: str
+    digest: bytes = field(repr=False)
+    options: KeyOptions = field(default_factory=KeyOptions)
 
 
 class KeyRing:
@@ -37,13 +55,13 @@ class KeyRing:
     """
 
     def __init__(self, keys: Mapping[str, str], file: Path | None = None) -> None:
-        self._own = {name: _digest(secret) for name, secret in keys.items()}
+        self._own = {name: ApiKey(name, _digest(secret)) for name, secret in keys.items()}
         self._file = file
         self._version: tuple[int, ...] = ()
-        self._digests = self._own
+        self._keys = self._own
         if file is not None:
             self._version = _version(file)
-            self._digests = self._own | self._read(file)
+            self._keys = self._own | self._read(file)
 
     @classmethod
     def from_environment(cls) -> KeyRing | None:
@@ -51,7 +69,8 @@ class KeyRing:
 
         `BACKDROP_API_KEYS` holds `name:secret` pairs separated by commas; the file that
         `BACKDROP_API_KEYS_FILE` names holds one a line, blank lines and lines that begin with `#`
-        aside. In place of a secret both take `sha256:` and its digest.
+        aside; there `KeyOptions` may follow a key. In place of a secret both take `sha256:` and its
+        digest.
 
         Raises:
             ValueError: A pair has no name or no secret, repeats a name, or has a secret that no
@@ -65,14 +84,14 @@ class KeyRing:
         keys = dict(_pairs(KEYS_VARIABLE, "pair", _split(text))) if text else {}
         return cls(keys, Path(file) if file else None)
 
-    def name_of(self, secret: str) -> str | None:
-        """The name of a key, or None if it is not one of ours."""
+    def find(self, secret: str) -> ApiKey | None:
+        """A key, expired or not, or None if it is not one of ours."""
         self._refresh()
         given = hashlib.sha256(secret.encode()).digest()
         found = None
-        for name, digest in self._digests.items():
-            if hmac.compare_digest(given, digest):
-                found = name
+        for key in self._keys.values():
+            if hmac.compare_digest(given, key.digest):
+                found = key
         return found
 
     def _refresh(self) -> None:
@@ -80,13 +99,13 @@ class KeyRing:
             return
         self._version = version
         try:
-            self._digests = self._own | self._read(self._file)
+            self._keys = self._own | self._read(self._file)
         except ValueError as error:
             logger.error("the API keys stay as they were: %s", error)
         else:
-            logger.info("the API keys were read again: %s", ", ".join(self._digests))
+            logger.info("the API keys were read again: %s", ", ".join(self._keys))
 
-    def _read(self, file: Path) -> dict[str, bytes]:
+    def _read(self, file: Path) -> dict[str, ApiKey]:
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
@@ -97,14 +116,15 @@ class KeyRing:
             for number, line in enumerate(map(str.strip, lines), start=1)
             if line and not line.startswith("#")
         )
-        keys = dict(_pairs(FILE_VARIABLE, "line", numbered))
+        options: dict[str, KeyOptions] = {}
+        keys = dict(_pairs(FILE_VARIABLE, "line", _without_options(numbered, options)))
         if not keys:
             raise ValueError(f"{FILE_VARIABLE}: {file} names no key")
         if both := sorted(self._own.keys() & keys.keys()):
             raise ValueError(
                 f"{KEYS_VARIABLE} and {FILE_VARIABLE} name the same keys: {', '.join(both)}"
             )
-        return {name: _digest(secret) for name, secret in keys.items()}
+        return {name: ApiKey(name, _digest(secret), options[name]) for name, secret in keys.items()}
 
 
 def a_secret() -> str | None:
@@ -118,15 +138,33 @@ def a_secret() -> str | None:
     KeyRing.from_environment()
     told = list(_split(os.environ.get(KEYS_VARIABLE, "").strip()))
     if file := os.environ.get(FILE_VARIABLE, "").strip():
-        told += enumerate(Path(file).read_text(encoding="utf-8").splitlines())
-    secrets = (
-        pair.partition(":")[2].strip() for _, pair in told if not pair.strip().startswith("#")
-    )
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+        told += _without_options(
+            (number, line) for number, line in enumerate(lines) if not line.strip().startswith("#")
+        )
+    secrets = (pair.partition(":")[2].strip() for _, pair in told)
     return next((secret for secret in secrets if secret and not secret.startswith(_DIGEST)), None)
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
     return enumerate(text.split(","), start=1)
+
+
+def _without_options(
+    numbered: Iterable[tuple[int, str]], options: dict[str, KeyOptions] | None = None
+) -> Iterator[tuple[int, str]]:
+    """The lines of a file without what stands after their keys.
+
+    Args:
+        numbered: The lines.
+        options: Is given what stands there, by the names of the keys.
+    """
+    for number, line in numbered:
+        name, sign, rest = line.partition(":")
+        secret, *words = rest.split() or [""]
+        if options is not None:
+            options[name.strip()] = read_options(words, f"{FILE_VARIABLE}: line {number}")
+        yield number, f"{name}{sign}{secret}"
 
 
 def _pairs(

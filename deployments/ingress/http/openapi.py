@@ -24,6 +24,7 @@ from deployments.ingress.http.schemas import EXAMPLE_URL
 _REASONS = {
     400: "A field is missing, malformed, unknown or out of range, or the image is not accepted.",
     401: "A key is required, and it is missing or wrong.",
+    403: "The API key may not do this.",
     404: "The image does not exist, or no longer.",
     408: "The body arrives too slowly.",
     409: "The Idempotency-Key belongs to a request with another body.",
@@ -119,7 +120,7 @@ def images_route(operation: str) -> dict[str, Any]:
                 "content": {EVENT_STREAM: {"schema": {"$ref": f"#/components/schemas/{STREAM}"}}},
             },
             202: {"description": "With `Prefer`.", "model": JobAnswer, "headers": _JOB},
-            **_failures(400, 401, 404, 408, 409, 413, 415, 429, 500, 503, 504),
+            **_failures(400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503, 504),
         },
     }
 
@@ -143,7 +144,7 @@ def cutout_route() -> dict[str, Any]:
         },
         "responses": {
             200: {"description": "The cut-out.", "headers": _REPLAYED},
-            **_failures(400, 401, 404, 408, 409, 413, 415, 429, 500, 503, 504),
+            **_failures(400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503, 504),
         },
     }
 
@@ -164,7 +165,7 @@ def job_route() -> dict[str, Any]:
                 },
             },
             204: {"description": "An event stream was asked for, and there will be no more."},
-            **_failures(400, 401, 404, 500, 503),
+            **_failures(400, 401, 403, 404, 500, 503),
         },
     }
 
@@ -175,7 +176,7 @@ def job_removal_route() -> dict[str, Any]:
         "operation_id": "cancel_job",
         "response_model": JobAnswer,
         "tags": ["jobs"],
-        "responses": _failures(401, 404, 500, 503),
+        "responses": _failures(401, 403, 404, 500, 503),
     }
 
 
@@ -186,7 +187,7 @@ def jobs_route() -> dict[str, Any]:
         "response_model": JobsAnswer,
         "tags": ["jobs"],
         "openapi_extra": {"parameters": paging.PARAMETERS},
-        "responses": _failures(400, 401, 404, 500, 503),
+        "responses": _failures(400, 401, 403, 404, 500, 503),
     }
 
 
@@ -243,7 +244,7 @@ def result_route(
         "responses": {
             200: {"description": "The image.", "content": content},
             304: {"description": "The caller has it already."},
-            **_failures(*((400,) if widths else ()), 401, 404, 500, 503),
+            **_failures(*((400,) if widths else ()), 401, 403, 404, 500, 503),
         },
     }
 
@@ -255,7 +256,7 @@ def results_route() -> dict[str, Any]:
         "response_model": ResultsAnswer,
         "tags": ["images"],
         "openapi_extra": {"parameters": paging.PARAMETERS},
-        "responses": _failures(400, 401, 404, 500, 503),
+        "responses": _failures(400, 401, 403, 404, 500, 503),
     }
 
 
@@ -267,7 +268,7 @@ def recipe_route() -> dict[str, Any]:
         "tags": ["images"],
         "responses": {
             200: {"description": "How the image was made."},
-            **_failures(400, 401, 404, 500, 503),
+            **_failures(400, 401, 403, 404, 500, 503),
         },
     }
 
@@ -287,7 +288,7 @@ def removal_route(operation: str, tag: str, *refusals: int) -> dict[str, Any]:
         "tags": [tag],
         "responses": {
             204: {"description": "It is gone."},
-            **_failures(*refusals, 401, 404, 500, 503),
+            **_failures(*refusals, 401, 403, 404, 500, 503),
         },
     }
 

@@ -36,17 +36,17 @@ def write(file: Path, text: str) -> None:
 def test_secrets_and_digests_count_alike(file):
     write(file, f"# of shops\n\nshop: {KEY} \n  admin:{digest(OTHER)}\n# old:gone\n")
     keys = KeyRing.from_environment()
-    assert keys.name_of(KEY) == "shop"
-    assert keys.name_of(OTHER) == "admin"
+    assert keys.find(KEY).name == "shop"
+    assert keys.find(OTHER).name == "admin"
     for wrong in (digest(OTHER), digest(OTHER).removeprefix("sha256:"), "gone", ""):
-        assert keys.name_of(wrong) is None
+        assert keys.find(wrong) is None
 
 
 def test_the_environment_may_hold_digests_too_and_adds_to_the_file(file, monkeypatch):
     monkeypatch.setenv(KEYS_VARIABLE, f"shop:{digest(KEY)}")
     write(file, f"admin:{OTHER}")
     keys = KeyRing.from_environment()
-    assert (keys.name_of(KEY), keys.name_of(OTHER)) == ("shop", "admin")
+    assert (keys.find(KEY).name, keys.find(OTHER).name) == ("shop", "admin")
 
 
 def test_neither_the_file_s_secret_nor_its_digest_is_kept_readable(file):
@@ -95,8 +95,8 @@ def test_keys_come_and_go_while_the_service_runs(file, caplog):
     keys = KeyRing.from_environment()
     with caplog.at_level(logging.INFO):
         write(file, f"admin:{OTHER}")
-        assert keys.name_of(OTHER) == "admin"
-    assert keys.name_of(KEY) is None
+        assert keys.find(OTHER).name == "admin"
+    assert keys.find(KEY) is None
     assert "read again: admin" in caplog.text
     assert OTHER not in caplog.text
 
@@ -110,11 +110,11 @@ def test_a_change_for_the_worse_leaves_the_keys_as_they_were(file, caplog, text)
     else:
         write(file, text)
     with caplog.at_level(logging.INFO):
-        assert keys.name_of(KEY) == "shop"
-        assert keys.name_of(KEY) == "shop"
+        assert keys.find(KEY).name == "shop"
+        assert keys.find(KEY).name == "shop"
     assert caplog.text.count("stay as they were") == 1  # not at every request
     write(file, f"admin:{OTHER}")
-    assert (keys.name_of(KEY), keys.name_of(OTHER)) == (None, "admin")
+    assert (keys.find(KEY), keys.find(OTHER).name) == (None, "admin")
 
 
 def test_the_operator_s_own_calls_take_a_secret_that_is_told(file, monkeypatch):

@@ -11,15 +11,20 @@ from collections.abc import Collection, Mapping
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.errors import ImageNotFound, Unauthorized, WrongMediaType
+from deployments.errors import Forbidden, ImageNotFound, Unauthorized, WrongMediaType
 from deployments.ingress.http import problems
 from deployments.ingress.http.api_keys import KeyRing
+from deployments.ingress.http.key_options import KeyScope
 
 CALLS = ("/api/", "/v1/")
 """What the paths of calls start with, which need a key where keys are on."""
 
 PICTURES = ("/generated/", "/cutouts/")
 """What the paths of stored pictures start with."""
+
+JOBS = "/api/jobs"
+RESULTS = "/api/results"
+"""The paths of lists of one's own."""
 
 READY = "/api/ready"
 """The path of readiness, which load balancers ask for without a key."""
@@ -83,7 +88,7 @@ class Gate:
             raise ImageNotFound("no address here has characters that cannot be printed")
         name = ""
         if self._keys is not None and (self._guards(method, path) or _tells_more(path, headers)):
-            name = _authorize(self._keys, headers)
+            name = _authorize(self._keys, headers, scopes_for(method, path))
         length = headers.get("content-length", "")
         limit = problems.body_limit(self._body_limits, path)
         if length.isdecimal() and int(length) > limit:
@@ -114,13 +119,37 @@ def _tells_more(path: str, headers: Headers) -> bool:
     return sent and path.startswith("/generated/") and path.endswith(".json")
 
 
-def _authorize(keys: KeyRing, headers: Headers) -> str:
-    """The name of the API key that a request carries."""
+def scopes_for(method: str, path: str) -> frozenset[KeyScope]:
+    """The scopes one of which a key needs for a request; empty where every key will do."""
+    if method == "POST" or (method == "DELETE" and path.startswith(JOBS)):
+        return frozenset({"generate"})
+    if method == "DELETE":
+        return frozenset({"delete"})
+    if path.startswith(JOBS):
+        return frozenset({"generate", "read"})
+    if path.startswith((RESULTS, *PICTURES)):
+        return frozenset({"read"})
+    return frozenset()
+
+
+def _authorize(keys: KeyRing, headers: Headers, scopes: frozenset[KeyScope]) -> str:
+    """The name of the API key that a request carries.
+
+    Raises:
+        Unauthorized: It carries none, or a wrong or expired one.
+        Forbidden: The key has none of the scopes.
+    """
     scheme, _, token = headers.get("authorization", "").partition(" ")
     secret = headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
     if not secret:
         raise Unauthorized("an API key is required: send Authorization: Bearer KEY, or X-API-Key")
-    name = keys.name_of(secret)
-    if name is None:
+    key = keys.find(secret)
+    if key is None:
         raise Unauthorized("the API key is wrong")
-    return name
+    if key.options.expired:
+        raise Unauthorized("the API key has expired")
+    if scopes and not scopes & key.options.scopes:
+        raise Forbidden(
+            f"the API key may not do this: it needs the scope {' or '.join(sorted(scopes))}"
+        )
+    return key.name

@@ -81,7 +81,7 @@ def edits_route(operation: str, generate: type[GenerateForm]) -> dict[str, Any]:
         "openapi_extra": {"parameters": openapi.HEADERS, "requestBody": body},
         "responses": {
             200: made,
-            **_failures(400, 401, 404, 408, 409, 413, 415, 429, 500, 503, 504),
+            **_failures(400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503, 504),
         },
     }
 
