@@ -27,6 +27,7 @@ from urllib3.exceptions import (
 from urllib3.exceptions import SSLError as TLSError
 from urllib3.util import Retry, Timeout
 
+from storage.credentials import ToldProvider, fixed
 from storage.errors import (
     ObjectNotFound,
     StorageError,
@@ -35,7 +36,7 @@ from storage.errors import (
     StorageUnavailable,
     Superseded,
 )
-from storage.settings import ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE, Credentials, MinioSettings
+from storage.settings import Credentials, MinioSettings
 from storage.store import (
     ObjectInfo,
     StoredObject,
@@ -72,7 +73,7 @@ class MinioStore:
     def __init__(
         self,
         settings: MinioSettings,
-        credentials: Credentials,
+        credentials: Credentials | ToldProvider,
         *,
         connect_timeout_s: float = 2.0,
         read_timeout_s: float = 15.0,
@@ -82,7 +83,7 @@ class MinioStore:
 
         Args:
             settings: Endpoint and bucket.
-            credentials: What signs the requests.
+            credentials: What signs the requests; a provider may change it at any time.
             connect_timeout_s: Longest wait for a connection, in seconds.
             read_timeout_s: Longest silence of the endpoint within a request, in seconds.
             connections: Connections kept open. More threads than that can work, but slower.
@@ -90,6 +91,9 @@ class MinioStore:
         Raises:
             StorageMisconfigured: The file of trusted authorities is unusable.
         """
+        self._credentials = (
+            fixed(credentials) if isinstance(credentials, Credentials) else credentials
+        )
         self._endpoint = settings.endpoint
         self._bucket = settings.bucket
         self._prefix = settings.prefix
@@ -102,9 +106,7 @@ class MinioStore:
             ) from None
         self._client = Minio(
             settings.endpoint,
-            access_key=credentials.access_key,
-            secret_key=credentials.secret_key,
-            session_token=credentials.session_token,
+            credentials=self._credentials,
             secure=settings.secure,
             # Without it the SDK asks for the region, which scoped credentials may not do.
             region=settings.region,
@@ -267,8 +269,8 @@ class MinioStore:
             )
         if code in _BAD_CREDENTIALS:
             return StorageMisconfigured(
-                f"{ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE}: the S3 endpoint "
-                f"{self._endpoint} refuses the credentials ({code})"
+                f"{self._credentials.told}: the S3 endpoint {self._endpoint} refuses the "
+                f"credentials ({code})"
             )
         if code in _BAD_REGION:
             return StorageMisconfigured(

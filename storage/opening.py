@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from storage.settings import FilesystemSettings, StoreSettings, read_credentials
+from storage.settings import FilesystemSettings, StoreSettings
 from storage.store import SwappingStore
 
 
@@ -25,6 +25,7 @@ def open_store(settings: StoreSettings) -> SwappingStore:
         from storage.filesystem import FilesystemStore
 
         return FilesystemStore(Path(settings.path))
+    from storage.credentials import provider_for
     from storage.minio_store import MinioStore
 
-    return MinioStore(settings, read_credentials(os.environ))
+    return MinioStore(settings, provider_for(settings, os.environ))

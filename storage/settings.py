@@ -1,7 +1,7 @@
 """Typed settings of the object stores.
 
-Settings hold no secret, so they may be logged and pickled. Credentials come from the environment
-only, and are read when the store is opened.
+Settings hold no secret, so they may be logged and pickled. Where credentials come from says
+`storage.credentials`.
 """
 
 import re
@@ -17,6 +17,7 @@ ACCESS_KEY_VARIABLE = "BACKDROP_S3_ACCESS_KEY"
 # The name of a variable, not what it holds.
 SECRET_KEY_VARIABLE = "BACKDROP_S3_SECRET_KEY"  # noqa: S105
 SESSION_TOKEN_VARIABLE = "BACKDROP_S3_SESSION_TOKEN"  # noqa: S105
+FILE_VARIABLE = "BACKDROP_S3_CREDENTIALS_FILE"
 
 _ENDPOINT = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -54,6 +55,8 @@ class MinioSettings(_Settings):
         create_bucket: Create the bucket when it is missing. If false, credentials
             suffice that may only get, put, delete and list in the bucket.
         prefix: Put before every object's name; empty or ending in a slash.
+        credentials: `environment` takes what the environment names, see `storage.credentials`;
+            `iam` asks the machine for those of its role.
     """
 
     kind: Literal["minio"] = "minio"
@@ -64,6 +67,7 @@ class MinioSettings(_Settings):
     ca_file: str | None = Field(default=None, min_length=1)
     create_bucket: bool = True
     prefix: str = Field(default="", max_length=256, pattern=r"^(?:[A-Za-z0-9_-]+/)*$")
+    credentials: Literal["environment", "iam"] = "environment"
 
     @field_validator("endpoint")
     @classmethod
@@ -120,7 +124,8 @@ def read_credentials(environment: Mapping[str, str]) -> Credentials:
     for variable in (ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE):
         if not read(variable):
             raise StorageMisconfigured(
-                f"{variable}: the S3 store needs this environment variable, and it is not set"
+                f"{variable}: the S3 store needs this environment variable, or another source of "
+                f"credentials, such as {FILE_VARIABLE}, and it is not set"
             )
     return Credentials(
         read(ACCESS_KEY_VARIABLE), read(SECRET_KEY_VARIABLE), read(SESSION_TOKEN_VARIABLE) or None
