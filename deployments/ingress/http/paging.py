@@ -27,7 +27,8 @@ PARAMETERS: list[dict[str, Any]] = [
         "in": "query",
         "required": False,
         "description": "Of the answer before: the next page.",
-        "schema": {"type": "string"},
+        # 128 bits in base64url without padding.
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$"},
     },
 ]
 """What a list's query may hold, for the OpenAPI document."""
