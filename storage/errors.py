@@ -94,6 +94,13 @@ class StorageFull(StorageUnavailable):
     """
 
 
+class StorageGone(StorageUnavailable):
+    """The folder of the store is gone or refuses access until somebody mends that.
+
+    Its one argument is a message for the operator.
+    """
+
+
 class StorageMisconfigured(StorageError):
     """The store cannot serve until somebody changes its settings.
 

@@ -29,8 +29,8 @@ from pathlib import Path
 from storage.errors import (
     CorruptObject,
     ObjectNotFound,
+    StorageGone,
     StorageMisconfigured,
-    StorageUnavailable,
     Superseded,
 )
 from storage.file_checksums import attach, attached
@@ -298,7 +298,7 @@ class FilesystemStore:
             root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             # Not ObjectNotFound: a lost volume must not look like deleted images.
-            raise StorageUnavailable("the folder of the filesystem store is gone") from None
+            raise StorageGone("the folder of the filesystem store is gone") from None
         try:
             yield root
         finally:

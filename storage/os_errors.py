@@ -4,7 +4,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from storage.errors import StorageFull, StorageMisconfigured, StorageUnavailable
+from storage.errors import StorageFull, StorageGone, StorageMisconfigured, StorageUnavailable
 
 
 @contextmanager
@@ -22,9 +22,7 @@ def translated(error: OSError) -> StorageUnavailable | StorageMisconfigured:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFull("the disk of the filesystem store is full")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return StorageUnavailable(
-            f"the folder of the filesystem store refuses access: {error.strerror}"
-        )
+        return StorageGone(f"the folder of the filesystem store refuses access: {error.strerror}")
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return StorageMisconfigured(
             "path: it holds a file or a symbolic link where a folder belongs"

@@ -43,6 +43,7 @@ from storage.errors import (
     CorruptObject,
     StorageError,
     StorageFull,
+    StorageGone,
     StorageUnavailable,
 )
 
@@ -320,9 +321,10 @@ def translate(error: BaseException, callee: str) -> ServiceError:
         case CorruptObject():
             logger.error("the storage holds a damaged object: %s", error)
             return InternalError("the stored image is damaged")
-        case StorageFull():
-            logger.error("the storage is full: %s", error)
-            return Unavailable("the storage is full", FULL_RETRY_AFTER_S)
+        case StorageFull() | StorageGone():  # only somebody who mends it can help
+            logger.error("the storage cannot serve until somebody acts: %s", error)
+            what = "is full" if isinstance(error, StorageFull) else "is not available now"
+            return Unavailable(f"the storage {what}", FULL_RETRY_AFTER_S)
         case StorageUnavailable():
             logger.error("the storage cannot serve: %s", error)
             return StorageDown("the storage is not available now", RETRY_AFTER_S)

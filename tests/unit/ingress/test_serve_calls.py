@@ -7,8 +7,21 @@ import gc
 
 import pytest
 
-from deployments.errors import ImageNotFound, ReplicaLost
-from deployments.ingress.remote.serve_calls import Callee
+from deployments.errors import ImageNotFound, ReplicaLost, StorageDown
+from deployments.ingress.remote.serve_calls import Callee, translate
+from storage.errors import StorageFull, StorageGone, StorageUnavailable
+
+
+@pytest.mark.parametrize(("failure", "told", "waits"), [
+    (StorageUnavailable("away"), "the storage is not available now", True),
+    (StorageGone("the folder is gone"), "the storage is not available now", False),
+    (StorageFull("the disk is full"), "the storage is full", False),
+])  # fmt: skip
+def test_only_what_may_pass_by_itself_is_waited_for(failure, told, waits):
+    shown = translate(failure, "the storage")
+    assert (shown.status, shown.message) == (503, told)
+    assert isinstance(shown, StorageDown) is waits
+    assert (shown.retry_after_s >= 60) is not waits
 
 
 class Handle:

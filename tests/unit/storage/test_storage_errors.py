@@ -10,6 +10,7 @@ from storage.errors import (
     ObjectNotFound,
     StorageError,
     StorageFull,
+    StorageGone,
     StorageMisconfigured,
     StorageUnavailable,
     Superseded,
@@ -23,6 +24,7 @@ EXAMPLES = [
     InvalidObjectName("../x"),
     StorageUnavailable("the disk fails"),
     StorageFull("the disk is full"),
+    StorageGone("the folder is gone"),
     StorageMisconfigured("bucket: it does not exist"),
 ]
 

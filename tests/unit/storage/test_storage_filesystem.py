@@ -12,6 +12,7 @@ import pytest
 from storage.errors import (
     CorruptObject,
     ObjectNotFound,
+    StorageGone,
     StorageMisconfigured,
     StorageUnavailable,
 )
@@ -166,6 +167,8 @@ def test_a_refusing_or_failing_disk_is_unavailable(
     ):
         with pytest.raises(StorageUnavailable, match=os.strerror(number)) as caught:
             operation()
+        # What somebody must mend is told from what may pass.
+        assert isinstance(caught.value, StorageGone) is (number != errno.EIO)
         assert str(root) not in str(caught.value)
 
 
@@ -191,7 +194,7 @@ def test_a_root_that_vanishes_is_not_a_missing_object(store: FilesystemStore, ro
         lambda: list(store.list("generated/")),
         store.check,
     ):
-        with pytest.raises(StorageUnavailable, match="is gone"):
+        with pytest.raises(StorageGone, match="is gone"):
             operation()
     assert not root.exists()
 
