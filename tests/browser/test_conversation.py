@@ -79,18 +79,6 @@ def test_from_a_photo_to_a_variation(chat, service, context, screenshots):
     page.screenshot(path=screenshots / "light.png")
 
 
-def test_cancelling_stops_the_work(chat, service):
-    chat.add_photo()
-    with chat.page.expect_event("requestfailed") as failed:
-        turn = chat.ask("Tropical beach", images=8, steps="50")
-        expect(turn.get_by_role("progressbar")).to_have_count(8)
-        turn.get_by_role("button", name="Cancel").click()
-        expect(turn.get_by_text("Cancelled")).to_be_visible()
-    assert failed.value.url == f"{service}/api/generate"
-    expect(turn.get_by_role("progressbar")).to_have_count(0)
-    expect(chat.create).to_be_enabled()
-
-
 def test_the_history_survives_a_reload_until_it_is_cleared(chat):
     page = chat.page
     chat.add_photo()

@@ -30,6 +30,8 @@ import { admitted, setLimits } from "./uploads.js";
  * @property {{id: string, blob: Blob} | null} mask
  * @property {Continued | null} continued
  * @property {number | null} aspect width over height where it is not the photo's
+ * @property {Promise<string | null>} [cutting] the id of the cut-out of the photo's product, which
+ *   is being looked for; null where none is found
  */
 
 const NUMBERS = { seed: "seed", steps: "steps", strength: "strength", guidance: "guidanceScale" };
@@ -266,6 +268,7 @@ export class Composer {
       photo: this.#continued ? null : this.#photo,
       mask: this.#continued ? null : this.#mask,
       continued: this.#continued,
+      cutting: found || cutout ? undefined : this.#product.found(),
     };
   }
 

@@ -28,8 +28,9 @@ export class Conversation {
    */
   restore(kept) {
     for (const turn of this.#page.history.turns()) {
-      if (turn.status === "running") turn.status = "interrupted";
-      this.#add(turn);
+      // Of before turns were jobs: nobody knows what became of it.
+      if (turn.status === "running" && turn.sent === undefined) turn.status = "interrupted";
+      this.#add(turn).takeUp();
     }
     if (!kept) this.#log.append(element("p", { class: "hint" }, strings.historyLost));
     this.#scroll("instant");
@@ -38,9 +39,10 @@ export class Conversation {
   /**
    * Run a new turn.
    * @param {import("./history.js").Turn} turn
+   * @param {Promise<string | null>} [cutting] as of `TurnView.run`
    */
-  async begin(turn) {
-    const running = this.#add(turn).run();
+  async begin(turn, cutting) {
+    const running = this.#add(turn).run(cutting);
     this.#scroll("smooth");
     await running;
     // Whoever has scrolled up meanwhile is left there.

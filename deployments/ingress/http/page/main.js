@@ -12,6 +12,7 @@ import { Conversation } from "./conversation.js";
 import { announce, byId, confirm, fillTexts } from "./dom.js";
 import { History, newId } from "./history.js";
 import { bindKeys } from "./keyboard.js";
+import { Line } from "./line.js";
 import { Gallery } from "./pictures.js";
 import { readRecipe } from "./recipe.js";
 import { sentence, strings } from "./strings.js";
@@ -25,11 +26,14 @@ document.body.classList.remove("loading");
 const base = new URL(".", document.baseURI);
 const client = new BackdropClient({ baseUrl: base.href });
 const gallery = new Gallery();
-const history = new History(`backdrop ${base.pathname}`);
+// What a turn waits for is its own matter: it tells of it.
+const jobs = new BackdropClient({ baseUrl: base.href, retries: 0 });
+const history = new History(`backdrop ${base.pathname}`, () => composer.fail(strings.full));
 const viewer = new Viewer(client, gallery, { change, same, own });
 const composer = new Composer(client, gallery, create, setKey);
 const conversation = new Conversation({
-  client,
+  jobs,
+  line: new Line(),
   history,
   gallery,
   open: (view, index) => viewer.open(view, index),
@@ -62,6 +66,7 @@ async function loadModels() {
 /** @param {string | null} key */
 function useKey(key) {
   client.setApiKey(key);
+  jobs.setApiKey(key);
   gallery.setApiKey(key);
 }
 
@@ -74,11 +79,12 @@ async function setKey(key) {
 }
 
 /** @param {import("./composer.js").Asked} asked */
-function create({ recipe, modelName, photo, mask, continued, aspect }) {
+function create({ recipe, modelName, photo, mask, continued, aspect, cutting }) {
   if (photo) history.savePicture(photo.id, photo.picture.file);
   if (mask) history.savePicture(mask.id, mask.blob);
   conversation.begin({
     id: newId(),
+    conversation: "first",
     created: Date.now(),
     recipe,
     modelName,
@@ -89,12 +95,13 @@ function create({ recipe, modelName, photo, mask, continued, aspect }) {
       aspect ??
       (photo ? photo.picture.width / photo.picture.height : (continued?.aspect ?? 1)),
     status: "running",
+    sent: null,
     results: [],
     warnings: [],
     absent: [],
     failure: null,
     tookS: 0,
-  });
+  }, cutting);
 }
 
 /**

@@ -18,7 +18,10 @@ export class Product {
   #photo = null;
   /** @type {import("./client.js").CutOut | null} */
   #cut = null;
-  #looking = new AbortController();
+  /** The search whose end is shown, and whether a turn waits for it. */
+  #looking = { abort: new AbortController(), wanted: false };
+  /** @type {Promise<string | null>} */
+  #found = Promise.resolve(null);
 
   /**
    * @param {import("./client.js").BackdropClient} client
@@ -39,34 +42,53 @@ export class Product {
   }
 
   /**
+   * Wait until the product was looked for, whatever becomes of the composer's photo.
+   * @returns {Promise<string | null>} the id of the cut-out; null where none was found
+   */
+  found() {
+    this.#looking.wanted = true;
+    return this.#found;
+  }
+
+  /**
    * Look for the product of a photo.
    * @param {import("./pictures.js").Picture} photo
    * @param {string} [known] the id of a cut-out of it that was made before
    */
-  async find(photo, known) {
+  find(photo, known) {
     this.leave();
     this.#photo = photo;
-    if (known) return this.#reuse(photo, known);
+    if (known) this.#reuse(photo, known);
+    else this.#found = this.#look(photo);
+  }
+
+  /** @param {import("./pictures.js").Picture} photo */
+  async #look(photo) {
     this.#show(strings.lookingForProduct);
     const looking = this.#looking;
     try {
-      const cut = await this.#client.cutOut({ image: photo.file }, { signal: looking.signal });
+      const cut = await this.#client.cutOut({ image: photo.file }, {
+        signal: looking.abort.signal,
+      });
       if (looking === this.#looking) this.#take(cut);
+      return cut.cutout;
     } catch (error) {
-      if (looking !== this.#looking) return;
       if (!(error instanceof BackdropError)) throw error;
+      if (looking !== this.#looking) return null;
       if (error.status === 401) this.#needKey();
       // Without a cut-out the service looks again, and says itself what is wrong.
       if (error.code === "product_not_found") this.#show(strings.noProduct, true);
       else this.#chip.hidden = true;
+      return null;
     }
   }
 
   /** There is no photo, or another. */
   leave() {
-    this.#looking.abort();
-    this.#looking = new AbortController();
+    if (!this.#looking.wanted) this.#looking.abort.abort();
+    this.#looking = { abort: new AbortController(), wanted: false };
     this.#photo = this.#cut = null;
+    this.#found = Promise.resolve(null);
     this.#chip.hidden = true;
   }
 

@@ -125,12 +125,22 @@ export const strings = {
   making: (/** @type {number} */ step, /** @type {number} */ steps, /** @type {number | null} */ left) =>
     (step < steps ? `Painting, ${step} of ${steps}` : "Finishing …") +
     (left === null ? "" : ` · ${duration(left)} left`),
-  reconnecting: (/** @type {number} */ attempt) => `Connection lost. Taking it up again, attempt ${attempt} …`,
-  retryIn: (/** @type {number} */ seconds, /** @type {string} */ reason) => `${sentence(reason)} Trying again in ${seconds} s`,
+  takingUp: "Going on with it …",
+  lost: (/** @type {number} */ seconds, /** @type {boolean} */ sent) =>
+    `Connection lost.${sent ? " The images are made all the same." : ""} Trying again in ${seconds} s`,
+  /** The service has no room now: what it waits for, by the code. */
+  busy: (/** @type {string} */ code, /** @type {number} */ seconds) =>
+    ({
+      rate_limited: "In line: you have asked for many images in a short time.",
+      unavailable: "The service is not ready yet.",
+    }[code] ?? "In line: many people make images just now.") + ` Trying again in ${seconds} s`,
   finished: (/** @type {number} */ images, /** @type {number} */ seconds) =>
     `${images} ${images === 1 ? "image" : "images"} in ${duration(seconds)}`,
   cancelled: "Cancelled",
   interrupted: "The page was closed before this was finished.",
+  full:
+    "This browser has no more room: what you make from now on is kept only until you leave. " +
+    "Remove old turns, or free space on the disk.",
   historyLost: "This browser does not let the page keep a history; it lasts until you leave.",
 
   // What is announced to screen readers
@@ -213,6 +223,10 @@ export const strings = {
   imagesRange: (/** @type {number} */ most) => `Choose 1 to ${most} images.`,
   notAPicture: (/** @type {string} */ name) => `“${name}” is not a picture. Choose a PNG, JPEG or WebP file.`,
   noSample: "The sample could not be loaded. Check the connection and try again.",
+  sentPhotoGone:
+    "The page was closed while this was being sent, and its photo is no longer in this browser. " +
+    "Add the photo and create again.",
+  jobGone: "the service does not have this any more: it keeps what it was asked for only for a while",
   photoGone: "The photo of this turn is no longer in this browser. Add it again.",
   emptyMask: "Paint over the product first.",
   maskSize: (/** @type {number} */ width, /** @type {number} */ height) =>
@@ -223,7 +237,6 @@ export const strings = {
    * The service's own sentence, which names field and limit, stands before it.
    */
   advice: {
-    aborted: "",
     all_withheld: "Change the prompt or the photo.",
     body_too_large: "Choose a smaller photo.",
     deadline_exceeded: "Ask for fewer images or steps, or try again later.",
@@ -232,11 +245,10 @@ export const strings = {
     internal_error: "Try again. If it stays, give the operator the request id below.",
     invalid_image: "Choose another PNG, JPEG or WebP photo.",
     invalid_request: "Change it in the composer and create again.",
-    network: "Check the connection, then try again.",
+    job_gone: "Try again, or remove it.",
+    photo_gone: "",
     not_found: "The image is gone. Start from the photo again.",
-    overloaded: "Many images are being made. Try again in a while.",
     product_not_found: "Paint a mask over it, or set “Preserve product” to “If found”.",
-    rate_limited: "Wait a minute, then try again.",
     unauthorized: "Enter the API key below, then try again.",
     unavailable: "Try again in a while, or choose another model.",
     unknown_model: "Reload the page for the current list of models.",

@@ -6,14 +6,18 @@
 
 import { BackdropError } from "./client.js";
 import { announce, byId, element } from "./dom.js";
+import { TurnJob } from "./job.js";
 import { fit, tilePixels } from "./layout.js";
+import { requestOf } from "./request.js";
 import { titleOf } from "./recipe.js";
+import { TurnState } from "./state.js";
 import { sentence, strings } from "./strings.js";
 
 /**
  * What a turn needs of the page.
  * @typedef {Object} Page
- * @property {import("./client.js").BackdropClient} client
+ * @property {import("./client.js").BackdropClient} jobs one that repeats nothing by itself
+ * @property {import("./line.js").Line} line
  * @property {import("./history.js").History} history
  * @property {import("./pictures.js").Gallery} gallery
  * @property {(turn: TurnView, index: number, opener: HTMLElement) => void} open shows a result
@@ -21,22 +25,14 @@ import { sentence, strings } from "./strings.js";
  * @property {(prompt: string) => void} giveBack lets a prompt be sent again with other settings
  */
 
-/** How long what follows the last step takes, as a share of the steps; learned from each turn. */
-const ends = { share: 0.15 };
-
 /** A turn's article. */
 export class TurnView {
   #page;
-  #abort = new AbortController();
-  /** @type {{step: number, steps: number}[]} */
-  #progress = [];
-  #begun = 0;
-  /** When the last step was done; 0 before. */
-  #painted = 0;
-  #saidHalf = false;
+  /** @type {TurnJob} */
+  #job;
+  /** @type {TurnState} */
+  #state;
   #forgotten = false;
-  /** @type {number | undefined} */
-  #timer;
 
   /**
    * @param {import("./history.js").Turn} turn
@@ -45,11 +41,10 @@ export class TurnView {
   constructor(turn, page) {
     this.turn = turn;
     this.#page = page;
-    const { recipe } = turn;
     this.grid = element("ul", {
       class: "grid",
       role: "list",
-      "aria-label": strings.resultsOf(titleOf(recipe)),
+      "aria-label": strings.resultsOf(titleOf(turn.recipe)),
     });
     this.state = element("span", { class: "state" });
     this.action = element("button", { type: "button", class: "quiet", hidden: true });
@@ -61,13 +56,15 @@ export class TurnView {
       element(
         "div",
         { class: "head" },
-        this.#request(),
+        requestOf(turn, page),
         element("div", { class: "status" }, this.state, this.action),
       ),
       this.grid,
       this.alert,
       this.notes,
     );
+    this.#job = this.#newJob();
+    this.#state = new TurnState(this.state, turn);
     this.#showSlots();
     this.#showEnd();
   }
@@ -81,50 +78,48 @@ export class TurnView {
     return this.#page.history.pictureUrl(this.turn.photo) ?? this.turn.imageUrl;
   }
 
-  /** Make the images; also again, after a failure. */
-  async run() {
+  /**
+   * Make the images; also again, after a failure.
+   * @param {Promise<string | null>} [cutting] the cut-out of the photo's product, which is being
+   *   looked for: with it the photo need not be sent
+   */
+  async run(cutting) {
     const { turn } = this;
-    const most = turn.recipe.numImages ?? 0;
+    // Of what failed only that which lacked a key goes on; all else is another request.
+    if (turn.status !== "failed") turn.sent = null;
+    if (!turn.sent) turn.results = Array(turn.recipe.numImages ?? 0).fill(null);
     Object.assign(turn, { status: "running", failure: null, warnings: [], absent: [], tookS: 0 });
-    turn.results = Array(most).fill(null);
-    this.#abort = new AbortController();
-    this.#progress = [];
-    this.#painted = 0;
-    this.#saidHalf = false;
-    this.#showSlots();
-    this.#showRunning();
-    this.#save();
-    announce(strings.saidStarted(most));
-    const started = performance.now();
-    try {
-      const answer = await this.#call();
-      turn.warnings = answer.warnings;
-      for (const { index, reason } of answer.withheld) {
-        turn.absent[index] = strings.withheld(reason);
-      }
-      turn.status = "finished";
-      turn.tookS = (performance.now() - started) / 1000;
-      if (this.#painted) {
-        const paintedS = this.#painted - this.#begun;
-        ends.share = Math.min(1, (performance.now() - this.#painted) / Math.max(1, paintedS));
-      }
-      const made = turn.results.filter(Boolean).length;
-      announce([strings.saidFinished(made), ...turn.warnings.map(sentence)].join(". "));
-    } catch (error) {
-      if (turn.status === "running") this.#fail(error);
-    } finally {
-      clearInterval(this.#timer);
-      this.#showSlots();
-      this.#showEnd();
-      this.#save();
-    }
+    announce(strings.saidStarted(turn.results.length));
+    await alone(turn.id, () => this.#make(cutting));
+    this.#end();
+  }
+
+  /** Go on with what an earlier visit began, or another tab. */
+  async takeUp() {
+    const { turn } = this;
+    if (turn.cancelling) this.#job.cancel();
+    if (!this.running) return;
+    this.#showRunning(strings.takingUp);
+    await alone(turn.id, async () => {
+      const kept = await this.#page.history.kept(turn.id);
+      if (kept && this.running) Object.assign(turn, kept);
+      if (!this.running) return;
+      await this.#make();
+      const { job } = turn.sent ?? {};
+      if (!job || this.running) return;
+      // The time the service took, and not that of the visits.
+      const known = await this.#page.jobs.job(job).catch(() => null);
+      if (known?.ended) turn.tookS = (Date.parse(known.ended) - Date.parse(known.created)) / 1000;
+    });
+    this.#end();
   }
 
   /** Stop at once. */
   cancel() {
     if (!this.running) return;
     this.turn.status = "cancelled";
-    this.#abort.abort();
+    this.#job.cancel();
+    this.#end();
     announce(strings.cancelled);
   }
 
@@ -157,124 +152,88 @@ export class TurnView {
     (this.grid.querySelector("button") ?? byId("prompt")).focus();
   }
 
-  /** @returns {Promise<import("./client.js").Result>} */
-  async #call() {
-    const { recipe, imageUrl, photo, mask } = this.turn;
-    const { client, history } = this.#page;
-    const listeners = {
-      signal: this.#abort.signal,
-      onProgress: this.#onProgress,
-      onImage: this.#onImage,
-      onPlace: this.#onPlace,
-      onWait: this.#onWait,
-      onReconnect: this.#onReconnect,
-    };
-    if (imageUrl !== null) return client.vary({ ...recipe, imageUrl }, listeners);
-    if (recipe.cutout) {
-      try {
-        return await client.generate(recipe, listeners);
-      } catch (error) {
-        if (!(error instanceof BackdropError) || error.code !== "not_found") throw error;
-        delete recipe.cutout; // it is too old: the product is looked for again
+  #newJob() {
+    return new TurnJob(this.turn, this.#page, () => this.#save(), {
+      onProgress: (progress) => {
+        if (!this.running) return;
+        this.#state.step(progress, this.grid.children[progress.index]?.querySelector("progress"));
+      },
+      onImage: (image) => this.#onImage(image),
+      onPlace: ({ place, expectedSeconds }) => {
+        if (!this.running) return;
+        this.#page.line.behind(place);
+        this.#state.place(place, expectedSeconds);
+      },
+      onWait: ({ seconds, code }) => {
+        if (this.running) this.#state.wait(seconds, (left) => strings.busy(code, left));
+      },
+      onLost: ({ seconds, sent }) => {
+        if (this.running) this.#state.wait(seconds, (left) => strings.lost(left, sent));
+      },
+    });
+  }
+
+  /**
+   * Wait in the page's line, and run the job.
+   * @param {Promise<string | null>} [cutting]
+   */
+  async #make(cutting) {
+    const { turn } = this;
+    const job = (this.#job = this.#newJob());
+    const state = (this.#state = new TurnState(this.state, turn));
+    this.#showSlots();
+    this.#showRunning(strings.sending);
+    this.#save();
+    const leave = await this.#page.line.enter(
+      (place) => this.running && state.say(strings.inLine(place, null)),
+      job.signal,
+    );
+    const begun = Date.now();
+    try {
+      if (cutting && this.running) {
+        state.say(strings.lookingForProduct);
+        const cutout = await Promise.race([cutting, job.aborted]);
+        if (cutout && this.running) turn.recipe.cutout = cutout;
       }
+      if (!this.running) return;
+      state.say(strings.sending);
+      const answer = await job.run();
+      turn.warnings = answer.warnings;
+      for (const { index, reason } of answer.withheld) {
+        turn.absent[index] = strings.withheld(reason);
+      }
+      Object.assign(turn, { status: "finished", tookS: (Date.now() - begun) / 1000 });
+      state.finish();
+      const made = turn.results.filter(Boolean).length;
+      announce([strings.saidFinished(made), ...turn.warnings.map(sentence)].join(". "));
+    } catch (error) {
+      if (!this.running || job !== this.#job) return;
+      const elsewhere = error instanceof BackdropError && error.code === "job_cancelled";
+      if (elsewhere) turn.status = "cancelled";
+      else this.#fail(error);
+    } finally {
+      leave();
+      state.stop();
     }
-    const image = history.picture(photo);
-    if (!image) throw new BackdropError(strings.photoGone, { code: "photo_gone" });
-    const productMask = history.picture(mask) ?? undefined;
-    return client.generate({ ...recipe, image, productMask }, listeners);
   }
 
-  /** @param {{index: number, step: number, steps: number}} progress */
-  #onProgress = ({ index, step, steps }) => {
-    if (!this.running) return;
-    if (this.#progress.length === 0) this.#begun = performance.now();
-    this.#progress[index] = { step, steps };
-    const bar = this.grid.children[index]?.querySelector("progress");
-    if (bar) {
-      // The last part is for what follows the last step.
-      bar.max = steps * (1 + ends.share);
-      bar.value = step;
-    }
-    const share = this.#share(steps);
-    const elapsed = (performance.now() - this.#begun) / 1000;
-    const known = share > 0.08 && elapsed > 0.8;
-    const end = known ? this.#begun + (elapsed / share) * (1 + ends.share) * 1000 : null;
-    const least = Math.min(...this.turn.results.map((result, place) =>
-      result ? steps : (this.#progress[place]?.step ?? 0)));
-    this.#count(end, (left) => strings.making(least, steps, left));
-    if (share >= 1) this.#painted = performance.now();
-    if (share >= 0.5 && !this.#saidHalf) {
-      this.#saidHalf = true;
-      announce(strings.saidHalf);
-    }
-  };
-
-  /** @param {{place: number, expectedSeconds: number | null}} line */
-  #onPlace = ({ place, expectedSeconds }) => {
-    if (!this.running) return;
-    const { recipe, imageUrl, mask } = this.turn;
-    const searched = imageUrl !== null || mask !== null || recipe.cutout
-      || recipe.preserveProduct === "false";
-    const end = expectedSeconds === null ? null : performance.now() + expectedSeconds * 1000;
-    this.#count(end, (left) =>
-      place > 1 ? strings.inLine(place, left) : strings.beginning(!searched, left));
-  };
-
-  /**
-   * Say what is being done, and count the seconds to its end down.
-   * @param {number | null} end milliseconds of the page's clock; null where it is not known
-   * @param {(left: number | null) => string} say
-   */
-  #count(end, say) {
-    const show = () => {
-      const left = end === null ? null : Math.max(0, (end - performance.now()) / 1000);
-      this.state.textContent = say(left);
-    };
-    clearInterval(this.#timer);
-    show();
-    if (end !== null) this.#timer = setInterval(show, 500);
-  }
-
-  /**
-   * The share of all steps that is done.
-   * @param {number} steps of an image that has not said its own
-   */
-  #share(steps) {
-    const images = this.turn.results.map((result, index) =>
-      result ? 1 : (this.#progress[index]?.step ?? 0) / (this.#progress[index]?.steps ?? steps));
-    return images.reduce((sum, one) => sum + one, 0) / images.length;
+  /** Show what has become of it, unless it was begun again. */
+  #end() {
+    if (this.running) return;
+    this.#showSlots();
+    this.#showEnd();
+    this.#save();
   }
 
   /** @param {{index: number} & import("./history.js").Result} image */
-  #onImage = ({ index, url, seed, fidelity }) => {
-    if (!this.running) return;
+  #onImage({ index, url, seed, fidelity }) {
+    // A job is told of from its first event on.
+    if (!this.running || this.turn.results[index]?.url === url) return;
     this.turn.results[index] = { url, seed, fidelity };
     this.grid.children[index]?.replaceWith(this.#slot(index));
     announce(strings.saidImage(index + 1, this.turn.results.length));
     this.#save();
-  };
-
-  /** @param {{seconds: number, reason: BackdropError}} wait */
-  #onWait = ({ seconds, reason }) => {
-    const end = performance.now() + seconds * 1000;
-    const show = () => {
-      const left = Math.max(0, Math.ceil((end - performance.now()) / 1000));
-      this.state.textContent = left
-        ? strings.retryIn(left, reason.message)
-        : strings.sending;
-    };
-    clearInterval(this.#timer);
-    show();
-    this.#timer = setInterval(show, 250);
-    announce(strings.retryIn(Math.ceil(seconds), reason.message));
-  };
-
-  /** @param {{attempt: number}} lost */
-  #onReconnect = ({ attempt }) => {
-    clearInterval(this.#timer);
-    this.state.textContent = strings.reconnecting(attempt);
-    announce(strings.reconnecting(attempt));
-  };
+  }
 
   /** @param {unknown} error */
   #fail(error) {
@@ -283,36 +242,17 @@ export class TurnView {
     const { message, code, status, requestId } =
       error instanceof BackdropError ? error : { message: String(error), code: "", status: 0 };
     const known = /** @type {Record<string, string>} */ (strings.advice);
-    const advice = code === "photo_gone" ? "" : (known[code] ?? strings.adviceElse);
+    const advice = known[code] ?? strings.adviceElse;
     this.turn.status = "failed";
+    // With a key the same request goes on; else trying again is another one.
+    if (status !== 401) this.turn.sent = null;
     this.turn.failure = { text: sentence(message), advice, requestId: requestId ?? null };
     if (status === 400) this.#page.giveBack(this.turn.recipe.prompt ?? "");
     if (status === 401) this.#page.needKey();
   }
 
-  #save() {
-    if (!this.#forgotten) this.#page.history.save(this.turn);
-  }
-
-  #request() {
-    const { recipe, modelName, photo, imageUrl } = this.turn;
-    const thumb = element("img", { alt: "", width: 48, height: 48 });
-    const shown = imageUrl ?? this.#page.history.pictureUrl(photo);
-    if (imageUrl !== null) this.#page.gallery.show(thumb, imageUrl, () => thumb.remove());
-    else if (shown !== null) thumb.src = shown;
-    const settings = [strings.summary(modelName, recipe.numImages ?? 0)];
-    if (recipe.seed !== undefined) settings.push(strings.seedShort(recipe.seed));
-    return element(
-      "div",
-      { class: "request" },
-      shown === null ? null : thumb,
-      element(
-        "div",
-        {},
-        element("p", { class: "prompt", dir: "auto" }, titleOf(recipe)),
-        element("p", { class: "settings" }, settings.join(" · ")),
-      ),
-    );
+  async #save() {
+    if (!this.#forgotten) await this.#page.history.save(this.turn);
   }
 
   /** Make the images as large as the window lets them be. */
@@ -372,10 +312,11 @@ export class TurnView {
     slot.replaceChildren(element("span", { class: "nothing" }, strings.gone));
   }
 
-  #showRunning() {
+  /** @param {string} words */
+  #showRunning(words) {
     this.alert.replaceChildren();
     this.notes.hidden = true;
-    this.state.textContent = strings.sending;
+    this.#state.say(words);
     this.#offer(strings.cancel, () => this.cancel());
   }
 
@@ -418,4 +359,15 @@ export class TurnView {
     this.action.onclick = act;
     this.action.hidden = false;
   }
+}
+
+/**
+ * Do something for a turn while no other tab of this browser does.
+ * @param {string} id the turn's
+ * @param {() => Promise<void>} work
+ */
+async function alone(id, work) {
+  // Without TLS browsers have no locks: there the service makes one job of both requests.
+  if (navigator.locks) await navigator.locks.request(`backdrop turn ${id}`, work);
+  else await work();
 }
