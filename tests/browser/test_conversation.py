@@ -90,11 +90,15 @@ def test_the_history_survives_a_reload_until_it_is_cleared(chat):
     # The photo is there as well.
     expect(chat.open_result(turn, 1).get_by_role("slider")).to_be_visible()
     chat.dialog.get_by_role("button", name="Close").click()
-    clear = page.get_by_role("button", name="Clear history")
-    clear.click()
+
+    def clear() -> None:
+        page.get_by_role("button", name="Conversations").click()
+        page.get_by_role("button", name="Clear history").click()
+
+    clear()
     page.get_by_role("dialog").get_by_role("button", name="Keep").click()
     expect(turn).to_be_visible()
-    clear.click()
+    clear()
     page.get_by_role("dialog").get_by_role("button", name="Clear", exact=True).click()
     expect(turn).to_have_count(0)
     page.reload()
@@ -133,6 +137,7 @@ def test_a_shared_link_helps_to_make_ones_own(chat, open_chat, context):
     turn = chat.ask("Clean white studio", images=1, seed="77")
     chat.finished(turn, 1)
     url = chat.url_of(turn, 1)
+    chat.composer.get_by_role("button", name="Remove the photo").click()
     link = f"{chat.page.url}#image_url={quote(url, safe='')}&prompt=Clean+white+studio&seed=77"
     shared = open_chat(link)
     shared.page.get_by_role("button", name="Make your own").click()

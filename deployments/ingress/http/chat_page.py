@@ -19,7 +19,14 @@ INDEX = "index.html"
 SAMPLES = "samples"
 """The folder of sample photos, of the package and of the page's addresses."""
 
-_TYPES = {".js": "text/javascript", ".svg": "image/svg+xml"}  # the system's table may differ
+PICTURES = "pictures"
+"""The same of what the empty page shows."""
+
+_TYPES = {  # the system's table may differ
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".webp": "image/webp",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +47,15 @@ class Asset:
 
 
 def load_assets() -> dict[str, Asset]:
-    """The page's files and the sample photos, by their path below `/playground/`."""
+    """The page's files, its pictures and the sample photos, by their path below `/playground/`."""
     package = files("deployments")
-    pages = (package / "ingress" / "http" / "page").iterdir()
+    http = package / "ingress" / "http"
+    pages = (http / "page").iterdir()
+    shown = (entry for entry in (http / PICTURES).iterdir() if entry.name.endswith(".webp"))
     photos = (entry for entry in (package / SAMPLES).iterdir() if entry.name.endswith(".png"))
     assets = {entry.name: _asset(entry.name, entry.read_bytes()) for entry in pages}
+    for entry in shown:
+        assets[f"{PICTURES}/{entry.name}"] = _asset(entry.name, entry.read_bytes())
     for entry in photos:
         assets[f"{SAMPLES}/{entry.name}"] = _asset(entry.name, entry.read_bytes())
     return assets

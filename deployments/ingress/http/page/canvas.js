@@ -29,7 +29,7 @@ export class CanvasFields {
       ...Object.entries(strings.positions).map(([value, text]) =>
         element("option", { value }, text)),
     );
-    byId("background").addEventListener("change", () => this.#showBackground());
+    byId("background").addEventListener("change", () => this.show());
     this.setPresets([]);
   }
 
@@ -58,6 +58,11 @@ export class CanvasFields {
     const shape = byId("shape").value || String(size ?? ratio ?? "").replace("x", ":");
     const [wide, high] = shape.split(":").map(Number);
     return wide > 0 && high > 0 ? wide / high : null;
+  }
+
+  /** @returns {File | null} the background picture */
+  get file() {
+    return byId("background-file").files[0] ?? null;
   }
 
   /** What is missing before it can be sent; null when nothing is. */
@@ -107,7 +112,7 @@ export class CanvasFields {
       files.items.add(new File([recipe.backgroundImage], strings.backgroundFile, { type }));
       byId("background-file").files = files.files;
     }
-    this.#showBackground();
+    this.show();
     byId("picture").open = this.set;
   }
 
@@ -121,7 +126,8 @@ export class CanvasFields {
     return this.#presets.find(({ name }) => name === byId("preset").value)?.fields ?? {};
   }
 
-  #showBackground() {
+  /** Show the fields that belong to the chosen background. */
+  show() {
     const { value } = byId("background");
     byId("background-colour").closest("label").hidden = value !== "colour";
     byId("background-file").closest("label").hidden = value !== "image";

@@ -6,14 +6,19 @@
  * @module
  */
 
+import { advancedRecipe, advancedSet, loadAdvanced } from "./advanced.js";
 import { CanvasFields } from "./canvas.js";
-import { byId, element, rove } from "./dom.js";
+import { byId } from "./dom.js";
+import { fieldValues, putFieldValues } from "./draft.js";
 import { takeDrops } from "./drops.js";
 import { newId } from "./history.js";
 import { Ideas } from "./ideas.js";
-import { Product } from "./product.js";
+import { withDialogs } from "./later.js";
+import { Models } from "./models.js";
+import { readPicture } from "./pictures.js";
+import { fillSamples } from "./samples.js";
+import { Source } from "./source.js";
 import { strings } from "./strings.js";
-import { admitted, setLimits } from "./uploads.js";
 
 /**
  * What the next turn starts from, if not from a photo.
@@ -26,66 +31,66 @@ import { admitted, setLimits } from "./uploads.js";
  * @typedef {Object} Asked
  * @property {import("./client.js").Recipe} recipe
  * @property {string} modelName
- * @property {{id: string, picture: import("./pictures.js").Picture} | null} photo
- * @property {{id: string, blob: Blob} | null} mask
+ * @property {import("./source.js").Photo | null} photo
+ * @property {import("./source.js").Mask | null} mask
  * @property {Continued | null} continued
  * @property {number | null} aspect width over height where it is not the photo's
  * @property {Promise<string | null>} [cutting] the id of the cut-out of the photo's product, which
  *   is being looked for; null where none is found
  */
 
-const NUMBERS = { seed: "seed", steps: "steps", strength: "strength", guidance: "guidanceScale" };
-
 /** The composer. */
 export class Composer {
-  #gallery;
-  #product;
+  #source;
   #canvas = new CanvasFields();
   #form = byId("composer");
   #prompt = byId("prompt");
   #error = byId("composer-error");
-  /** @type {Asked["photo"]} */
-  #photo = null;
-  /** @type {Asked["mask"]} */
-  #mask = null;
-  /** @type {Continued | null} */
-  #continued = null;
-  /** @type {string | null} */
-  #photoUrl = null;
   #ideas = new Ideas((idea) => this.#take(idea));
   /** What a restored recipe has replaced, put back once it was sent. */
   #replaced = /** @type {{images: string} | null} */ (null);
-  /** @type {Set<string>} */
-  #demos = new Set();
-  #longestPrompt = Infinity;
+  models = new Models();
+  /** @type {Record<string, number | null>} */
+  #limits = {};
+  /** What a draft wants of lists that are not there yet. */
+  #wanted = /** @type {Record<string, string>} */ ({});
+  #changed;
+  #begun;
 
   /**
    * @param {import("./client.js").BackdropClient} client
    * @param {import("./pictures.js").Gallery} gallery
-   * @param {(asked: Asked) => void} create
-   * @param {(key: string | null) => void} setKey
+   * @param {Object} told
+   * @param {(asked: Asked) => void} told.create
+   * @param {(key: string | null) => void} told.setKey
+   * @param {() => void} told.changed the draft is another
+   * @param {() => void} told.begun there is a photo: an image may be asked for soon
    */
-  constructor(client, gallery, create, setKey) {
-    this.#gallery = gallery;
-    this.#product = new Product(client, gallery, () => this.askKey());
+  constructor(client, gallery, { create, setKey, changed, begun }) {
+    this.#changed = changed;
+    this.#begun = begun;
+    this.#source = new Source(client, gallery, {
+      needKey: () => this.askKey(),
+      fail: (text) => this.#say(text),
+      changed,
+      left: () => this.focus(),
+    });
     this.#form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       const asked = this.#asked();
       if (!asked) return;
       this.#afterwards(asked.recipe.prompt !== undefined);
+      byId("idea-list").open = false;
+      this.focus();
       create(asked);
+      changed();
     });
-    this.#form.addEventListener("input", () => this.#say(""));
-    byId("model").addEventListener("change", () => this.#showDemo());
+    this.#form.addEventListener("input", () => {
+      this.#say("");
+      changed();
+    });
     byId("photo").addEventListener("change", (/** @type {Event} */ event) => this.#picked(event.target));
     byId("camera").addEventListener("change", (/** @type {Event} */ event) => this.#picked(event.target));
-    byId("chosen").querySelector("button").onclick = () => this.#leave(() => this.#drop());
-    byId("continuing").querySelector("button").onclick = () =>
-      this.#leave(() => this.continueFrom(null));
-    byId("mask-set").querySelector("button").onclick = () => {
-      this.#setMask(null);
-      if (this.#photo) this.#product.find(this.#photo.picture);
-    };
     byId("paint-mask").onclick = () => this.paintMask();
     const key = byId("api-key");
     key.addEventListener("change", () => setKey(key.value.trim() || null));
@@ -94,9 +99,13 @@ export class Composer {
       event.preventDefault(); // it is the key that is meant, not the form
       this.focus();
     });
-    this.#fillSamples();
-    takeDrops((file) => this.setPhoto(file));
-    this.#showSource();
+    fillSamples(async (file, prompt) => {
+      await this.setPhoto(file);
+      if (prompt === undefined) return;
+      this.#prompt.value = prompt;
+      this.#form.requestSubmit();
+    }, (text) => this.#say(text));
+    takeDrops((file) => this.setPhoto(file), (text) => this.#say(text));
   }
 
   /**
@@ -105,34 +114,15 @@ export class Composer {
    * @param {Record<string, number | null>} [limits] as of the catalog
    */
   setModels(models, presets = [], limits = {}) {
-    setLimits(limits);
+    this.#limits = limits;
     byId("images").max = limits.max_images ?? "";
-    this.#longestPrompt = limits.max_prompt_chars ?? Infinity;
-    this.#demos = new Set(models.filter(({ demo }) => demo).map(({ id }) => id));
+    this.models.set(models);
     this.#canvas.setPresets(presets);
-    const select = byId("model");
-    const before = select.value;
-    select.replaceChildren(
-      ...models.map(({ id, name }) => element("option", { value: id }, name)),
-    );
-    if (models.length === 0) select.append(element("option", { value: "" }, strings.noModels));
-    if (models.some(({ id }) => id === before)) select.value = before;
+    const { model, preset } = this.#wanted;
+    putFieldValues({ model, preset });
+    if (models.length) this.#wanted = {};
     this.#ideas.setModels(models);
-    this.#showDemo();
-  }
-
-  /** Demo weights are told for what they are. */
-  #showDemo() {
-    const demo = this.#demos.has(byId("model").value);
-    byId("demo").hidden = byId("demo-words").hidden = !demo;
-  }
-
-  /**
-   * What people call a model.
-   * @param {string} id
-   */
-  modelName(id) {
-    return [...byId("model").options].find(({ value }) => value === id)?.textContent ?? id;
+    this.models.showDemo();
   }
 
   /**
@@ -159,6 +149,7 @@ export class Composer {
    */
   giveBack(prompt) {
     this.#prompt.value ||= prompt;
+    this.#changed();
   }
 
   /** Whether the prompt has the focus and nothing in it. */
@@ -171,13 +162,7 @@ export class Composer {
    * @param {Continued | null} continued
    */
   continueFrom(continued) {
-    this.#continued = continued;
-    if (continued) {
-      this.#setMask(null);
-      this.#gallery.show(byId("continuing").querySelector("img"), continued.url);
-      byId("continuing").querySelector("span").textContent = strings.continues(continued.label);
-    }
-    this.#showSource();
+    this.#source.continueFrom(continued);
   }
 
   /**
@@ -190,17 +175,14 @@ export class Composer {
     const known = [...select.options].some(({ value }) => value === recipe.model);
     if (known) select.value = recipe.model;
     this.#ideas.show();
-    this.#showDemo();
-    const fields = /** @type {Record<string, any>} */ (recipe);
-    for (const [id, name] of Object.entries(NUMBERS)) byId(id).value = fields[name] ?? "";
-    byId("negative-prompt").value = recipe.negativePrompt ?? "";
-    const preserves = ["auto", "true", "false"].includes(recipe.preserveProduct ?? "");
-    byId("preserve").value = preserves ? recipe.preserveProduct : "auto";
+    this.models.showDemo();
+    loadAdvanced(recipe);
     this.#replaced = { images: byId("images").value };
     byId("images").value = 1;
     byId("advanced").open = true;
     this.#canvas.load(recipe);
     this.#say("");
+    this.#changed();
     this.focus();
   }
 
@@ -212,41 +194,88 @@ export class Composer {
    * @param {string} [cutout] the id of the cut-out of its product, where one was made
    */
   async setPhoto(file, id = newId(), mask = null, cutout = undefined) {
-    const { picture, said } = await admitted(file);
+    const { admitted } = await import("./uploads.js").catch(() => ({ admitted: null }));
+    if (!admitted) return this.#say(strings.notLoaded);
+    const { picture, said } = await admitted(file, this.#limits);
     if (!picture) return this.#say(said);
-    this.#drop();
-    this.#photo = { id, picture };
-    this.#photoUrl = URL.createObjectURL(picture.file);
-    byId("chosen").querySelector("img").src = this.#photoUrl;
-    byId("chosen").title = byId("chosen").querySelector("span").textContent =
-      file.name || strings.pasted;
+    this.#source.put({ id, picture }, mask, cutout);
+    this.#begun();
     this.#say(said);
-    this.#setMask(mask);
-    this.continueFrom(null);
     this.focus();
-    if (mask === null) this.#product.find(picture, cutout);
+  }
+
+  /**
+   * What is in the fields, with what it starts from.
+   * @returns {Omit<import("./history.js").Draft, "photo" | "mask" | "background"> & {
+   *   photo: Asked["photo"], mask: Asked["mask"], background: File | null}}
+   */
+  get draft() {
+    const { photo, mask, continued, product } = this.#source;
+    return {
+      fields: { ...fieldValues(), ...this.#wanted },
+      photo,
+      photoName: photo?.picture.file.name ?? "",
+      mask,
+      cutout: product.cutout,
+      background: this.#canvas.file,
+      continued,
+    };
+  }
+
+  /**
+   * Put a draft back, or begin an empty one.
+   * @param {import("./history.js").Draft | null} draft
+   * @param {import("./history.js").History} history
+   */
+  async restore(draft, history) {
+    this.#form.reset();
+    this.#source.drop();
+    this.#source.continueFrom(null);
+    this.#canvas.load({});
+    this.#replaced = null;
+    if (!draft) return this.#afterwards(false);
+    const { fields, mask, cutout, continued } = draft;
+    const background = history.picture(draft.background);
+    if (background) this.#canvas.load({ background: "image", backgroundImage: background });
+    putFieldValues(fields);
+    this.#canvas.show();
+    this.#wanted = this.models.known ? {} : { model: fields.model, preset: fields.preset };
+    this.models.showDemo();
+    this.#afterwards(false);
+    const blob = history.picture(draft.photo);
+    const picture = blob && (await readPicture(new File([blob], draft.photoName, blob)));
+    if (picture && draft.photo !== null) {
+      const masked = history.picture(mask);
+      this.#source.put({ id: draft.photo, picture },
+        mask && masked ? { id: mask, blob: masked } : null, cutout ?? undefined);
+    }
+    if (continued) this.continueFrom(continued);
   }
 
   /** Open the mask painter. */
   async paintMask() {
     byId("advanced").open = true;
-    if (!this.#photo || this.#continued) return this.#say(strings.maskNeedsPhoto);
-    const { id, picture } = this.#photo;
-    const { paintMask } = await import("./mask.js");
-    const blob = await paintMask(picture);
-    if (blob && this.#photo?.id === id) this.#setMask({ id: newId(), blob });
+    const { photo, continued } = this.#source;
+    if (!photo || continued) return this.#say(strings.maskNeedsPhoto);
+    const { id, picture } = photo;
+    const loaded = await withDialogs(import("./mask.js")).catch(() => null);
+    if (!loaded) return this.#say(strings.notLoaded);
+    const blob = await loaded.paintMask(picture);
+    if (blob && this.#source.photo?.id === id) this.#source.setMask({ id: newId(), blob });
+    this.#changed();
   }
 
   /** @returns {Asked | null} */
   #asked() {
     const model = byId("model");
     const prompt = this.#prompt.value.trim();
-    if (!this.#photo && !this.#continued) return this.#refuse(strings.needPhoto, byId("photo"));
+    const { photo, mask, continued, product } = this.#source;
+    if (!photo && !continued) return this.#refuse(strings.needPhoto, byId("photo"));
     const { missing, painted, aspect } = this.#canvas;
     if (missing) return this.#refuse(missing.text, missing.field);
     if (painted && !prompt) return this.#refuse(strings.needPrompt, this.#prompt);
     if (painted && !model.value) return this.#refuse(strings.needModel, model);
-    const longest = this.#longestPrompt;
+    const longest = this.#limits.max_prompt_chars ?? Infinity;
     if (prompt.length > longest) return this.#refuse(strings.promptTooLong(longest), this.#prompt);
     const images = byId("images");
     if (!images.checkValidity()) {
@@ -254,57 +283,38 @@ export class Composer {
     }
     const preserve = byId("preserve").value;
     // A mask, a result or no product at all go before what was found.
-    const found = this.#mask || this.#continued || preserve === "false";
-    const cutout = found ? null : this.#product.cutout;
+    const found = mask || continued || preserve === "false";
+    const cutout = found ? null : product.cutout;
     return {
       recipe: {
-        ...(painted ? this.#painting(prompt, model.value) : { numImages: 1 }),
+        ...(painted
+          ? { prompt, model: model.value, numImages: images.valueAsNumber || 4, ...advancedRecipe() }
+          : { numImages: 1 }),
         preserveProduct: preserve,
         ...this.#canvas.recipe(),
         ...(cutout && { cutout }),
       },
       modelName: painted ? model.selectedOptions[0].textContent : strings.plain,
       aspect,
-      photo: this.#continued ? null : this.#photo,
-      mask: this.#continued ? null : this.#mask,
-      continued: this.#continued,
-      cutting: found || cutout ? undefined : this.#product.found(),
+      photo: continued ? null : photo,
+      mask: continued ? null : mask,
+      continued,
+      cutting: found || cutout ? undefined : product.found(),
     };
   }
 
-  /**
-   * What a model is asked for.
-   * @param {string} prompt
-   * @param {string} model
-   * @returns {import("./client.js").Recipe}
-   */
-  #painting(prompt, model) {
-    /** @type {import("./client.js").Recipe & Record<string, any>} */
-    const recipe = { prompt, model, numImages: byId("images").valueAsNumber || 4 };
-    for (const [id, name] of Object.entries(NUMBERS)) {
-      if (byId(id).value !== "") recipe[name] = byId(id).valueAsNumber;
-    }
-    const negative = byId("negative-prompt").value.trim();
-    if (negative) recipe.negativePrompt = negative;
-    return recipe;
-  }
-
-  /** @param {boolean} prompted whether the prompt was sent */
-  #afterwards(prompted) {
+  /** @param {boolean} sent whether the prompt was sent */
+  #afterwards(sent) {
     this.#say("");
-    if (prompted) this.#prompt.value = "";
+    if (sent) this.#prompt.value = "";
     if (this.#replaced) {
       byId("images").value = this.#replaced.images;
       byId("seed").value = "";
       this.#replaced = null;
     }
     // What stays set stays in sight.
-    const fields = [...byId("advanced").querySelectorAll("input, select")];
-    const set = fields.some(({ id, value }) => value !== (id === "preserve" ? "auto" : ""));
-    byId("advanced").open = set || this.#mask !== null;
+    byId("advanced").open = advancedSet() || this.#source.mask !== null;
     byId("picture").open = this.#canvas.set;
-    byId("idea-list").open = false;
-    this.focus();
   }
 
   /**
@@ -330,62 +340,11 @@ export class Composer {
     if (file) this.setPhoto(file);
   }
 
-  /** @param {() => void} leave takes away the button that has the focus */
-  #leave(leave) {
-    leave();
-    this.focus();
-  }
-
-  #drop() {
-    if (this.#photoUrl) URL.revokeObjectURL(this.#photoUrl);
-    this.#photo = null;
-    this.#photoUrl = null;
-    this.#product.leave();
-    this.#setMask(null);
-    this.#showSource();
-  }
-
-  /** @param {Asked["mask"]} mask */
-  #setMask(mask) {
-    this.#mask = mask;
-    byId("mask-set").hidden = mask === null;
-    if (mask) this.#product.leave();
-  }
-
-  #showSource() {
-    byId("continuing").hidden = this.#continued === null;
-    byId("chosen").hidden = this.#photo === null || this.#continued !== null;
-    byId("product").classList.toggle("elsewhere", this.#continued !== null);
-    byId("photo-hint").hidden = this.#photo !== null || this.#continued !== null;
-  }
-
   /** @param {string} idea */
   #take(idea) {
     this.#prompt.value = idea;
     this.#say("");
+    this.#changed();
     this.focus();
-  }
-
-  #fillSamples() {
-    const buttons = strings.samples.map(({ file, name }) => {
-      const address = `playground/samples/${file}`;
-      const picture = element("img", { src: address, alt: "", width: 40, height: 40 });
-      const take = () => this.#takeSample(address, name);
-      return element("button", { type: "button", title: name, "aria-label": name, onclick: take },
-        picture);
-    });
-    byId("samples").append(...buttons);
-    rove(byId("samples"));
-  }
-
-  /**
-   * @param {string} address
-   * @param {string} name
-   */
-  async #takeSample(address, name) {
-    const response = await fetch(address).catch(() => null);
-    if (!response?.ok) return this.#say(strings.noSample);
-    const blob = await response.blob();
-    await this.setPhoto(new File([blob], name, { type: blob.type }));
   }
 }

@@ -4,16 +4,19 @@
  * @module
  */
 
-import { byId, element } from "./dom.js";
-import { strings } from "./strings.js";
-import { TurnView } from "./turn.js";
+import { byId } from "./dom.js";
 
-/** The log of turns. */
+/** @typedef {import("./turn.js").TurnView} TurnView */
+
+/** The log of turns of the conversation that is shown; those of others go on unseen. */
 export class Conversation {
   #page;
   #log = byId("conversation");
-  /** @type {TurnView[]} */
-  #views = [];
+  /** @type {Map<string, TurnView[]>} */
+  #talks = new Map();
+  #shown = "";
+  /** @type {typeof import("./turn.js").TurnView | null} */
+  #made = null;
 
   /** @param {import("./turn.js").Page} page */
   constructor(page) {
@@ -22,27 +25,53 @@ export class Conversation {
     addEventListener("resize", () => this.#views.forEach((view) => view.fit()));
   }
 
-  /**
-   * Show what an earlier visit left.
-   * @param {boolean} kept whether this browser keeps a history
-   */
-  restore(kept) {
-    for (const turn of this.#page.history.turns()) {
+  /** Go on with what earlier visits left unfinished, in all conversations. */
+  async takeUp() {
+    const { history } = this.#page;
+    if (!history.turns().length || !(await this.load())) return;
+    for (const turn of history.turns()) {
       // Of before turns were jobs: nobody knows what became of it.
       if (turn.status === "running" && turn.sent === undefined) turn.status = "interrupted";
-      this.#add(turn).takeUp();
+      if (turn.status === "running" || turn.cancelling) this.#viewsOf(turn.conversation);
     }
-    if (!kept) this.#log.append(element("p", { class: "hint" }, strings.historyLost));
-    this.#scroll("instant");
   }
 
   /**
-   * Run a new turn.
+   * Load what turns are shown and made with.
+   * @returns {Promise<boolean>} false where the service cannot be reached
+   */
+  async load() {
+    this.#made ??= await import("./turn.js").then(({ TurnView }) => TurnView, () => null);
+    return this.#made !== null;
+  }
+
+  /**
+   * Show a conversation; `load` comes first.
+   * @param {string} talk
+   */
+  show(talk) {
+    this.#shown = talk;
+    this.#log.replaceChildren(...this.#viewsOf(talk).map(({ article }) => article));
+    for (const view of this.#views) view.fit();
+    this.#showWelcome();
+    if (this.#views.length) this.#scroll("instant");
+    else scrollTo(0, 0);
+  }
+
+  /**
+   * Run a new turn; `load` comes first.
    * @param {import("./history.js").Turn} turn
    * @param {Promise<string | null>} [cutting] as of `TurnView.run`
    */
   async begin(turn, cutting) {
-    const running = this.#add(turn).run(cutting);
+    const views = this.#viewsOf(turn.conversation);
+    const view = this.#view(turn);
+    views.push(view);
+    const running = view.run(cutting);
+    if (turn.conversation !== this.#shown) return;
+    this.#log.append(view.article);
+    this.#showWelcome();
+    view.fit();
     this.#scroll("smooth");
     await running;
     // Whoever has scrolled up meanwhile is left there.
@@ -70,20 +99,109 @@ export class Conversation {
     return last !== undefined;
   }
 
+  /**
+   * Open a result of the conversation that is shown.
+   * @param {import("./history.js").Turn} turn
+   * @param {number} index
+   */
+  open(turn, index) {
+    const view = this.#views.find((view) => view.turn.id === turn.id);
+    if (view) this.#page.open(view, index);
+  }
+
+  /**
+   * Put the focus on an image, if it is in the conversation that is shown.
+   * @param {string} url
+   */
+  reveal(url) {
+    for (const view of this.#views) {
+      const index = view.turn.results.findIndex((result) => result?.url === url);
+      if (index >= 0) view.focus(index);
+    }
+  }
+
+  /**
+   * Remove a turn.
+   * @param {TurnView} view
+   * @returns {() => void} takes it back
+   */
+  remove(view) {
+    const views = this.#viewsOf(view.turn.conversation);
+    const place = views.indexOf(view);
+    const { nextSibling } = view.article;
+    views.splice(place, 1);
+    view.article.remove();
+    view.kept = false;
+    this.#page.history.remove(view.turn.id);
+    this.#showWelcome();
+    return () => {
+      views.splice(place, 0, view);
+      view.kept = true;
+      this.#page.history.save(view.turn);
+      const shown = view.turn.conversation === this.#shown;
+      if (shown) this.#log.insertBefore(view.article, nextSibling?.isConnected ? nextSibling : null);
+      this.#showWelcome();
+    };
+  }
+
+  /**
+   * Remove a conversation with its turns.
+   * @param {string} id
+   * @returns {{back: () => void, gone: () => void}} takes it back; ends what still runs in it
+   */
+  removeTalk(id) {
+    const { history } = this.#page;
+    const talk = history.talk(id);
+    const views = this.#viewsOf(id);
+    for (const view of views) view.kept = false;
+    history.removeTalk(id);
+    return {
+      back: () => {
+        history.saveTalk(talk);
+        for (const view of views) {
+          view.kept = true;
+          history.save(view.turn);
+        }
+      },
+      gone: () => {
+        for (const view of views) view.cancel();
+        this.#talks.delete(id);
+      },
+    };
+  }
+
+  /** Forget all turns of all conversations. */
   clear() {
-    for (const view of this.#views) view.forget();
-    this.#views = [];
+    for (const view of [...this.#talks.values()].flat()) {
+      view.kept = false;
+      view.cancel();
+    }
+    this.#talks.clear();
+    this.#log.replaceChildren();
     this.#showWelcome();
   }
 
+  get #views() {
+    return this.#talks.get(this.#shown) ?? [];
+  }
+
+  /**
+   * The turns of a conversation, which are made when they are first asked for.
+   * @param {string} talk
+   */
+  #viewsOf(talk) {
+    const known = this.#talks.get(talk);
+    if (known) return known;
+    const views = this.#made ? this.#page.history.turns(talk).map((turn) => this.#view(turn)) : [];
+    this.#talks.set(talk, views);
+    for (const view of views) view.takeUp();
+    return views;
+  }
+
   /** @param {import("./history.js").Turn} turn */
-  #add(turn) {
-    const view = new TurnView(turn, this.#page);
-    this.#views.push(view);
-    this.#log.append(view.article);
-    this.#showWelcome();
-    view.fit();
-    return view;
+  #view(turn) {
+    const Made = /** @type {typeof import("./turn.js").TurnView} */ (this.#made);
+    return new Made(turn, this.#page);
   }
 
   #showWelcome() {

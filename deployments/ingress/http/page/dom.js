@@ -36,7 +36,9 @@ export function byId(id) {
 
 /** Put the texts into the elements that name them. */
 export function fillTexts() {
-  const places = { text: "textContent", label: "ariaLabel", placeholder: "placeholder" };
+  const places = {
+    text: "textContent", label: "ariaLabel", placeholder: "placeholder", alt: "alt",
+  };
   for (const [kind, property] of Object.entries(places)) {
     for (const place of document.querySelectorAll(`[data-${kind}]`)) {
       /** @type {any} */ (place)[property] =
@@ -79,35 +81,5 @@ export function rove(group) {
     if (here < 0 || there === undefined) return;
     event.preventDefault();
     buttons[there].focus();
-  });
-}
-
-/**
- * Ask a question before something is lost.
- * @param {string} question
- * @param {string} yes the button that does it
- * @returns {Promise<boolean>}
- */
-export function confirm(question, yes) {
-  const dialog = element(
-    "dialog",
-    { class: "question", "aria-labelledby": "question" },
-    element("p", { id: "question" }, question),
-    element(
-      "div",
-      { class: "actions" },
-      element("button", { type: "button", autofocus: true, onclick: () => dialog.close() },
-        strings.keep),
-      element("button", { type: "button", class: "danger", onclick: () => dialog.close("yes") },
-        yes),
-    ),
-  );
-  document.body.append(dialog);
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "yes");
-    });
   });
 }

@@ -6,9 +6,16 @@
 
 import { byId } from "./dom.js";
 import { fileOf } from "./pictures.js";
+import { strings } from "./strings.js";
 
-/** @param {(file: File) => void} take */
-export function takeDrops(take) {
+/** The address of a picture, and nothing else. */
+const ADDRESS = /^https?:\/\/\S+\.(?:png|jpe?g|webp|gif|avif|heic)(?:\?\S*)?$/i;
+
+/**
+ * @param {(file: File) => void} take
+ * @param {(text: string) => void} say
+ */
+export function takeDrops(take, say) {
   // The whole page takes a drop: beside the form, the browser would leave the page for the file.
   addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -22,10 +29,17 @@ export function takeDrops(take) {
     byId("card").classList.remove("dropping");
     const file = fileOf(event.dataTransfer);
     if (file) take(file);
+    // What another page shows is its address alone, and this page reads nothing of elsewhere.
+    else if (event.dataTransfer?.types.includes("text/uri-list")) say(strings.pictureElsewhere);
   });
   addEventListener("paste", (event) => {
     const file = fileOf(event.clipboardData);
-    if (!file) return;
+    if (!file) {
+      const text = event.clipboardData?.getData("text/plain").trim() ?? "";
+      // After the paste, whose input takes away what is said.
+      if (ADDRESS.test(text)) setTimeout(() => say(strings.pictureElsewhere));
+      return;
+    }
     event.preventDefault();
     take(file);
   });

@@ -263,7 +263,9 @@ export class History {
   #dropUnused() {
     const used = new Set(this.turns().flatMap(({ photo, mask }) => [photo, mask]));
     for (const { draft } of this.#talks.values()) {
-      if (draft) for (const id of [draft.photo, draft.mask, draft.background]) used.add(id);
+      if (!draft) continue;
+      used.add(draft.photo).add(draft.mask).add(draft.background);
+      used.add(draft.continued?.photo ?? null);
     }
     for (const [id, { url }] of this.#pictures) {
       if (used.has(id)) continue;

@@ -13,12 +13,14 @@ import { strings } from "./strings.js";
  * @typedef {Object} Keys
  * @property {import("./composer.js").Composer} composer
  * @property {import("./conversation.js").Conversation} conversation
- * @property {import("./viewer.js").Viewer} viewer
+ * @property {(key: string) => void} act does what a letter stands for in the large view
+ * @property {() => void} talks shows all conversations
+ * @property {() => void} begin begins a new one
  * @property {() => void} clear asks whether to clear the history
  */
 
 /** @param {Keys} keys */
-export function bindKeys({ composer, conversation, viewer, clear }) {
+export function bindKeys({ composer, conversation, act, talks, begin, clear }) {
   const list = byId("keyboard");
   list.querySelector("dl").append(
     ...strings.shortcuts.flatMap(([keys, action]) => [
@@ -45,6 +47,8 @@ export function bindKeys({ composer, conversation, viewer, clear }) {
     KeyN: () => toAdvanced("negative-prompt"),
     KeyK: () => composer.paintMask(),
     KeyR: () => conversation.retryLast(),
+    KeyC: talks,
+    KeyB: begin,
     KeyX: clear,
   });
 
@@ -66,10 +70,10 @@ export function bindKeys({ composer, conversation, viewer, clear }) {
   byId("conversation").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.altKey || event.ctrlKey || event.metaKey || !target.matches(".result")) return;
-    if (!["c", "s", "d", "l"].includes(event.key.toLowerCase())) return;
+    if (!["c", "s", "d", "l", "f"].includes(event.key.toLowerCase())) return;
     event.preventDefault();
     target.click();
-    viewer.act(event.key);
+    act(event.key);
   });
 
   addEventListener("keydown", (event) => {

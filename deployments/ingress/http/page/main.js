@@ -6,19 +6,22 @@
  * @module
  */
 
+import { actionsOf, newTurn } from "./actions.js";
 import { BackdropClient, BackdropError } from "./client.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
-import { announce, byId, confirm, fillTexts } from "./dom.js";
+import { announce, byId, element, fillTexts } from "./dom.js";
 import { History, newId } from "./history.js";
 import { bindKeys } from "./keyboard.js";
+import { withDialogs } from "./later.js";
 import { Line } from "./line.js";
 import { Gallery } from "./pictures.js";
 import { readRecipe } from "./recipe.js";
 import { sentence, strings } from "./strings.js";
-import { Viewer } from "./viewer.js";
+import { offerUndo } from "./undo.js";
 
 const KEY_NAME = "backdrop-api-key";
+const TALK_NAME = "backdrop-conversation";
 
 fillTexts();
 document.body.classList.remove("loading");
@@ -28,27 +31,130 @@ const client = new BackdropClient({ baseUrl: base.href });
 const gallery = new Gallery();
 // What a turn waits for is its own matter: it tells of it.
 const jobs = new BackdropClient({ baseUrl: base.href, retries: 0 });
-const history = new History(`backdrop ${base.pathname}`, () => composer.fail(strings.full));
-const viewer = new Viewer(client, gallery, { change, same, own });
-const composer = new Composer(client, gallery, create, setKey);
+const history = new History(`backdrop ${base.pathname}`, () => note(strings.full));
+/** The conversation that is shown; null until the history is read. */
+let talk = /** @type {import("./history.js").Talk | null} */ (null);
+/** The ids of background pictures. */
+const backgrounds = /** @type {WeakMap<File, string>} */ (new WeakMap());
+/** @type {Promise<import("./viewer.js").Viewer | null>} */
+let viewer = Promise.resolve(null);
+const composer = new Composer(client, gallery, {
+  create,
+  setKey,
+  changed: keepDraft,
+  begun: () => conversation.load(),
+});
 const conversation = new Conversation({
   jobs,
   line: new Line(),
   history,
   gallery,
-  open: (view, index) => viewer.open(view, index),
+  open: show,
+  remove: (view) => {
+    const back = conversation.remove(view);
+    offerUndo(strings.turnRemoved, back);
+    composer.focus();
+  },
   needKey: () => composer.askKey(),
+  reveal: (url) => conversation.reveal(url),
   giveBack: (prompt) => composer.giveBack(prompt),
 });
 
-byId("clear-history").onclick = clear;
-bindKeys({ composer, conversation, viewer, clear });
+const actions = actionsOf(composer, history, begin);
+
+byId("talks").onclick = showTalks;
+byId("new-talk").onclick = () => showTalk(newId());
+bindKeys({
+  composer,
+  conversation,
+  act: async (key) => (await viewer)?.act(key),
+  talks: showTalks,
+  begin: () => showTalk(newId()),
+  clear,
+});
 keepRoomForComposer();
 useKey(sessionStorage.getItem(KEY_NAME));
-conversation.restore(await history.open());
-await loadModels();
+const loading = loadModels();
+if (!(await history.open())) note(strings.historyLost);
+await conversation.takeUp();
+await showTalk(sessionStorage.getItem(TALK_NAME) ?? history.talks()[0]?.id ?? newId());
+await loading;
 restoreLink();
 addEventListener("hashchange", restoreLink);
+
+/**
+ * Show a conversation, with what was begun in its composer.
+ * @param {string} id
+ */
+async function showTalk(id) {
+  const first = talk === null;
+  talk = null;
+  const next = history.talk(id);
+  sessionStorage.setItem(TALK_NAME, id);
+  if (history.turns(id).length && !(await conversation.load())) composer.fail(strings.notLoaded);
+  conversation.show(id);
+  // What was typed while the page was loading stays.
+  if (next.draft || !first) await composer.restore(next.draft, history);
+  talk = next;
+}
+
+/** Show all conversations. */
+async function showTalks() {
+  const loaded = await withDialogs(import("./talks.js"), "talks.css").catch(() => null);
+  if (!loaded) return composer.fail(strings.notLoaded);
+  loaded.openTalks(history, gallery, talk?.id ?? "", {
+    open: async (id) => {
+      await showTalk(id);
+      composer.focus();
+    },
+    remove: removeTalk,
+    show: async (turn, index) => {
+      await showTalk(turn.conversation);
+      conversation.open(turn, index);
+    },
+    clear,
+  });
+}
+
+/** @param {string} id */
+async function removeTalk(id) {
+  await conversation.load();
+  const { back, gone } = conversation.removeTalk(id);
+  const shown = id === talk?.id;
+  if (shown) await showTalk(history.talks()[0]?.id ?? newId());
+  offerUndo(strings.talkRemoved, () => {
+    back();
+    showTalk(id);
+  }, gone);
+}
+
+/**
+ * Say what stays true.
+ * @param {string} text
+ */
+function note(text) {
+  byId("announcer").before(element("p", { class: "note", role: "alert" }, text));
+}
+
+/** Keep what is in the composer. */
+function keepDraft() {
+  if (!talk) return;
+  const { photo, mask, background, ...rest } = composer.draft;
+  const backgroundId = background && (backgrounds.get(background) ?? newId());
+  if (photo) history.savePicture(photo.id, photo.picture.file);
+  if (mask) history.savePicture(mask.id, mask.blob);
+  if (background && backgroundId) {
+    backgrounds.set(background, backgroundId);
+    history.savePicture(backgroundId, background);
+  }
+  talk.draft = {
+    ...rest,
+    photo: photo?.id ?? null,
+    mask: mask?.id ?? null,
+    background: backgroundId,
+  };
+  history.saveTalk(talk);
+}
 
 async function loadModels() {
   try {
@@ -82,10 +188,7 @@ async function setKey(key) {
 function create({ recipe, modelName, photo, mask, continued, aspect, cutting }) {
   if (photo) history.savePicture(photo.id, photo.picture.file);
   if (mask) history.savePicture(mask.id, mask.blob);
-  conversation.begin({
-    id: newId(),
-    conversation: "first",
-    created: Date.now(),
+  begin({
     recipe,
     modelName,
     photo: photo?.id ?? continued?.photo ?? null,
@@ -94,50 +197,42 @@ function create({ recipe, modelName, photo, mask, continued, aspect, cutting }) 
     aspect:
       aspect ??
       (photo ? photo.picture.width / photo.picture.height : (continued?.aspect ?? 1)),
-    status: "running",
-    sent: null,
-    results: [],
-    warnings: [],
-    absent: [],
-    failure: null,
-    tookS: 0,
   }, cutting);
 }
 
 /**
- * Let the next prompt continue a result.
- * @param {import("./viewer.js").Shown} view
- * @param {number} index
+ * Run a turn in the conversation that is shown.
+ * @param {import("./actions.js").Wanted} asked
+ * @param {Promise<string | null>} [cutting] as of `TurnView.run`
  */
-function change({ turn }, index) {
-  const { url } = /** @type {import("./viewer.js").ShownResult} */ (turn.results[index]);
-  const label = turn.shared ? strings.linkedImage : strings.image(index + 1);
-  if (turn.shared) composer.load(turn.recipe);
-  composer.continueFrom({ url, label, aspect: turn.aspect, photo: turn.photo });
-  composer.focus();
-  announce(strings.saidContinuing);
+async function begin(asked, cutting) {
+  const id = talk?.id ?? newId();
+  if (await conversation.load()) {
+    conversation.begin(newTurn(id, asked), cutting);
+    return;
+  }
+  composer.giveBack(asked.recipe.prompt ?? "");
+  composer.fail(strings.notLoaded);
 }
 
 /**
- * Put a result's recipe into the composer, with what it started from and its seed.
+ * Open a result.
  * @param {import("./viewer.js").Shown} view
  * @param {number} index
  */
-async function same({ turn }, index) {
-  const { seed } = /** @type {import("./viewer.js").ShownResult} */ (turn.results[index]);
-  const { imageUrl, aspect, photo, mask } = turn;
-  const blob = history.picture(photo);
-  if (imageUrl !== null) {
-    composer.continueFrom({ url: imageUrl, label: strings.linkedImage, aspect, photo });
-  } else if (blob && photo !== null) {
-    const masked = history.picture(mask);
-    const file = blob instanceof File ? blob : new File([blob], strings.photo);
-    await composer.setPhoto(file, photo, mask && masked ? { id: mask, blob: masked } : null,
-      turn.recipe.cutout);
-  }
-  composer.load({ ...turn.recipe, seed: seed ?? undefined });
-  if (imageUrl === null && !blob) composer.fail(strings.photoGone);
-  announce(strings.saidRestored);
+function show(view, index) {
+  const before = viewer;
+  viewer = withDialogs(import("./viewer.js")).then(
+    async ({ Viewer }) => {
+      const opened = (await before) ?? new Viewer(client, gallery, actions);
+      opened.open(view, index);
+      return opened;
+    },
+    () => {
+      composer.fail(strings.notLoaded);
+      return null;
+    },
+  );
 }
 
 /** Show what a shared link holds. */
@@ -154,15 +249,15 @@ async function restoreLink() {
     gallery.show(image, imageUrl, () => resolve(false));
   });
   if (!(await loaded)) {
-    own(recipe);
+    actions.own(recipe);
     return composer.fail(strings.sharedGone);
   }
   const { seed = null, model = "" } = recipe;
-  viewer.open({
+  show({
     turn: {
       recipe,
       results: [{ url: imageUrl, seed: /** @type {number | null} */ (seed) }],
-      modelName: composer.modelName(String(model)),
+      modelName: composer.models.nameOf(String(model)),
       aspect: image.naturalWidth / image.naturalHeight,
       photo: null,
       mask: null,
@@ -174,20 +269,13 @@ async function restoreLink() {
   }, 0);
 }
 
-/**
- * Put a recipe into the composer, for a photo of one's own: other seeds, other pictures.
- * @param {import("./client.js").Recipe} recipe
- */
-function own({ seed, ...recipe }) {
-  composer.continueFrom(null);
-  composer.load(recipe);
-  announce(strings.saidRestored);
-}
-
 async function clear() {
-  if (!(await confirm(strings.clearQuestion, strings.clear))) return;
+  const loaded = await withDialogs(import("./question.js")).catch(() => null);
+  if (!loaded) return composer.fail(strings.notLoaded);
+  if (!(await loaded.confirm(strings.clearQuestion, strings.clear))) return;
   conversation.clear();
   history.clear();
+  keepDraft();
   composer.focus();
   announce(strings.saidCleared);
 }

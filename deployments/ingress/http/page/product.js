@@ -6,6 +6,7 @@
 
 import { BackdropError } from "./client.js";
 import { announce, byId } from "./dom.js";
+import { withDialogs } from "./later.js";
 import { sentence, strings } from "./strings.js";
 
 /** The product of the composer's photo. */
@@ -13,6 +14,8 @@ export class Product {
   #client;
   #gallery;
   #needKey;
+  #fail;
+  #changed;
   #chip = byId("product");
   /** @type {import("./pictures.js").Picture | null} */
   #photo = null;
@@ -26,12 +29,17 @@ export class Product {
   /**
    * @param {import("./client.js").BackdropClient} client
    * @param {import("./pictures.js").Gallery} gallery
-   * @param {() => void} needKey asks for an API key
+   * @param {Object} told
+   * @param {() => void} told.needKey asks for an API key
+   * @param {(text: string) => void} told.fail says what is wrong
+   * @param {() => void} told.changed the cut-out is another
    */
-  constructor(client, gallery, needKey) {
+  constructor(client, gallery, { needKey, fail, changed }) {
     this.#client = client;
     this.#gallery = gallery;
     this.#needKey = needKey;
+    this.#fail = fail;
+    this.#changed = changed;
     this.#chip.title = strings.showProduct;
     this.#chip.onclick = () => this.correct();
   }
@@ -96,7 +104,9 @@ export class Product {
   async correct() {
     const photo = this.#photo;
     if (!photo) return;
-    const { correctCutOut } = await import("./cutout.js");
+    const loaded = await withDialogs(import("./cutout.js")).catch(() => null);
+    if (!loaded) return this.#fail(strings.notLoaded);
+    const { correctCutOut } = loaded;
     const cut = await correctCutOut(this.#client, this.#gallery, photo, this.#cut);
     if (cut && photo === this.#photo) this.#take(cut);
   }
@@ -122,6 +132,7 @@ export class Product {
   /** @param {import("./client.js").CutOut} cut */
   #take(cut) {
     this.#cut = cut;
+    this.#changed();
     this.#show(cut.warnings.length ? strings.productDoubtful : strings.productFound,
       cut.warnings.length > 0);
     this.#gallery.show(this.#chip.querySelector("img"), cut.imageUrl);

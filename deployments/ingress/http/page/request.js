@@ -13,7 +13,7 @@ import { strings } from "./strings.js";
  * @param {import("./turn.js").Page} page
  * @returns {HTMLElement}
  */
-export function requestOf({ recipe, modelName, photo, imageUrl }, { gallery, history }) {
+export function requestOf({ recipe, modelName, photo, imageUrl }, { gallery, history, reveal }) {
   const thumb = element("img", { alt: "", width: 48, height: 48 });
   const shown = imageUrl ?? history.pictureUrl(photo);
   if (imageUrl !== null) gallery.show(thumb, imageUrl, () => thumb.remove());
@@ -28,7 +28,23 @@ export function requestOf({ recipe, modelName, photo, imageUrl }, { gallery, his
       "div",
       {},
       element("p", { class: "prompt", dir: "auto" }, titleOf(recipe)),
-      element("p", { class: "settings" }, settings.join(" · ")),
+      element("p", { class: "settings" }, settings.join(" · "),
+        imageUrl === null ? null : threadTo(imageUrl, history, reveal)),
     ),
   );
+}
+
+/**
+ * What leads to the image that is continued.
+ * @param {string} imageUrl
+ * @param {import("./history.js").History} history
+ * @param {(url: string) => void} reveal
+ */
+function threadTo(imageUrl, history, reveal) {
+  const places = history.turns().map(({ recipe, results }) =>
+    ({ recipe, index: results.findIndex((result) => result?.url === imageUrl) }));
+  const from = places.find(({ index }) => index >= 0);
+  if (!from) return element("span", {}, ` · ${strings.continues(strings.linkedImage)}`);
+  return element("button", { type: "button", class: "thread", onclick: () => reveal(imageUrl) },
+    `↳ ${strings.thread(from.index + 1, titleOf(from.recipe))}`);
 }

@@ -6,15 +6,28 @@
  * @module
  */
 
+import { duration, ordinal, sentence } from "./wording.js";
+
+export { sentence };
+
 export const strings = {
   // Frame
   apiDocs: "API",
   clearHistory: "Clear history",
   keyboard: "Keyboard",
+  talks: "Conversations",
+  newTalk: "New conversation",
+  newTalkShort: "New",
   welcomeTitle: "A new place for your product",
   welcomeText:
     "Add a photo, say what should be around the product, and pick from the results. " +
     "The product itself stays as it is.",
+  before: "Before",
+  after: "After",
+  beforeAlt: "The photo: a red coffee cup on a brown table",
+  afterAlt: "What this service made of it: the same cup in a forest",
+  tries: "Try it with a sample",
+  tryIt: (/** @type {string} */ name, /** @type {string} */ prompt) => `${name}: “${prompt}”`,
   conversation: "Conversation",
 
   // Composer
@@ -115,6 +128,10 @@ export const strings = {
   deleted: "Deleted",
   withheld: (/** @type {string} */ reason) => `Withheld: ${reason}`,
   cancel: "Cancel",
+  remove: "Remove",
+  removeTurn: (/** @type {string} */ prompt) => `Remove “${prompt}”`,
+  turnRemoved: "The request is removed from this browser.",
+  thread: (/** @type {number} */ image, /** @type {string} */ prompt) => `continues image ${image} of “${prompt}”`,
   tryAgain: "Try again",
   sending: "Sending …",
   inLine: (/** @type {number} */ place, /** @type {number | null} */ left) =>
@@ -164,10 +181,19 @@ export const strings = {
   keptMost: (/** @type {number} */ percent) => `${percent} % of the product’s pixels are the photo’s`,
   keptNone: "No product was kept",
   download: "Download",
+  downloadAll: (/** @type {number} */ images) => `Download all ${images}, as a zip`,
+  /** @type {Record<string, string>} */
+  formats: { png: "PNG", jpg: "JPEG", webp: "WebP" },
+  asMade: (/** @type {string} */ ending) => `${strings.formats[ending] ?? ending}, as made`,
+  packing: "Packing …",
+  notSaved: "It could not be fetched. Check the connection and try again.",
   copyLink: "Copy link",
   linkCopied: "Link copied",
   linkShown: "Copy this link",
   sameAgain: "Same again",
+  otherSeed: "Same, other seed",
+  moreLike: "More like this",
+  favourite: "Favourite",
   changeIt: "Change it",
   deleteIt: "Delete",
   close: "Close",
@@ -176,6 +202,21 @@ export const strings = {
   makeOwn: "Make your own",
   sharedGone: "The picture of this link is no longer stored. Its prompt is in the form below.",
   linkBroken: "This link is not whole. Ask for it again, or start with a photo.",
+
+  // Conversations
+  findTalk: "Find a conversation",
+  talksFound: (/** @type {number} */ talks) =>
+    talks === 1 ? "1 conversation found" : `${talks} conversations found`,
+  talkFacts: (/** @type {number} */ turns, /** @type {Date} */ used) =>
+    `${turns} ${turns === 1 ? "request" : "requests"} · ${used.toLocaleDateString()}`,
+  rename: "Rename",
+  renameTalk: (/** @type {string} */ name) => `Rename “${name}”`,
+  talkName: "Name",
+  keepName: "Keep the name",
+  removeTalk: (/** @type {string} */ name) => `Remove “${name}”`,
+  talkRemoved: "The conversation is removed.",
+  favourites: "Favourites",
+  noFavourites: "None yet. Open an image and choose Favourite.",
 
   // Questions
   clearQuestion: "Remove all turns and photos from this browser? The images stay on the server.",
@@ -222,6 +263,10 @@ export const strings = {
   promptTooLong: (/** @type {number} */ most) => `The prompt is too long: at most ${most} characters.`,
   imagesRange: (/** @type {number} */ most) => `Choose 1 to ${most} images.`,
   notAPicture: (/** @type {string} */ name) => `“${name}” is not a picture. Choose a PNG, JPEG or WebP file.`,
+  notLoaded: "This part of the page could not be loaded. Check the connection and try again.",
+  pictureElsewhere:
+    "A picture of another page cannot be read from here. Save it first, for instance with a right " +
+    "click, and then drop or choose the file.",
   noSample: "The sample could not be loaded. Check the connection and try again.",
   sentPhotoGone:
     "The page was closed while this was being sent, and its photo is no longer in this browser. " +
@@ -266,7 +311,9 @@ export const strings = {
     ["← ↑ → ↓", "Between results"],
     ["Enter on a result", "Open it; Escape goes back"],
     [", and .", "In the large view: the image before and after"],
-    ["C, S, D, L", "On a result: change it, same again, download, copy its link"],
+    ["C, S, D, L, F", "On a result: change it, same again, download, copy its link, favourite"],
+    ["Alt + C", "All conversations"],
+    ["Alt + B", "Begin a new conversation"],
     ["Alt + P", "Choose a photo"],
     ["Alt + S", "To the sample photos"],
     ["Alt + I", "To the ideas"],
@@ -281,29 +328,18 @@ export const strings = {
   ],
 
   // Composer's contents
-  samples: [{ file: "coffee.png", name: "Coffee cup" }],
+  samples: [
+    {
+      file: "samples/coffee.png", small: "coffee.webp", name: "Coffee cup",
+      prompt: "Change background to forest",
+    },
+    {
+      file: "pictures/bottle-photo.webp", small: "bottle.webp", name: "Bottle",
+      prompt: "Perfume backdrop",
+    },
+    {
+      file: "pictures/vase-photo.webp", small: "vase.webp", name: "Vase",
+      prompt: "Clean white studio",
+    },
+  ],
 };
-
-/** @param {number} place */
-function ordinal(place) {
-  const words = ["first", "second", "third", "fourth", "fifth", "sixth"];
-  return words[place - 1] ?? `number ${place}`;
-}
-
-/**
- * A duration in words.
- * @param {number} seconds
- */
-function duration(seconds) {
-  const whole = Math.max(1, Math.round(seconds));
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
-}
-
-/**
- * The service's sentences begin small and end without a stop.
- * @param {string} text
- */
-export function sentence(text) {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
-}

@@ -7,9 +7,10 @@
 import { BackdropError } from "./client.js";
 import { announce, byId, element } from "./dom.js";
 import { TurnJob } from "./job.js";
-import { fit, tilePixels } from "./layout.js";
-import { requestOf } from "./request.js";
+import { fit } from "./layout.js";
 import { titleOf } from "./recipe.js";
+import { requestOf } from "./request.js";
+import { Slots } from "./slots.js";
 import { TurnState } from "./state.js";
 import { sentence, strings } from "./strings.js";
 
@@ -20,7 +21,9 @@ import { sentence, strings } from "./strings.js";
  * @property {import("./line.js").Line} line
  * @property {import("./history.js").History} history
  * @property {import("./pictures.js").Gallery} gallery
- * @property {(turn: TurnView, index: number, opener: HTMLElement) => void} open shows a result
+ * @property {(turn: TurnView, index: number) => void} open shows a result
+ * @property {(turn: TurnView) => void} remove removes a turn, with a way back
+ * @property {(url: string) => void} reveal puts the focus on an image of the conversation
  * @property {() => void} needKey asks for an API key
  * @property {(prompt: string) => void} giveBack lets a prompt be sent again with other settings
  */
@@ -28,11 +31,13 @@ import { sentence, strings } from "./strings.js";
 /** A turn's article. */
 export class TurnView {
   #page;
+  #slots;
   /** @type {TurnJob} */
   #job;
   /** @type {TurnState} */
   #state;
-  #forgotten = false;
+  /** Whether it is to be kept in this browser. */
+  kept = true;
 
   /**
    * @param {import("./history.js").Turn} turn
@@ -41,13 +46,16 @@ export class TurnView {
   constructor(turn, page) {
     this.turn = turn;
     this.#page = page;
-    this.grid = element("ul", {
-      class: "grid",
-      role: "list",
-      "aria-label": strings.resultsOf(titleOf(turn.recipe)),
-    });
+    this.#slots = new Slots(turn, page.gallery, (index) => page.open(this, index));
+    this.grid = this.#slots.grid;
     this.state = element("span", { class: "state" });
     this.action = element("button", { type: "button", class: "quiet", hidden: true });
+    this.removal = element("button", {
+      type: "button",
+      class: "quiet",
+      "aria-label": strings.removeTurn(titleOf(turn.recipe)),
+      onclick: () => page.remove(this),
+    }, strings.remove);
     this.alert = element("div", { class: "failure", role: "alert" });
     this.notes = element("ul", { class: "notes", role: "list", hidden: true });
     this.article = element(
@@ -57,7 +65,7 @@ export class TurnView {
         "div",
         { class: "head" },
         requestOf(turn, page),
-        element("div", { class: "status" }, this.state, this.action),
+        element("div", { class: "status" }, this.state, this.action, this.removal),
       ),
       this.grid,
       this.alert,
@@ -133,11 +141,17 @@ export class TurnView {
     (/** @type {HTMLElement | null} */ (place) ?? byId("prompt")).focus();
   }
 
-  /** Stop, and never be kept again. */
-  forget() {
-    this.#forgotten = true;
-    this.cancel();
-    this.article.remove();
+  /**
+   * Mark a result as a favourite, or no longer.
+   * @param {number} index
+   * @param {boolean} favourite
+   */
+  favour(index, favourite) {
+    const result = this.turn.results[index];
+    if (!result) return;
+    result.favourite = favourite;
+    this.#slots.renew(index);
+    this.#save();
   }
 
   /**
@@ -156,7 +170,7 @@ export class TurnView {
     return new TurnJob(this.turn, this.#page, () => this.#save(), {
       onProgress: (progress) => {
         if (!this.running) return;
-        this.#state.step(progress, this.grid.children[progress.index]?.querySelector("progress"));
+        this.#state.step(progress, this.#slots.bar(progress.index));
       },
       onImage: (image) => this.#onImage(image),
       onPlace: ({ place, expectedSeconds }) => {
@@ -230,7 +244,7 @@ export class TurnView {
     // A job is told of from its first event on.
     if (!this.running || this.turn.results[index]?.url === url) return;
     this.turn.results[index] = { url, seed, fidelity };
-    this.grid.children[index]?.replaceWith(this.#slot(index));
+    this.#slots.renew(index);
     announce(strings.saidImage(index + 1, this.turn.results.length));
     this.#save();
   }
@@ -252,7 +266,7 @@ export class TurnView {
   }
 
   async #save() {
-    if (!this.#forgotten) await this.#page.history.save(this.turn);
+    if (this.kept) await this.#page.history.save(this.turn);
   }
 
   /** Make the images as large as the window lets them be. */
@@ -261,55 +275,8 @@ export class TurnView {
   }
 
   #showSlots() {
-    this.grid.style.setProperty("--aspect", String(this.turn.aspect));
     this.fit();
-    const { results, absent } = this.turn;
-    this.grid.hidden = !this.running && !results.some(Boolean) && !absent.some(Boolean);
-    // What was focused is still there afterwards: results keep their elements.
-    this.turn.results.forEach((result, index) => {
-      const slot = this.grid.children[index];
-      if (slot === undefined) this.grid.append(this.#slot(index));
-      else if (slot.dataset.url !== (result?.url ?? "") || result === null) {
-        slot.replaceWith(this.#slot(index));
-      }
-    });
-  }
-
-  /** @param {number} index */
-  #slot(index) {
-    const result = this.turn.results[index];
-    const number = index + 1;
-    const slot = element("li", { "data-url": result?.url ?? "" });
-    if (result) {
-      const image = element("img", {
-        alt: strings.imageAlt(number, titleOf(this.turn.recipe)),
-        loading: "lazy",
-      });
-      const button = element(
-        "button",
-        {
-          type: "button",
-          class: "result",
-          "aria-label": strings.openImage(number),
-          onclick: () => this.#page.open(this, index, button),
-        },
-        image,
-      );
-      const width = tilePixels(this.grid);
-      this.#page.gallery.show(image, result.url, () => this.#showGone(slot), width);
-      slot.append(button);
-    } else if (this.running) {
-      slot.append(element("progress", { "aria-label": strings.image(number), max: 1, value: 0 }));
-    } else {
-      const text = this.turn.absent[index] ?? strings.notMade;
-      slot.append(element("span", { class: "nothing" }, text));
-    }
-    return slot;
-  }
-
-  /** @param {HTMLElement} slot */
-  #showGone(slot) {
-    slot.replaceChildren(element("span", { class: "nothing" }, strings.gone));
+    this.#slots.show();
   }
 
   /** @param {string} words */
@@ -317,12 +284,14 @@ export class TurnView {
     this.alert.replaceChildren();
     this.notes.hidden = true;
     this.#state.say(words);
+    this.removal.hidden = true;
     this.#offer(strings.cancel, () => this.cancel());
   }
 
   #showEnd() {
     const { status, failure, warnings, tookS, results } = this.turn;
     if (status === "running") return;
+    this.removal.hidden = false;
     this.alert.replaceChildren();
     const made = results.filter(Boolean).length;
     this.state.textContent = {

@@ -11,45 +11,36 @@ import { strings } from "./strings.js";
 const BESIDE = 2 ** 20;
 const MEGAPIXEL = 1_000_000;
 
-/** What the service takes, as its catalog says; nothing is known before that has arrived. */
-let limits = {
-  max_body_bytes: Infinity,
-  max_pixels: Infinity,
-  max_side: Infinity,
-  max_aspect: Infinity,
-};
-
-/** @param {Record<string, any>} known */
-export function setLimits(known) {
-  limits = { ...limits, ...known };
-}
+/** @typedef {Record<string, number | null>} Limits as of the catalog; what is absent is not known */
 
 /**
  * @param {File} file
+ * @param {Limits} limits
  * @returns {Promise<{picture: import("./pictures.js").Picture | null, said: string}>} no picture
  *   where it cannot be used; `said` is why, or what was done to it
  */
-export async function admitted(file) {
+export async function admitted(file, limits) {
+  const { max_aspect, max_pixels, max_side, max_body_bytes } = known(limits);
   const picture = await readPicture(file);
   if (!picture) {
     const heic = /\.(heic|heif)$/i.test(file.name) || /hei[cf]/.test(file.type);
     return { picture: null, said: heic ? strings.heic(file.name) : strings.notAPicture(file.name) };
   }
   const { width, height } = picture;
-  if (Math.max(width / height, height / width) > limits.max_aspect) {
-    return { picture: null, said: strings.tooLong(limits.max_aspect) };
+  if (Math.max(width / height, height / width) > max_aspect) {
+    return { picture: null, said: strings.tooLong(max_aspect) };
   }
   const scale = Math.min(
     1,
-    Math.sqrt(limits.max_pixels / (width * height)),
-    limits.max_side / Math.max(width, height),
+    Math.sqrt(max_pixels / (width * height)),
+    max_side / Math.max(width, height),
   );
   const taken = /^image\/(png|jpeg|webp)$/.test(file.type);
-  if (scale === 1 && taken && file.size + BESIDE <= limits.max_body_bytes) {
+  if (scale === 1 && taken && file.size + BESIDE <= max_body_bytes) {
     return { picture, said: "" };
   }
-  const smaller = await redrawn(picture, scale);
-  if (!smaller || smaller.file.size + BESIDE > limits.max_body_bytes) {
+  const smaller = await redrawn(picture, scale, max_body_bytes);
+  if (!smaller || smaller.file.size + BESIDE > max_body_bytes) {
     return { picture: null, said: strings.tooLarge };
   }
   const megapixels = Math.round((smaller.width * smaller.height) / MEGAPIXEL);
@@ -60,8 +51,9 @@ export async function admitted(file) {
  * A picture as WebP, which keeps its transparency; smaller until it fits.
  * @param {import("./pictures.js").Picture} picture
  * @param {number} scale
+ * @param {number} max_body_bytes
  */
-async function redrawn({ file, width, height }, scale) {
+async function redrawn({ file, width, height }, scale, max_body_bytes) {
   for (let attempt = 0; attempt < 4; attempt++, scale *= 0.7) {
     const size = {
       width: Math.max(1, Math.floor(width * scale)),
@@ -76,9 +68,23 @@ async function redrawn({ file, width, height }, scale) {
     canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
     bitmap.close();
     const blob = await canvas.convertToBlob({ type: "image/webp", quality: 0.95 });
-    if (blob.size + BESIDE <= limits.max_body_bytes) {
+    if (blob.size + BESIDE <= max_body_bytes) {
       return { file: new File([blob], file.name, { type: blob.type }), ...size };
     }
   }
   return null;
+}
+
+/**
+ * @param {Limits} limits
+ */
+function known(limits) {
+  /** @type {(name: string) => number} */
+  const most = (name) => limits[name] ?? Infinity;
+  return {
+    max_aspect: most("max_aspect"),
+    max_pixels: most("max_pixels"),
+    max_side: most("max_side"),
+    max_body_bytes: most("max_body_bytes"),
+  };
 }

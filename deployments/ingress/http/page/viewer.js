@@ -8,8 +8,11 @@
  */
 
 import { BackdropError } from "./client.js";
-import { announce, confirm, element } from "./dom.js";
-import { movesProduct, recipeLink, titleOf } from "./recipe.js";
+import { comparison } from "./compare.js";
+import { announce, element } from "./dom.js";
+import { downloads } from "./downloads.js";
+import { confirm } from "./question.js";
+import { recipeLink, titleOf } from "./recipe.js";
 import { sentence, strings } from "./strings.js";
 
 /**
@@ -25,10 +28,13 @@ import { sentence, strings } from "./strings.js";
  * @property {string | null} originalUrl
  * @property {(index: number) => void} focus takes the focus back
  * @property {(index: number) => void} [drop] a result was deleted; absent of what was shared
+ * @property {(index: number, favourite: boolean) => void} [favour] it is one, or no longer
  *
  * @typedef {Object} Actions
  * @property {(view: Shown, index: number) => void} change
  * @property {(view: Shown, index: number) => void} same
+ * @property {(view: Shown, index: number) => void} more
+ * @property {(view: Shown) => void} other
  * @property {(recipe: import("./client.js").Recipe) => void} own starts from a photo of one's own
  */
 
@@ -70,6 +76,8 @@ export class Viewer {
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#typed(event),
       onclose: () => {
         dialog.remove();
+        // The event comes late: another result may be open by now.
+        if (this.#dialog !== dialog) return;
         this.#dialog = null;
         // What was done from here has put the focus where it goes on.
         if (!dialog.returnValue) this.#shown.view.focus(this.#shown.index);
@@ -106,7 +114,7 @@ export class Viewer {
       element(
         "div",
         { class: "stage" },
-        this.#comparison(view, index, result),
+        comparison(this.#gallery, view, index),
         go(-1, "‹", strings.previousImage, "previous"),
         go(1, "›", strings.nextImage, "next"),
       ),
@@ -170,57 +178,6 @@ export class Viewer {
   }
 
   /**
-   * @param {Shown} view
-   * @param {number} index
-   * @param {ShownResult} result
-   */
-  #comparison(view, index, { url }) {
-    const image = element("img", {
-      class: "after",
-      alt: strings.imageAlt(index + 1, titleOf(view.turn.recipe)),
-    });
-    const figure = element("figure", { class: "compare" }, image);
-    figure.style.setProperty("--aspect", String(view.turn.aspect));
-    this.#gallery.show(image, url, () =>
-      figure.replaceChildren(element("span", { class: "nothing" }, strings.gone)));
-    // Where the product lies elsewhere, the photo under it would show another place.
-    const original = movesProduct(view.turn.recipe) ? null : view.originalUrl;
-    if (original === null) return figure;
-    const before = element("img", { class: "before", alt: "" });
-    const slider = element("input", {
-      type: "range",
-      min: 0,
-      max: 100,
-      value: 0,
-      "aria-label": strings.compare,
-      autofocus: true,
-    });
-    const show = () => {
-      figure.style.setProperty("--split", `${slider.value}%`);
-      slider.ariaValueText = strings.compareValue(slider.value);
-    };
-    slider.addEventListener("input", show);
-    // The browser's own menu is to be that of the image that lies below.
-    slider.addEventListener("pointerdown", (/** @type {PointerEvent} */ { button }) => {
-      if (button !== 2) return;
-      slider.style.pointerEvents = "none";
-      setTimeout(() => (slider.style.pointerEvents = ""), 500);
-    });
-    show();
-    this.#gallery.show(before, original, () => {
-      for (const part of [...figure.children]) if (part !== image) part.remove();
-    });
-    const shown = { "aria-hidden": "true" };
-    figure.append(
-      before,
-      element("span", { class: "handle", ...shown }),
-      element("span", { class: "knob", ...shown }, "↔"),
-      slider,
-    );
-    return figure;
-  }
-
-  /**
    * @param {HTMLDialogElement} dialog
    * @param {Shown} view
    * @param {number} index
@@ -231,50 +188,37 @@ export class Viewer {
     const button = (text, act, kind = null) =>
       element("button", { type: "button", class: kind, onclick: act }, text);
     const said = element("p", { class: "said", role: "status" });
-    const change = button(strings.changeIt, () => {
+    /** @type {(text: string, act: () => void, kind?: string) => HTMLElement} */
+    const leaving = (text, act, kind) => button(text, () => {
       dialog.close("done");
-      this.#actions.change(view, index);
-    }, "primary");
-    const same = button(strings.sameAgain, () => {
-      dialog.close("done");
-      this.#actions.same(view, index);
-    });
+      act();
+    }, kind);
+    const { change: go, same: again, more: alike, other: anew, own: start } = this.#actions;
     const shared = view.drop === undefined;
-    const own = button(strings.makeOwn, () => {
-      dialog.close("done");
-      this.#actions.own(view.turn.recipe);
-    }, "primary");
-    if (shared) change.className = "";
+    const change = leaving(strings.changeIt, () => go(view, index), shared ? "" : "primary");
+    const same = leaving(strings.sameAgain, () => again(view, index));
+    const other = leaving(strings.otherSeed, () => anew(view));
+    const more = leaving(strings.moreLike, () => alike(view, index));
+    // Only what a model painted comes out differently.
+    other.hidden = more.hidden = !view.turn.recipe.prompt;
+    const own = leaving(strings.makeOwn, () => start(view.turn.recipe), "primary");
+    const star = button(strings.favourite, () => {
+      view.favour?.(index, !result.favourite);
+      star.ariaPressed = String(Boolean(result.favourite));
+    });
+    star.ariaPressed = String(Boolean(result.favourite));
     const link = recipeLink(view.turn.recipe, result);
     const copy = button(strings.copyLink, () => copyLink(link, said));
     const erase = () => this.#delete(dialog, view, index, said);
     const remove = button(strings.deleteIt, erase, "danger");
-    const download = this.#download(result);
-    this.#byLetter = { c: change, d: download, l: copy, ...(shared ? {} : { s: same }) };
-    const all = shared
-      ? [own, change, download, copy, said]
-      : [change, same, download, copy, remove, said];
-    return element("div", { class: "actions" }, ...all);
-  }
-
-  /** @param {ShownResult} result */
-  #download({ url, seed }) {
-    const ending = /\.\w+$/.exec(url)?.[0] ?? "";
-    const name = `backdrop${seed === null ? "" : `-${seed}`}${ending}`;
-    const link = element("a", { class: "button", href: url, download: name }, strings.download);
-    link.addEventListener("click", async (/** @type {Event} */ event) => {
-      // A browser saves by itself what is of this origin and open to all; the rest is fetched.
-      if (link.href.startsWith("blob:") || !this.#gallery.mustFetch(url)) return;
-      event.preventDefault();
-      const blob = await this.#gallery.blob(url).catch(() => null);
-      if (blob === null) {
-        window.open(url, "_blank", "noopener");
-        return;
-      }
-      link.href = URL.createObjectURL(blob);
-      link.click();
-    });
-    return link;
+    const results = /** @type {ShownResult[]} */ (view.turn.results.filter(Boolean));
+    const { download, all, format } = downloads(this.#gallery, results, result,
+      (text) => (said.textContent = text));
+    this.#byLetter = { c: change, d: download, l: copy, ...(shared ? {} : { s: same, f: star }) };
+    const buttons = shared
+      ? [own, change, download, format, copy, said]
+      : [change, more, other, same, star, download, all, format, copy, remove, said];
+    return element("div", { class: "actions" }, ...buttons);
   }
 
   /**
