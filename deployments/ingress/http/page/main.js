@@ -75,12 +75,18 @@ bindKeys({
 keepRoomForComposer();
 useKey(sessionStorage.getItem(KEY_NAME));
 const loading = loadModels();
-if (!(await history.open())) note(strings.historyLost);
-await conversation.takeUp();
-await showTalk(sessionStorage.getItem(TALK_NAME) ?? history.talks()[0]?.id ?? newId());
+const opened = openHistory();
+await opened;
 await loading;
 restoreLink();
 addEventListener("hashchange", restoreLink);
+
+/** Show what earlier visits left. */
+async function openHistory() {
+  if (!(await history.open())) note(strings.historyLost);
+  await conversation.takeUp();
+  await showTalk(sessionStorage.getItem(TALK_NAME) ?? history.talks()[0]?.id ?? newId());
+}
 
 /**
  * Show a conversation, with what was begun in its composer.
@@ -206,6 +212,8 @@ function create({ recipe, modelName, photo, mask, continued, aspect, cutting }) 
  * @param {Promise<string | null>} [cutting] as of `TurnView.run`
  */
 async function begin(asked, cutting) {
+  // On a slow disk somebody may be quicker than the history.
+  await opened;
   const id = talk?.id ?? newId();
   if (await conversation.load()) {
     conversation.begin(newTurn(id, asked), cutting);
@@ -224,9 +232,9 @@ function show(view, index) {
   const before = viewer;
   viewer = withDialogs(import("./viewer.js")).then(
     async ({ Viewer }) => {
-      const opened = (await before) ?? new Viewer(client, gallery, actions);
-      opened.open(view, index);
-      return opened;
+      const shown = (await before) ?? new Viewer(client, gallery, actions);
+      shown.open(view, index);
+      return shown;
     },
     () => {
       composer.fail(strings.notLoaded);
