@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from deployments.ingress.http.middleware.heads import MOST_BYTES
 from tests.serve.conftest import KEY, Cluster
 from tests.serve.test_service import AUTH, LIMITED, png
 
@@ -29,6 +32,25 @@ def test_a_safe_request_id_is_kept(cluster: Cluster):
     answer = cluster.client.get("/nothing", headers={"X-Request-Id": "ticket-17"})
     assert answer.headers.get_list("x-request-id") == ["ticket-17"]
     assert answer.json()["request_id"] == "ticket-17"
+
+
+@pytest.mark.parametrize("piece", [b"a: b\r\n" * 1000, b"a" * 8192], ids=["many", "one"])
+def test_the_proxy_reads_no_headers_without_an_end(cluster: Cluster, piece: bytes):
+    url = cluster.client.base_url
+    with socket.create_connection((url.host, url.port), 30) as line:
+        line.sendall(b"GET /api/models HTTP/1.1\r\nHost: a\r\nb: ")
+        sent = 0
+        with suppress(OSError):  # it is closed while more is sent
+            while sent < 4 * MOST_BYTES:
+                line.sendall(piece)
+                sent += len(piece)
+                line.settimeout(0.05)
+                with suppress(TimeoutError):
+                    assert line.recv(12) in (b"HTTP/1.1 400", b"")
+                    break
+                line.settimeout(30)
+        assert sent < 4 * MOST_BYTES
+    assert cluster.client.get("/-/healthz").status_code == 200
 
 
 def logs(cluster: Cluster) -> dict[Path, bytes]:
