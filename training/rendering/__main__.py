@@ -14,11 +14,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.rendering", description=__doc__)
     parser.add_argument("--assets", type=Path, required=True, help="npm's @pmndrs/assets 1.7.0")
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
-    parser.add_argument("--count", type=int, default=4_000, help="pictures in all")
+    parser.add_argument("--count", type=int, default=4_000, help="scenes in all")
     parser.add_argument("--kinds", nargs="*", default=kinds.NAMES, help="kinds of scenes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, default=256, help="pixels of a side")
     parser.add_argument("--effort", type=float, default=1.0, help="times the scenes' own samples")
+    parser.add_argument("--views", type=int, default=1, help="pictures of each scene")
     parser.add_argument("--shard", type=int, default=0)
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
@@ -34,7 +35,16 @@ def main() -> None:
         raise SystemExit(missing)
     names = tuple(a.kinds)
     order = work.Order(
-        a.assets / "hdri", a.out, a.seed, a.count, names, a.size, a.effort, a.shard, a.shards
+        a.assets / "hdri",
+        a.out,
+        a.seed,
+        a.count,
+        names,
+        a.size,
+        a.effort,
+        a.views,
+        a.shard,
+        a.shards,
     )
     work.run(order)
 

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from training.rendering.scene import Plugin, Rng, Scene, look_at
 
 
@@ -36,8 +38,27 @@ def camera(
     }
 
 
-def film(size: int, samples: int) -> Plugin:
-    """What every sensor has: a square picture and so many samples a pixel."""
+def elsewhere(sensor: Plugin, seed: int, view: int) -> Plugin:
+    """A camera near another: moved, turned and of another angle; view 0 is that camera itself."""
+    if view == 0:
+        return sensor
+    rng = np.random.default_rng([seed, view])
+    own = sensor["to_world"].matrix
+    origin, ahead = own[:3, 3], own[:3, 2]
+    distance = float(sensor["focus_distance"])
+    target = origin + ahead * distance
+    near = origin * (1.0, rng.uniform(0.85, 1.2), rng.uniform(0.94, 1.05))
+    near[0] += rng.uniform(0.2, 0.5) * rng.choice([-1, 1])
+    target[:2] += rng.uniform(-0.12, 0.12), rng.uniform(-0.08, 0.08)
+    (a, b, c), (x, y, z) = near, target
+    place = look_at((a, b, c), (x, y, z), (0.0, 1.0, 0.0))
+    reach = distance + float(np.linalg.norm(near) - np.linalg.norm(origin))
+    fov = float(sensor["fov"]) * rng.uniform(0.88, 1.08)
+    return {**sensor, "to_world": place, "focus_distance": reach, "fov": fov}
+
+
+def film(size: int) -> Plugin:
+    """What every sensor has: a square picture."""
     return {
         "film": {
             "type": "hdrfilm",
@@ -45,6 +66,5 @@ def film(size: int, samples: int) -> Plugin:
             "height": size,
             "rfilter": {"type": "box"},
             "pixel_format": "rgb",
-        },
-        "sampler": {"type": "independent", "sample_count": samples},
+        }
     }

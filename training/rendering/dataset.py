@@ -39,6 +39,6 @@ class Pictures:
 
 
 def is_held_out(path: Path) -> bool:
-    """Whether a picture is for measuring alone; its name decides, however many there are."""
-    digest = hashlib.sha256(path.stem.encode()).digest()
+    """Whether a picture is for measuring alone; its scene's name decides, however many follow."""
+    digest = hashlib.sha256(store.scene_of(path).encode()).digest()
     return int.from_bytes(digest[:4], "big") % _HELD_OUT == 0

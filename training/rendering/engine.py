@@ -5,6 +5,7 @@ names where the system does not find it.
 """
 
 import importlib.util
+import math
 import os
 from dataclasses import dataclass
 from types import ModuleType
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.rendering import camera
-from training.rendering.scene import Mesh, Panorama, Scene, Texture, Transform
+from training.rendering.scene import Mesh, Panorama, Plugin, Scene, Texture, Transform
 
 Native: TypeAlias = Any
 """One of Mitsuba's own objects."""
@@ -114,54 +115,128 @@ def _plain(mi: ModuleType, part: Native) -> Native:
     return part
 
 
-def load(scene: Scene, size: int) -> tuple[Any, list[str]]:
-    """The scene in Mitsuba, and its shapes' names in Mitsuba's order."""
+def _opaque(mi: ModuleType, loaded: Native) -> None:
+    """Take a scene's numbers out of its program, so that another scene may use it again."""
+    import drjit as dr
+
+    found = mi.traverse(loaded)
+    for name in found.keys():  # noqa: SIM118  # a map of Mitsuba's own
+        if dr.is_jit_v(found[name]):
+            dr.make_opaque(found[name])
+
+
+def _sensor(mi: ModuleType, sensor: Plugin, size: int) -> Native:
+    """A camera in Mitsuba, for square pictures."""
+    out = mi.load_dict({**_plain(mi, sensor), **camera.film(size)})
+    _opaque(mi, out)
+    return out
+
+
+def load(scene: Scene) -> tuple[Any, list[str]]:
+    """The scene in Mitsuba, without its camera, and its shapes' names in Mitsuba's order."""
     mi = _mitsuba()
     out: dict[str, Any] = {"type": "scene"}
     for name, part in scene.parts.items():
+        if name == "sensor":
+            continue
         plain = _plain(mi, part)
         if part.get("type") == "mesh":
             plain = _mesh(mi, part["mesh"], plain.get("bsdf"))
             plain.set_id(name)
-        if name == "sensor":
-            plain.update(camera.film(size, scene.samples))
         out[name] = plain
     loaded = mi.load_dict(out, optimize=False)  # else shapes of one material become one
     return loaded, [shape.id() for shape in loaded.shapes()]
 
 
-def _coverage(
-    mi: ModuleType, scene: Scene, loaded: Native, names: list[str], seed: int
-) -> tuple[Any, Any]:
-    """Group weights [H, W, 4] and the most seen shape's number, by the camera rays alone."""
+def _tables(
+    mi: ModuleType, scene: Scene, loaded: Native, names: list[str]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """The group of WEIGHTS and the number of a shape, each by its handle."""
     import drjit as dr
 
     handles = [int(h) for h in dr.reinterpret_array(mi.UInt32, loaded.shapes_dr())]
-    table = np.zeros(max(handles) + 1, np.uint32)
-    number = np.zeros(max(handles) + 1, np.uint32)
+    group = np.full(max(handles) + 1, WEIGHTS.index("light"), np.uint8)  # handle 0 is the sky
+    number = np.zeros(max(handles) + 1, np.uint8)
     order = sorted(names)
     for handle, name in zip(handles, names, strict=True):
-        group = scene.groups.get(name, "light")
-        table[handle] = WEIGHTS.index(group) if group in WEIGHTS else len(WEIGHTS)
+        own = scene.groups.get(name, "light")
+        group[handle] = WEIGHTS.index(own) if own in WEIGHTS else len(WEIGHTS)
         number[handle] = order.index(name) + 1
-    sensor, film = loaded.sensors()[0], loaded.sensors()[0].film()
-    width, height = film.crop_size()
-    coloured = any(group in WEIGHTS[:3] for group in scene.groups.values())
-    count = 48 if coloured else 8  # edges of what is recoloured must be smooth
-    sampler = sensor.sampler().clone()
-    sampler.seed(seed, width * height * count)
-    at = dr.arange(mi.UInt32, width * height * count) // count
-    spot = mi.Point2f(mi.Float(at % width), mi.Float(at // width)) + sampler.next_2d()
-    ray, _ = sensor.sample_ray(0.0, 0.0, spot / mi.Vector2f(width, height), sampler.next_2d())
-    hit = loaded.ray_intersect_preliminary(ray, coherent=True)
-    handle = dr.reinterpret_array(mi.UInt32, hit.shape)
-    known = dr.gather(mi.UInt32, mi.UInt32(table), handle, hit.is_valid())
-    group = dr.select(hit.is_valid(), known, WEIGHTS.index("light"))
-    seen = dr.gather(mi.UInt32, mi.UInt32(number), handle, hit.is_valid())
-    groups = np.array(group).reshape(height, width, count)
-    shapes = np.sort(np.array(seen).reshape(height, width, count), -1)[..., count // 2]
+    return group, number
+
+
+def grid(samples: int) -> tuple[int, int]:
+    """Columns and rows into which a pixel is cut, one sample in each; about `samples` in all."""
+    columns = max(1, round(math.sqrt(samples)))
+    return columns, max(1, round(samples / columns))
+
+
+def _rays(mi: ModuleType, sensor: Native, sampler: Native, size: int, samples: int) -> Native:
+    """Rays of all pixels, one through each cell of the pixel's grid and of the lens's."""
+    import drjit as dr
+
+    columns, rows = grid(samples)
+    count = columns * rows
+    index = dr.arange(mi.UInt32, size * size * count)
+    at = index // count
+    cell = index - at * count
+    step = next(n for n in range(max(2, columns + 1), 2 * count + 3) if math.gcd(n, count) == 1)
+    far = (cell * step + mi.sample_tea_32(at, 7)[0]) % count  # other cells of the lens
+    extent = mi.Vector2f(columns, rows)
+
+    def inside(which: Native) -> Native:
+        return (mi.Vector2f(which % columns, which // columns) + sampler.next_2d()) / extent
+
+    spot = (mi.Point2f(at % size, at // size) + inside(cell)) / size
+    return sensor.sample_ray_differential(0.0, 0.0, spot, mi.Point2f(inside(far)))[0]
+
+
+def _look(
+    mi: ModuleType, scene: Scene, loaded: Native, sensor: Native, seed: int, size: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint32]]:
+    """All samples by one program, for it is the programs' making that costs most.
+
+    Returns:
+        Light, albedo and normal [H, W, 9], means of a pixel's samples; and the handle of the shape
+        that each sample sees, [H, W, N].
+    """
+    import drjit as dr
+
+    columns, rows = grid(scene.samples)
+    path = mi.load_dict({"type": "path", "max_depth": scene.depth, "rr_depth": 4})
+    sampler = mi.load_dict({"type": "independent"})
+    sampler.seed(seed, size * size * columns * rows)
+    ray = _rays(mi, sensor, sampler, size, scene.samples)
+    hit = loaded.ray_intersect(ray, int(mi.RayFlags.All), True)
+    there = hit.is_valid()
+    albedo = dr.select(there, hit.bsdf().eval_diffuse_reflectance(hit), 0)
+    normal = dr.select(there, hit.sh_frame.n, 0)
+    shape = dr.select(there, dr.reinterpret_array(mi.UInt32, hit.shape), 0)
+    light, _, _ = path.sample(loaded, sampler, ray)
+    channels = [*light, *albedo, *normal]
+    dr.eval(*channels, shape)
+    shaped = (size, size, columns * rows)
+    means = [np.nan_to_num(np.array(c).reshape(shaped)).mean(-1) for c in channels]
+    return np.stack(means, -1).astype(np.float32), np.array(shape).reshape(shaped)
+
+
+def _picture(
+    mi: ModuleType, scene: Scene, loaded: Native, names: list[str], found: Native
+) -> Rendered:
+    """Samples without their noise, and what they show."""
+    import mitsuba_oidn
+
+    means, seen = found
+    group, number = _tables(mi, scene, loaded, names)
+    groups = group[seen]
     weights = np.stack([(groups == k).mean(-1) for k in range(len(WEIGHTS))], -1)
-    return weights.astype(np.float32), shapes.astype(np.uint8)
+    shapes = np.sort(number[seen], -1)[..., seen.shape[-1] // 2]
+    albedo = np.clip(means[..., 3:6], 0, 1)
+    noisy = np.clip(means[..., :3], 0, 1e4)
+    arrays = [mi.TensorXf(np.ascontiguousarray(a)) for a in (noisy, albedo, means[..., 6:9])]
+    clean = mitsuba_oidn.denoise(arrays[0], albedo=arrays[1], normal=arrays[2], hdr=True)
+    colour = np.maximum(np.array(clean), 0).astype(np.float32)
+    return Rendered(colour, albedo, weights.astype(np.float32), shapes)
 
 
 def render(scene: Scene, seed: int, size: int = 256) -> Rendered:
@@ -172,18 +247,24 @@ def render(scene: Scene, seed: int, size: int = 256) -> Rendered:
         seed: of the samples.
         size: of the picture's side, in pixels.
     """
-    mi = _mitsuba()
-    import mitsuba_oidn
+    return render_views(scene, seed, 1, size)[0]
 
-    loaded, names = load(scene, size)
-    path = {"type": "path", "max_depth": scene.depth, "rr_depth": 4}
-    aovs = "albedo:albedo,normal:sh_normal"
-    integrator = mi.load_dict({"type": "aov", "aovs": aovs, "picture": path})
-    found = np.array(mi.render(loaded, integrator=integrator, seed=seed, spp=scene.samples))
-    weights, shapes = _coverage(mi, scene, loaded, names, seed)
-    noisy = np.nan_to_num(found[..., :3], nan=0.0, posinf=1e4, neginf=0.0)
-    albedo = np.clip(np.nan_to_num(found[..., 3:6]), 0, 1)
-    normal = np.nan_to_num(found[..., 6:9])
-    arrays = [mi.TensorXf(np.ascontiguousarray(a)) for a in (noisy, albedo, normal)]
-    clean = mitsuba_oidn.denoise(arrays[0], albedo=arrays[1], normal=arrays[2], hdr=True)
-    return Rendered(np.maximum(np.array(clean), 0).astype(np.float32), albedo, weights, shapes)
+
+def render_views(scene: Scene, seed: int, count: int, size: int = 256) -> list[Rendered]:
+    """Render a scene from several places; all but the first cost less than half of it.
+
+    Args:
+        scene: with a camera, which gives the first view; the others are near it.
+        seed: of the samples and of the places.
+        count: of views.
+        size: of a picture's side, in pixels.
+    """
+    mi = _mitsuba()
+    loaded, names = load(scene)
+    _opaque(mi, loaded)
+    out = []
+    for view in range(count):
+        sensor = _sensor(mi, camera.elsewhere(scene.parts["sensor"], seed, view), size)
+        found = _look(mi, scene, loaded, sensor, seed * count + view, size)
+        out.append(_picture(mi, scene, loaded, names, found))
+    return out

@@ -1,9 +1,10 @@
 """Rendered pictures on disk: one compressed file each, complete or not there at all.
 
-Picture 12 is `000012.npz`: `colour` float16 [H, W, 3] in linear light; `albedo` uint8 [H, W, 3],
-255 times the root of 0..1, so that dark surfaces keep their steps; `weights` uint8 [H, W, 4], 255
-times 0..1; `shapes` uint8 [H, W]; and `facts`, JSON in UTF-8 as uint8: the scene's kind, seed
-and number, its light, surface and the like, and which shape bears which number.
+Scene 12 is `000012.npz`, seen from elsewhere `000012v1.npz` and so on. Each holds `colour`, float16
+[H, W, 3] in linear light; `albedo`, uint8 [H, W, 3], 255 times the root of 0..1, so that dark
+surfaces keep their steps; `weights`, uint8 [H, W, 4], 255 times 0..1; `shapes`, uint8 [H, W]; and
+`facts`, JSON in UTF-8 as uint8: the scene's kind, seed and number, its light, surface and the like,
+and which shape bears which number.
 """
 
 import json
@@ -19,9 +20,14 @@ from training.rendering.engine import Rendered
 _BRIGHTEST = 6e4  # below the greatest float16
 
 
-def path_of(folder: Path, index: int) -> Path:
-    """Where picture `index` is kept."""
-    return folder / f"{index:06d}.npz"
+def path_of(folder: Path, index: int, view: int = 0) -> Path:
+    """Where a view of scene `index` is kept."""
+    return folder / (f"{index:06d}v{view}.npz" if view else f"{index:06d}.npz")
+
+
+def scene_of(path: Path) -> str:
+    """What all views of a scene have in common in their names."""
+    return path.stem.split("v")[0]
 
 
 def save(path: Path, picture: Rendered, facts: dict[str, Any]) -> None:

@@ -18,10 +18,11 @@ class Order:
         panoramas: the hdri folder of npm's @pmndrs/assets.
         folder: where the pictures go.
         seed: of the data set.
-        count: of pictures in all.
+        count: of scenes in all.
         names: kinds of scenes, one after the other; each round has every one of them once.
         size: of a picture's side, in pixels.
         effort: times each scene's own number of samples a pixel.
+        views: pictures of each scene.
         shard: which rounds this process renders: those whose number leaves `shard` over `shards`.
         shards: how many processes share the work.
     """
@@ -33,6 +34,7 @@ class Order:
     names: tuple[str, ...] = kinds.NAMES
     size: int = 256
     effort: float = 1.0
+    views: int = 1
     shard: int = 0
     shards: int = 1
 
@@ -45,9 +47,9 @@ class Order:
 
 
 def pictures(order: Order) -> Iterator[tuple[int, str, int]]:
-    """Index, kind and number within the kind of each picture of this shard.
+    """Index, kind and number within the kind of each scene of this shard.
 
-    However early it ends, no kind has more than one picture over any other.
+    However early it ends, no kind has more than one scene over any other.
     """
     for index in range(order.count):
         round_, place = divmod(index, len(order.names))
@@ -56,26 +58,33 @@ def pictures(order: Order) -> Iterator[tuple[int, str, int]]:
 
 
 def render_one(order: Order, index: int, name: str, number: int) -> None:
-    """Render one picture and keep it."""
+    """Render one scene and keep its views."""
     scene = kinds.describe(name, number, order.seed, order.panoramas)
     scene.samples = max(1, round(scene.samples * order.effort))
-    picture = engine.render(scene, number, order.size)
+    found = engine.render_views(scene, number, order.views, order.size)
     facts: dict[str, Any] = dict(scene.facts)
     facts.update(kind=name, number=number, seed=order.seed, samples=scene.samples)
     facts["shapes"] = sorted(scene.groups)  # shape n of the picture is the name at n - 1
-    facts["seen"] = looks.seen_groups(picture)
-    store.save(store.path_of(order.folder, index), picture, facts)
+    for view, picture in enumerate(found):
+        seen = looks.seen_groups(picture)
+        store.save(
+            store.path_of(order.folder, index, view), picture, {**facts, "seen": seen, "view": view}
+        )
+
+
+def _is_there(order: Order, index: int) -> bool:
+    return all(store.path_of(order.folder, index, view).exists() for view in range(order.views))
 
 
 def run(order: Order, every_s: float = 60.0) -> int:
     """Render what is not there yet; a line a minute says how far it is.
 
     Returns:
-        How many pictures were rendered.
+        How many scenes were rendered.
     """
     order.folder.mkdir(parents=True, exist_ok=True)
     mine = list(pictures(order))
-    left = [p for p in mine if not store.path_of(order.folder, p[0]).exists()]
+    left = [p for p in mine if not _is_there(order, p[0])]
     began = said = time.monotonic()
     for done, (index, name, number) in enumerate(left):
         now = time.monotonic()
@@ -84,13 +93,11 @@ def run(order: Order, every_s: float = 60.0) -> int:
             each = (now - began) / done
             hours = each * (len(left) - done) / 3600
             there = len(mine) - len(left) + done
-            print(
-                f"{there}/{len(mine)} pictures, {each:.2f} s each, {hours:.1f} h to go", flush=True
-            )
+            print(f"{there}/{len(mine)} scenes, {each:.2f} s each, {hours:.1f} h to go", flush=True)
         try:
             render_one(order, index, name, number)
         except Exception:
-            print(f"picture {index} ({name}, number {number}) failed", file=sys.stderr, flush=True)
+            print(f"scene {index} ({name}, number {number}) failed", file=sys.stderr, flush=True)
             raise
-    print(f"{len(mine)}/{len(mine)} pictures", flush=True)
+    print(f"{len(mine)}/{len(mine)} scenes", flush=True)
     return len(left)

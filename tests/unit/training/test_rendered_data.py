@@ -64,6 +64,14 @@ def test_held_out_pictures_are_of_every_kind() -> None:
     assert held == set(NAMES)
 
 
+def test_all_views_of_a_scene_are_held_out_or_none() -> None:
+    from training.rendering.dataset import is_held_out
+
+    for index in range(100):
+        views = {is_held_out(store.path_of(Path("any"), index, view)) for view in range(3)}
+        assert len(views) == 1
+
+
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no rendered pictures in"):
         Pictures(tmp_path)

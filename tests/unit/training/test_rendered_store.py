@@ -79,11 +79,11 @@ def test_a_run_renders_what_is_missing_alone(
 ) -> None:
     asked: list[str] = []
 
-    def render(scene: Any, seed: int, size: int) -> Rendered:
+    def render(scene: Any, seed: int, count: int, size: int) -> list[Rendered]:
         asked.append(f"{scene.kind} {seed} {scene.samples}")
-        return _picture(seed, size)
+        return [_picture(seed + 100 * view, size) for view in range(count)]
 
-    monkeypatch.setattr(engine, "render", render)
+    monkeypatch.setattr(engine, "render_views", render)
     assert work.run(_order(tmp_path, count=4, effort=0.5)) == 4
     assert asked == ["paper 0 16", "podium 0 16", "arch 0 16", "paper 1 16"]
     kept = store.path_of(tmp_path, 1).read_bytes()
@@ -92,10 +92,27 @@ def test_a_run_renders_what_is_missing_alone(
     assert [a[:-3] for a in asked[4:]] == ["arch 0", "podium 1"]
     assert store.path_of(tmp_path, 1).read_bytes() == kept
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{i:06d}.npz" for i in range(5)]
-    assert "4/5 pictures" in capsys.readouterr().out
+    assert "4/5 scenes" in capsys.readouterr().out
     _, facts = store.load(store.path_of(tmp_path, 4))
     assert (facts["kind"], facts["number"], facts["seed"]) == ("podium", 1, 0)
     assert facts["seen"] == ["first", "second", "metal", "light"]
+
+
+def test_a_scene_is_done_when_all_its_views_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(scene: Any, seed: int, count: int, size: int) -> list[Rendered]:
+        return [_picture(seed + 100 * view, size) for view in range(count)]
+
+    monkeypatch.setattr(engine, "render_views", render)
+    assert work.run(_order(tmp_path, count=2, views=3)) == 2
+    names = [p.name for p in sorted(tmp_path.iterdir())]
+    assert names == [f"00000{i}{view}.npz" for i in (0, 1) for view in ("", "v1", "v2")]
+    facts = [store.load(store.path_of(tmp_path, 1, view))[1] for view in range(3)]
+    assert [f["view"] for f in facts] == [0, 1, 2]
+    store.path_of(tmp_path, 1, 2).unlink()
+    assert work.run(_order(tmp_path, count=2, views=3)) == 1
+    assert store.path_of(tmp_path, 1, 2).exists()
 
 
 def test_orders_that_cannot_be_kept_are_refused() -> None:
