@@ -1,0 +1,1 @@
+"""Weights that learn from rendered pictures; so far the autoencoder."""
