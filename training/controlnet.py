@@ -40,20 +40,36 @@ def edges(rng: Rng, picture: Pixels) -> Pixels:
 
 def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
     """Train on the work folder's pictures, UNet and text encoder; saves folder/controlnet."""
-    torch.manual_seed(plan.seed)
     chunks, specs = pictures.load(folder / "pictures")
     tokenizer = text.load_tokenizer(folder / "tokenizer")
-    batches = denoiser.Batches(specs, tokenizer, *denoiser.cache_latents(folder))
+    latents = denoiser.cache_latents(folder)
+    batches = denoiser.Batches(denoiser.saying(specs), tokenizer, *latents)
+    return learn(folder, plan, batches, chunks, batch)
+
+
+def learn(
+    folder: Path, plan: loop.Plan, batches: denoiser.Batches, chunks: list[Pixels], batch: int = 16
+) -> ControlNetModel:
+    """Train with the work folder's UNet and text encoder; saves folder/controlnet.
+
+    Args:
+        folder: the work folder.
+        plan: length and pace.
+        batches: with latents of whole pictures.
+        chunks: those pictures, uint8 [N, H, W, 3] each, all but the last of one length.
+        batch: pictures a step.
+    """
+    torch.manual_seed(plan.seed)
     unet = UNet2DConditionModel.from_pretrained(folder / "unet").to(loop.device())
     unet.requires_grad_(False)
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").to(loop.device())
     encoder.requires_grad_(False)
     model = build(unet).to(loop.device())
     model.requires_grad_(True)
-    size = pictures.CHUNK
+    size, count = len(chunks[0]), len(batches.latents[0])
 
     def loss_of(rng: Rng, _: int) -> torch.Tensor:
-        picked = rng.integers(len(specs), size=batch).tolist()
+        picked = rng.integers(count, size=batch).tolist()
         maps = [edges(rng, np.asarray(chunks[i // size][i % size])) for i in picked]
         control = torch.from_numpy(np.stack(maps)).float().div(255).to(loop.device())
         control = control[:, None].expand(-1, 3, -1, -1)

@@ -5,12 +5,12 @@ random offset a channel, so that the model does not read a picture's overall col
 input: the photo that image-to-image starts from would tint every backdrop otherwise.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderTiny, DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from tqdm import tqdm
@@ -51,10 +51,10 @@ def build() -> UNet2DConditionModel:
 class Denoiser(nn.Module):
     """UNet and text encoder as one module to train."""
 
-    def __init__(self, tokenizer: CLIPTokenizer) -> None:
-        """Build both untrained."""
+    def __init__(self, tokenizer: CLIPTokenizer, unet: UNet2DConditionModel) -> None:
+        """Build an untrained text encoder for an untrained UNet."""
         super().__init__()
-        self.unet = build()
+        self.unet = unet
         self.text_encoder = text.build_encoder(tokenizer)
 
     def forward(self, noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -95,22 +95,35 @@ def learn_tokenizer(folder: Path, specs: list[Spec], seed: int) -> CLIPTokenizer
 
 
 class Batches:
-    """Random latents with fresh captions and fresh noise."""
+    """Random latents with fresh captions and fresh noise.
 
-    def __init__(self, specs: list[Spec], tokenizer: CLIPTokenizer, *latents: torch.Tensor) -> None:
-        """Keep the data; the specs are the latents', in order, at every size given."""
-        self.latents, self.specs, self.tokenizer = latents, specs, tokenizer
+    Args:
+        say: a caption for what is at a place.
+        tokenizer: of the captions.
+        latents: at every size that there is, in order of the places.
+    """
+
+    def __init__(
+        self, say: Callable[[Rng, int], str], tokenizer: CLIPTokenizer, *latents: torch.Tensor
+    ) -> None:
+        self.latents, self.say, self.tokenizer = latents, say, tokenizer
         self.schedule = DDPMScheduler(**SCHEDULE)
 
     def captions(self, rng: Rng, picked: list[int]) -> torch.Tensor:
         """Token ids of one caption a picture; some are empty, for guidance."""
-        words = [
-            "" if rng.random() < _UNCONDITIONAL else caption(rng, self.specs[i]) for i in picked
-        ]
+        words = ["" if rng.random() < _UNCONDITIONAL else self.say(rng, i) for i in picked]
         text.set_merge_dropout(self.tokenizer, 0.1 if rng.random() < 0.3 else None)
         ids = text.encode(self.tokenizer, words)
         text.set_merge_dropout(self.tokenizer, None)
         return ids.to(loop.device())
+
+    def weight(self, t: torch.Tensor, limit: float | None) -> torch.Tensor:
+        """What the losses at timesteps [B] count, about 1 on average (min-SNR, for v)."""
+        if limit is None:
+            return torch.ones_like(t, dtype=torch.float32)
+        kept = self.schedule.alphas_cumprod.to(t.device)
+        weights = (kept / (1 - kept)).clamp(max=limit) * (1 - kept)
+        return (weights / weights.mean())[t]
 
     def noised(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Noisy latents, their timesteps and the v to predict."""
@@ -131,18 +144,47 @@ def train(folder: Path, plan: loop.Plan, batch: int = 32) -> Denoiser:
     torch.manual_seed(plan.seed)
     specs = pictures.load(folder / "pictures")[1]
     tokenizer = learn_tokenizer(folder, specs, plan.seed)
-    batches = Batches(specs, tokenizer, *cache_latents(folder))
-    model = Denoiser(tokenizer).to(loop.device())
+    batches = Batches(saying(specs), tokenizer, *cache_latents(folder))
+    return learn(folder, plan, Denoiser(tokenizer, build()), batches, batch)
+
+
+def saying(specs: list[Spec]) -> Callable[[Rng, int], str]:
+    """Captions of the specs by their places."""
+    return lambda rng, place: caption(rng, specs[place])
+
+
+def learn(
+    folder: Path,
+    plan: loop.Plan,
+    model: Denoiser,
+    batches: Batches,
+    batch: int = 32,
+    limit: float | None = None,
+) -> Denoiser:
+    """Train a model on batches; saves folder/unet and folder/text_encoder as it goes.
+
+    Args:
+        folder: the work folder.
+        plan: length and pace.
+        model: untrained.
+        batches: with latents whole and at half the size.
+        batch: whole latents of a step.
+        limit: of the signal's strength over the noise's by which a loss is weighed; None weighs
+            all alike.
+    """
+    model = model.to(loop.device())
+    count = len(batches.latents[0])
 
     def loss_of(rng: Rng, step: int) -> torch.Tensor:
         small = step < _SMALL_PART * plan.steps
-        picked = rng.integers(len(specs), size=2 * batch if small else batch).tolist()
+        picked = rng.integers(count, size=2 * batch if small else batch).tolist()
         latents = batches.latents[int(small)][picked].float().to(loop.device())
         noisy, t, velocity = batches.noised(latents)
         ids = batches.captions(rng, picked)
         with loop.half_precision():
             predicted = model(noisy, t, ids)
-        return F.mse_loss(predicted.float(), velocity)
+        off = (predicted.float() - velocity).square().flatten(1).mean(1)
+        return (off * batches.weight(t, limit)).mean()
 
     def on_save(_: nn.Module, step: int) -> None:
         model.unet.save_pretrained(folder / "unet")

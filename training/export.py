@@ -42,7 +42,7 @@ def untrained(folder: Path) -> None:
     torch.manual_seed(0)
     specs = [Spec(name, "red") for name in NAMES]
     tokenizer = denoiser.learn_tokenizer(folder, specs, 0)
-    model = denoiser.Denoiser(tokenizer)
+    model = denoiser.Denoiser(tokenizer, denoiser.build())
     model.unet.save_pretrained(folder / "unet")
     model.text_encoder.save_pretrained(folder / "text_encoder")
     autoencoder.build().save_pretrained(folder / "vae")

@@ -75,7 +75,10 @@ def train(folder: Path, crops: Crops, plan: loop.Plan, every: int = 4) -> Autoen
         every: crops of 128x128 a step; a quarter as many whole pictures at the end.
     """
     model = AutoencoderDC.from_pretrained(folder / "vae").to(loop.device())
-    model.encoder.requires_grad_(False)
+    model.requires_grad_(False)
+    for part in model.decoder.modules():
+        if components.is_block(part):
+            part.requires_grad_(True)
     pair = Pair(model).to(memory_format=torch.channels_last)
 
     def loss_of(rng: Rng, step: int) -> torch.Tensor:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from diffusers import AutoencoderDC
+from diffusers.models.autoencoders.autoencoder_dc import ResBlock
 from torch import nn
 
 Floats = npt.NDArray[np.float64]
@@ -25,7 +26,7 @@ FACTOR = 16
 ENCODER = (16, 16, 64, 128, 128)
 DECODER = (36, 36, 48, 64, 128)
 _ENCODER_LAYERS = (0, 1, 1, 1, 0)
-_DECODER_LAYERS = (0, 1, 2, 3, 4)
+_DECODER_LAYERS = (0, 1, 2, 3, 2)
 _FOUR, _EIGHT = 40, 56  # components of a patch of 4x4, of 8x8 pixels in the decoder
 _EVENNESS = 0.7  # 0 keeps the components' own spreads, 1 makes all alike
 _LIFT = 3.0  # keeps what is drawn in the straight part of the last activation
@@ -50,19 +51,24 @@ def build() -> AutoencoderDC:
         scaling_factor=1.0,
     )
     for part in model.modules():
-        if hasattr(part, "conv2"):  # a residual block
+        if is_block(part):
             nn.init.zeros_(part.norm.weight)
             nn.init.zeros_(part.norm.bias)
     for part in model.encoder.modules():
-        if hasattr(part, "conv2"):  # never trained
+        if is_block(part):  # never trained
             for parameter in part.parameters():
                 nn.init.zeros_(parameter)
     return model
 
 
+def is_block(part: Layer) -> bool:
+    """Whether a module is a residual block: what is trained."""
+    return isinstance(part, ResBlock)
+
+
 def signed(images: Pixels) -> torch.Tensor:
     """Pictures [N, H, W, 3] as the model takes them: float32 [N, 3, H, W], -1 to 1."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)  # files are read-only
     return pixels.float() / 127.5 - 1
 
 

@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderDC
 
 FOLDER = Path(__file__).resolve().parent.parent / "start" / "vae"
-LIMIT_BYTES = 6_000_000
+LIMIT_BYTES = 4_000_000
 
 
 def keep(vae: Path, folder: Path = FOLDER) -> int:

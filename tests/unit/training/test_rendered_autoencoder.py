@@ -106,6 +106,8 @@ def test_training_teaches_the_decoder_alone_and_goes_on(work: Path) -> None:
     after = AutoencoderDC.from_pretrained(work / "vae")
     changed = {n for n, p in after.named_parameters() if not torch.equal(p, before[n])}
     assert changed
+    blocks = {n for n, part in after.named_modules() if components.is_block(part)}
+    assert all(any(name.startswith(block + ".") for block in blocks) for name in changed)
     assert not any(name.startswith("encoder") for name in changed)
     assert (work / "sheets" / "autoencoder.png").exists()
     state = torch.load(work / "autoencoder.pt", weights_only=True)
