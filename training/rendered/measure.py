@@ -13,10 +13,10 @@ from training.rendered.crops import Pixels, squares
 _FRAME = 8  # pixels along the border
 
 
-def decibels(off: torch.Tensor) -> float:
-    """Peak signal-to-noise ratio of differences [N, ...] of pictures of -1 to 1, mean over N."""
+def decibels(off: torch.Tensor) -> torch.Tensor:
+    """Peak signal-to-noise ratio [N] of differences [N, ...] of pictures of -1 to 1."""
     each = (off / 2).square().flatten(1).mean(1).clamp(min=1e-8)
-    return float((-10 * each.log10()).mean())
+    return -10 * each.log10()
 
 
 def frame(off: torch.Tensor) -> float:
@@ -37,17 +37,23 @@ def decoded(model: AutoencoderDC, images: Pixels) -> tuple[torch.Tensor, torch.T
 
 
 def measure(vae: Path, drawn: Path, photos: list[Path]) -> dict[str, float]:
-    """Decibels on held-out draws and photographs, frames at two sizes, seconds of a decode."""
+    """Decibels on held-out draws and photographs, mean and least, frames, seconds of a decode."""
     model = AutoencoderDC.from_pretrained(vae).eval()
     held = np.concatenate([np.asarray(c) for c in draws.load(drawn, True)])
     x, y = decoded(model, held)
-    found = {"renders_db": decibels(x - y), "renders_frame": frame(x - y)}
+    found: dict[str, float] = {}
+
+    def say(name: str, off: torch.Tensor) -> None:
+        each = decibels(off)
+        found[f"{name}_db"], found[f"{name}_least_db"] = float(each.mean()), float(each.min())
+        found[f"{name}_frame"] = frame(off)
+
+    say("renders", x - y)
     if photos:
         for side in (256, 384):
             images = np.concatenate([squares(p, 1 + i, 6, side) for i, p in enumerate(photos)])
             x, y = decoded(model, images)
-            found[f"photos_{side}_db"] = decibels(x - y)
-            found[f"photos_{side}_frame"] = frame(x - y)
+            say(f"photos_{side}", x - y)
     with torch.no_grad():
         latents = model.encode(components.signed(held[:1])).latent
         began = time.process_time()

@@ -25,6 +25,7 @@ def keep(vae: Path, folder: Path = FOLDER) -> int:
     AutoencoderDC.from_pretrained(vae, torch_dtype=torch.float16).save_pretrained(part)
     config = json.loads((part / "config.json").read_text())
     config.pop("_name_or_path", None)
+    config["block_out_channels"] = config["decoder_block_out_channels"]  # what pipelines count
     (part / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     total = sum(p.stat().st_size for p in part.iterdir())
     if total > LIMIT_BYTES:
