@@ -324,7 +324,8 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert body["preserve_product"]["default"] == "auto"
     assert "product_mask" not in body
     generate = document["paths"]["/api/generate"]["post"]
-    statuses = ["200", "202", "400", "401", "404", "409", "413", "415", "429", "500", "503", "504"]
+    statuses = ["200", "202", "400", "401", "403", "404", "408", "409", "413", "415", "429"]
+    statuses += ["500", "503", "504"]
     assert {header["name"] for header in generate["parameters"]} == {
         "Idempotency-Key", "X-Deadline-Seconds", "Prefer",
     }  # fmt: skip
@@ -332,7 +333,7 @@ async def test_openapi_describes_limits_defaults_and_errors(api):
     assert "text/event-stream" in generate["responses"]["200"]["content"]
     assert "Retry-After" in generate["responses"]["429"]["headers"]
     removal = document["paths"]["/generated/{key}.png"]["delete"]
-    assert sorted(removal["responses"]) == ["204", "400", "401", "404", "500", "503"]
+    assert sorted(removal["responses"]) == ["204", "400", "401", "403", "404", "500", "503"]
 
 
 async def test_docs_need_no_other_server(api):

@@ -209,5 +209,5 @@ async def test_the_document_has_both_bodies(api):
         "Idempotency-Key", "X-Deadline-Seconds",
     }  # fmt: skip
     assert sorted(operation["responses"]) == [
-        "200", "400", "401", "404", "409", "413", "415", "429", "500", "503", "504",
+        "200", "400", "401", "403", "404", "408", "409", "413", "415", "429", "500", "503", "504",
     ]  # fmt: skip

@@ -231,7 +231,7 @@ async def test_a_result_removed_meanwhile_keeps_no_photo(api, monkeypatch):
     async def removed(key: str) -> object:
         monkeypatch.undo()
         recipe = await load(key)
-        await api.service.results.delete(key, "png")
+        await api.service.results.delete(key, "png", "")
         return recipe
 
     monkeypatch.setattr(api.results, "load_recipe", removed)
