@@ -84,6 +84,7 @@ class Request(Terms, total=False):
     steps: int
     guidance_scale: float
     strength: float
+    lora: str
     preserve_product: Literal["auto", "true", "false"] | bool
     product_mask: Photo
     cutout: str
@@ -402,6 +403,7 @@ class Model:
     limits: dict[str, float]
     sizes: dict[str, int]
     capabilities: dict[str, bool]
+    loras: list[str]
     starter_prompts: list[str]
 
 

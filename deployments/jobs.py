@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deployments.composition import AS_THE_PHOTO, SCENE, Canvas, Placement, Shadow
+from deployments.loras import Lora
 
 Pixels = npt.NDArray[np.uint8]
 """RGB pixels: uint8 [height, width, 3], sRGB, 0 to 255."""
@@ -240,6 +241,7 @@ class GenerationSettings:
         steps: Scheduler steps of a full run; strength decides how many of them are taken.
         guidance_scale: Classifier-free guidance; 1 or less means none.
         strength: How far from the photo to start, above 0 to 1.
+        lora: The one of the model's LoRAs that is beside its weights; None without.
     """
 
     prompt: str
@@ -248,6 +250,7 @@ class GenerationSettings:
     steps: int
     guidance_scale: float
     strength: float
+    lora: Lora | None = None
 
     @property
     def denoising_steps(self) -> int:

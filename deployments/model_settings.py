@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from deployments.family_traits import FAMILIES, FamilyTraits
+from deployments.loras import MOST_SCALE, NAME
 from deployments.strict_settings import Settings
 
 RESERVED_NAMES = frozenset({"ingress", "admission", "studio", "storage", "finder"})
@@ -30,13 +31,16 @@ def _known(family: str) -> str:
 
 
 class LoraSettings(Settings):
-    """A low-rank adapter, which is fused into a model's weights.
+    """A low-rank adapter, which is fused into a model's weights or loaded beside them.
 
     Attributes:
         weights: A local folder or a Hub id.
         revision: Commit, tag or branch of a Hub id; required for one.
         file: The safetensors file in it.
-        scale: The factor of its weights.
+        scale: The factor of its weights. With `per_request` that of requests that say none, -2 to
+            2.
+        per_request: It is not fused: requests choose it by its name.
+        name: What requests call it; of those with `per_request`, and only of them.
     """
 
     weights: Annotated[str, StringConstraints(min_length=1)]
@@ -45,6 +49,21 @@ class LoraSettings(Settings):
         "pytorch_lora_weights.safetensors"
     )
     scale: float = Field(1.0, ge=-4, le=4)
+    per_request: bool = False
+    name: Annotated[str, StringConstraints(pattern=f"^{NAME}$")] | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.per_request and self.name is None:
+            raise ValueError("a LoRA with per_request needs a name, which requests choose it by")
+        if self.name is not None and not self.per_request:
+            raise ValueError(f"name {self.name!r} is of a LoRA without per_request, which has none")
+        if self.per_request and abs(self.scale) > MOST_SCALE:
+            raise ValueError(
+                f"scale {self.scale:g} of the LoRA {self.name!r} is not within -{MOST_SCALE:g} to "
+                f"{MOST_SCALE:g}, as with per_request it has to be"
+            )
+        return self
 
 
 class ModelSettings(Settings):
@@ -61,7 +80,8 @@ class ModelSettings(Settings):
         vae: Weights of another autoencoder, a tiny one for example, named like `weights`; None
             takes the one in the weights.
         vae_revision: Its revision, as above.
-        loras: Low-rank adapters; they are fused into the weights in this order.
+        loras: Low-rank adapters; those without `per_request` are fused into the weights in this
+            order.
         controlnet: Weights of a ControlNet, named like `weights`; None for image to image without.
         controlnet_revision: Its revision, as above.
         control_map: What the ControlNet is shown.
@@ -131,6 +151,16 @@ class ModelSettings(Settings):
         """What its family takes."""
         return FAMILIES[self.family]
 
+    @property
+    def fused_loras(self) -> tuple[LoraSettings, ...]:
+        """The LoRAs in its weights."""
+        return tuple(lora for lora in self.loras if not lora.per_request)
+
+    @property
+    def request_loras(self) -> Mapping[str, LoraSettings]:
+        """By their names the LoRAs that requests choose."""
+        return {lora.name: lora for lora in self.loras if lora.name is not None}
+
     @model_validator(mode="before")
     @classmethod
     def _with_defaults(cls, given: Any) -> Any:  # noqa: ANN401 - whatever was written
@@ -153,9 +183,25 @@ class ModelSettings(Settings):
                 f"control_start {self.control_start:g} of model {self.id!r} is not under its "
                 f"control_end {self.control_end:g}"
             )
-        for problem in self._refused():
+        for problem in (*self._refused(), *self._unfit_loras()):
             raise ValueError(problem)
         return self
+
+    def _unfit_loras(self) -> Iterator[str]:
+        """Say what does not go with LoRAs that requests choose."""
+        names = [lora.name for lora in self.loras if lora.per_request]
+        if twice := sorted({name for name in names if name and names.count(name) > 1}):
+            yield f"loras of model {self.id!r} have the name {twice[0]!r} twice"
+        if names and self.backend == "openvino":
+            yield (
+                f"backend openvino of model {self.id!r} runs no loras with per_request: set "
+                "backend to auto or torch"
+            )
+        if names and self.compile:
+            yield (
+                f"compile of model {self.id!r} compiles no loras with per_request: set compile to "
+                "false"
+            )
 
     def _refused(self) -> Iterator[str]:
         """Say what the family does not take."""

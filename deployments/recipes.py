@@ -77,11 +77,14 @@ class Recipe:
 
         `settings`, `control`, `look` and its `output` have no level of their own: their fields
         stand beside the others, those of `control` as `control_scale`, `control_start` and
-        `control_end`.
+        `control_end`. `lora` is written as a request has it.
         """
         document = asdict(self)
         control = document.pop("control") or {}
         document |= document.pop("settings") or {}
+        if self.settings is not None:
+            lora = self.settings.lora
+            document["lora"] = None if lora is None else str(lora)
         look = document.pop("look")
         document |= look.pop("output") | look
         return document | {f"control_{name}": value for name, value in control.items()}

@@ -40,6 +40,7 @@ NEEDS = {
     "tests/unit/diffusion/test_loading_families.py": "slow",
     "tests/unit/diffusion/test_loras.py": "slow",
     "tests/unit/diffusion/test_model.py": "slow",
+    "tests/unit/diffusion/test_request_loras.py": "slow",
     "tests/unit/diffusion/test_openvino": "slow",
     "tests/unit/ingress/test_fuzz.py": "slow",
     "tests/unit/studio/test_segmentation.py": "slow",

@@ -196,7 +196,8 @@ def as_openai(body: dict[str, Any]) -> None:
 def of_one_look(body: dict[str, Any], form: bool) -> None:
     """Leave what goes together of the picture around the product, with room for the product."""
     body.pop("preset", None)
-    body.pop("style_image", None)  # no model of the catalog takes one
+    for name in ("style_image", "lora"):  # no model of the catalog takes one
+        body.pop(name, None)
     if body.get("background") == "image" and not form:  # the file
         body["background"] = "blur"
     plain = body.get("background") not in (None, "", "scene")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
-from dataclasses import FrozenInstanceError, fields, is_dataclass
+from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments import composition, jobs, recipes
+from deployments import composition, jobs, loras, recipes
 from deployments.composition import Canvas, Look, Output, Placement
 from deployments.jobs import (
     ControlSettings,
@@ -34,11 +34,12 @@ from deployments.jobs import (
     Progress,
     StoredImage,
 )
+from deployments.loras import Lora, read_lora
 from deployments.recipes import Recipe
 
 MASK = np.arange(4 * 6, dtype=np.uint8).reshape(4, 6)
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-SETTINGS = GenerationSettings("Grün 🌿", "people", 7, 20, 7.5, 0.8)
+SETTINGS = GenerationSettings("Grün 🌿", "people", 7, 20, 7.5, 0.8, Lora("film", 0.5))
 CONTROL = ControlSettings(0.9, 0.1, 0.8)
 JOB = ImageJob("ab" * 16, SETTINGS)
 RECIPE = Recipe(
@@ -68,6 +69,7 @@ EXAMPLES = [
     Hints(MASK, None, ((0.25, 0.5),)),
     EncodedCutOut(b"rgba", b"grey", 6, 4, (1, 0, 5, 4), 0.97, ("thin",)),
     SETTINGS,
+    SETTINGS.lora,
     CONTROL,
     JOB,
     Progress(1, 16),
@@ -96,7 +98,7 @@ def same(one: Any, other: Any) -> bool:
 def test_every_class_has_an_example():
     ours = {
         kind
-        for module in (jobs, recipes, composition)
+        for module in (jobs, recipes, composition, loras)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if kind.__module__ == module.__name__
     }
@@ -152,6 +154,7 @@ def test_there_are_never_more_denoising_steps_than_steps(steps, strength):
 def test_the_document_holds_every_field_and_is_json():
     read = json.loads(json.dumps(RECIPE.document()))
     settings = GenerationSettings(**{one.name: read.pop(one.name) for one in fields(SETTINGS)})
+    settings = replace(settings, lora=Lora(*read_lora(settings.lora)))
     control = ControlSettings(
         **{one.name: read.pop(f"control_{one.name}") for one in fields(CONTROL)}
     )
@@ -193,6 +196,7 @@ def test_the_public_part_says_how_and_not_from_what():
         "steps": "20",
         "guidance_scale": "7.5",
         "strength": "0.8",
+        "lora": "film:0.5",
         "control_scale": "0.9",
         "control_start": "0.1",
         "control_end": "0.8",

@@ -78,6 +78,8 @@ DEFAULTS = {
         "revision": None,
         "file": "pytorch_lora_weights.safetensors",
         "scale": 1.0,
+        "per_request": False,
+        "name": None,
     },
     UploadLimits: {
         "max_body_bytes": 33_554_432,
@@ -158,6 +160,8 @@ BOUNDS: list[tuple[type[Settings], str, list[Any], list[Any]]] = [
     (LoraSettings, "weights", ["/lora"], [""]),
     (LoraSettings, "file", ["a.safetensors", "b/a.safetensors"], ["a.bin", "/a.safetensors", ""]),
     (LoraSettings, "scale", [-4, 0, 4], [-4.1, 4.1, "much"]),
+    (LoraSettings, "per_request", [False], ["maybe", True]),
+    (LoraSettings, "name", [None], ["film", "", "a b", "a:b", "é", "x" * 65]),
     (ModelSettings, "control_map", ["canny"], ["depth"]),
     (ModelSettings, "weights", ["demo", "/models/sd"], [""]),
     (ModelSettings, "name", ["x", "x" * 100], ["", "x" * 101]),
@@ -294,6 +298,48 @@ def test_there_is_a_model():
 def test_more_steps_than_the_most_are_refused():
     with pytest.raises(ValidationError, match="steps 20 of model 'm' is over its max_steps 19"):
         made(ModelSettings, max_steps=19)
+
+
+FILM = {"weights": "/lora", "per_request": True, "name": "film"}
+
+
+@pytest.mark.parametrize("name", ["a", "Film-2_x", "x" * 64])
+def test_a_lora_that_requests_choose_has_a_name(name):
+    settings = made(ModelSettings, loras=[{"weights": "/lora"}, {**FILM, "name": name}])
+    assert [lora.weights for lora in settings.fused_loras] == ["/lora"]
+    assert list(settings.request_loras) == [name]
+    for scale in (-2, 2):
+        assert made(LoraSettings, **{**FILM, "scale": scale}).scale == scale
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"name": None}, "with per_request needs a name"),
+        ({"per_request": False}, "name 'film' is of a LoRA without per_request"),
+        ({"scale": 2.1}, "scale 2.1 of the LoRA 'film' is not within -2 to 2"),
+        ({"scale": -3}, "scale -3 of the LoRA 'film' is not within -2 to 2"),
+        ({"name": "a b"}, "name"),
+    ],
+)
+def test_what_is_wrong_with_such_a_lora_is_told(wrong, told):
+    with pytest.raises(ValidationError, match=told):
+        made(ModelSettings, loras=[{**FILM, **wrong}])
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"loras": [FILM, {**FILM, "weights": "/b"}]}, "loras of model 'm' .* 'film' twice"),
+        ({"loras": [FILM], "backend": "openvino"}, "backend openvino of model 'm' runs no loras"),
+        ({"loras": [FILM], "compile": True}, "compile of model 'm' compiles no loras"),
+    ],
+)
+def test_what_does_not_go_with_such_loras_is_refused(changes, told):
+    with pytest.raises(ValidationError, match=told):
+        made(ModelSettings, **changes)
+    fused = {"loras": [{"weights": "/lora"}]}
+    assert made(ModelSettings, **{**changes, **fused}).request_loras == {}
 
 
 @pytest.mark.parametrize("start", [0.5, 0.7])

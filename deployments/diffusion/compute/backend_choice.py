@@ -64,6 +64,7 @@ def create_networks(
             "the device is not a CPU": not on_cpu,
             "the package openvino is not installed": not installed,
             "compile asks for torch": settings.compile,
+            "LoRAs that requests choose need torch": bool(settings.request_loras),
             "dtype is float16": settings.dtype == "float16",
             "the device is a CPU": True,
         }
@@ -89,7 +90,7 @@ def create_networks(
         _log(settings, "networks", f"torch, compiled, in {dtype}", reason)
         return CompiledNetworks(*modules, graphs=components.device.type == "cuda")
     _log(settings, "networks", f"torch in {dtype}", reason)
-    return TorchNetworks(*modules)
+    return TorchNetworks(*modules, components.loras)
 
 
 def create_autoencoder(

@@ -16,6 +16,8 @@ import torch
 from deployments.diffusion.compute.transfer import to_device
 from deployments.diffusion.weights.components import UNetComponents
 from deployments.diffusion.weights.memory import is_memory_shortage
+from deployments.diffusion.weights.row_loras import RowLoras
+from deployments.loras import Lora
 
 Value = TypeVar("Value")
 
@@ -37,6 +39,8 @@ class Rows:
         control_scales: The factors of their residuals, one for each.
         control_sample: [rows with ControlNet, latent channels, height, width]: the ControlNet's
             sample; for an inpainting UNet the latents alone.
+        loras: The LoRA of each row, None for none; empty when no row has one. Only torch, not
+            compiled, runs them.
     """
 
     sample: torch.Tensor
@@ -47,6 +51,7 @@ class Rows:
     control_rows: tuple[int, ...] = ()
     control_scales: tuple[float, ...] = ()
     control_sample: torch.Tensor | None = None
+    loras: tuple[Lora | None, ...] = ()
 
 
 class Networks(Protocol):
@@ -77,10 +82,17 @@ class TorchNetworks:
     Args:
         unet: UNet2DConditionModel.
         controlnet: ControlNetModel that fits it, or None.
+        loras: Those beside the UNet's weights; None for none.
     """
 
-    def __init__(self, unet: torch.nn.Module, controlnet: torch.nn.Module | None) -> None:
+    def __init__(
+        self,
+        unet: torch.nn.Module,
+        controlnet: torch.nn.Module | None,
+        loras: RowLoras | None = None,
+    ) -> None:
         self._unet = unet
+        self._loras = loras or RowLoras()
         self._controlnet: Any = None if controlnet is None else without_map_embedding(controlnet)
 
     @torch.inference_mode()
@@ -96,14 +108,15 @@ class TorchNetworks:
                 "down_block_additional_residuals": tuple(down),
                 "mid_block_additional_residual": middle,
             }
-        predicted: torch.Tensor = self._unet(
-            rows.sample,
-            rows.timesteps,
-            encoder_hidden_states=rows.embeddings,
-            added_cond_kwargs=rows.added or None,
-            return_dict=False,
-            **residuals,
-        )[0]
+        with self._loras.given_to(rows.loras):
+            predicted: torch.Tensor = self._unet(
+                rows.sample,
+                rows.timesteps,
+                encoder_hidden_states=rows.embeddings,
+                added_cond_kwargs=rows.added or None,
+                return_dict=False,
+                **residuals,
+            )[0]
         return predicted
 
     def _residuals(self, rows: Rows) -> list[torch.Tensor]:
@@ -123,6 +136,8 @@ def example_rows(
     components: UNetComponents, count: int, height: int, width: int, *, controlled: bool = False
 ) -> Rows:
     """Make rows of a model's shapes, to trace, warm up or measure its networks.
+
+    All have the largest of the LoRAs that requests choose.
 
     Args:
         components: The model.
@@ -158,6 +173,7 @@ def example_rows(
         torch.full((count,), 500.0, device=components.device),
         torch.zeros(count, tokens, unet.cross_attention_dim, **options),
         added,
+        loras=(components.loras.largest,) * count,
         **control,
     )
 

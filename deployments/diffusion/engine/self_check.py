@@ -1,8 +1,9 @@
 """Sees that a model computes on its device as it must, before its replica takes requests.
 
-Two jobs at different times of their denoising are predicted in one forward pass and each alone, and
-where networks are compiled, also by the plain ones. All must agree but for rounding. The engine's
-promise, that a job's image does not depend on what runs beside it, rests on that.
+Two jobs at different times of their denoising, with different LoRAs where requests choose them, are
+predicted in one forward pass and each alone, and where networks are compiled, also by the plain
+ones. All must agree but for rounding. The engine's promise, that a job's image does not depend on
+what runs beside it, rests on that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from deployments.diffusion.compute.networks import OutOfMemory
 from deployments.diffusion.engine.denoising import DiffusionModel
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.jobs import GenerationSettings, ImageJob, PreparedPhoto
+from deployments.loras import Lora
 from deployments.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
@@ -61,7 +63,12 @@ def self_check(
     number = str(dtype).removeprefix("torch.")
     where = f"in {number} on {card}"
     photo = _photo(settings.size)
-    jobs = [_job(settings, seed, strength) for seed, strength in ((1, 1.0), (2, 0.5))]
+    # Of LoRAs that requests choose, the first and the second, or none.
+    loras = [Lora(name, 1.0) for name in settings.request_loras]
+    jobs = [
+        _job(settings, seed, strength, lora)
+        for seed, strength, lora in zip((1, 2), (1.0, 0.5), [*loras, None, None], strict=False)
+    ]
     try:
         apart = _apart(plain or model, photo, jobs)
         compiled = apart if plain is None else _against(model, plain, photo, jobs)
@@ -139,8 +146,9 @@ def _photo(size: int) -> PreparedPhoto:
     return PreparedPhoto(pixels, mask)
 
 
-def _job(settings: ModelSettings, seed: int, strength: float) -> ImageJob:
+def _job(settings: ModelSettings, seed: int, strength: float, lora: Lora | None) -> ImageJob:
     """A job without guidance, which would multiply what rounding leaves."""
     prompt = ("a white studio", "a forest at night")[seed % 2]
     steps = max(settings.steps, _FEWEST_STEPS)
-    return ImageJob(f"check-{seed}", GenerationSettings(prompt, "", seed, steps, 1.0, strength))
+    made = GenerationSettings(prompt, "", seed, steps, 1.0, strength, lora)
+    return ImageJob(f"check-{seed}", made)

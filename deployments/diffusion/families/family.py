@@ -57,7 +57,10 @@ class Family(Protocol, Generic[Parts]):
         ...
 
     def adaptable(self, parts: Parts) -> tuple[Any, Sequence[torch.nn.Module]]:
-        """Make a stock pipeline that reads adapters, and name the networks they may change."""
+        """Make a stock pipeline that reads adapters, and name the networks they may change.
+
+        The first of these is the one that denoises; the others read texts.
+        """
         ...
 
     def create_model(self, parts: Parts, settings: ModelSettings) -> Runnable:

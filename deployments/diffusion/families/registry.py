@@ -8,7 +8,7 @@ from typing import Any
 
 from deployments.diffusion.families.family import Family
 from deployments.diffusion.weights.loading import load_parts
-from deployments.diffusion.weights.loras import fuse_loras
+from deployments.diffusion.weights.loras import fuse_loras, load_beside
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.settings import ModelSettings
 
@@ -21,7 +21,7 @@ def family_of(settings: ModelSettings) -> Family[Any]:
 
 
 def load_components(settings: ModelSettings) -> Any:  # noqa: ANN401 - the family's own components
-    """Load a model's weights onto its device, with its LoRAs fused.
+    """Load a model's weights onto its device, with its LoRAs fused, or beside them.
 
     Args:
         settings: What to load and where to.
@@ -37,7 +37,12 @@ def load_components(settings: ModelSettings) -> Any:  # noqa: ANN401 - the famil
     parts = family.assemble(load_parts(settings, family.blueprint))
     for problem in family.misfits(parts):
         raise WeightsError(f"weights: those of model {settings.id} do not fit: {problem}")
-    if not settings.loras:
-        return parts
-    fused = fuse_loras(settings.loras, *family.adaptable(parts))
-    return dataclasses.replace(parts, origin=" with LoRA ".join([parts.origin, *fused]))
+    if settings.fused_loras:
+        fused = fuse_loras(settings.fused_loras, *family.adaptable(parts))
+        parts = dataclasses.replace(parts, origin=" with LoRA ".join([parts.origin, *fused]))
+    if settings.request_loras:
+        chosen = tuple(settings.request_loras.values())
+        loras, origins = load_beside(chosen, *family.adaptable(parts))
+        origin = " with LoRA per request ".join([parts.origin, *origins])
+        parts = dataclasses.replace(parts, loras=loras, origin=origin)
+    return parts

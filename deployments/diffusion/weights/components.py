@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+
+from deployments.diffusion.weights.row_loras import RowLoras
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -21,6 +23,7 @@ class Components:
         device: Where the other modules are.
         dtype: The type of their parameters.
         origin: Where the weights came from, for recipes.
+        loras: The LoRAs beside the weights of the network and of the text encoders.
     """
 
     tokenizers: tuple[Any, ...]
@@ -30,6 +33,7 @@ class Components:
     device: torch.device
     dtype: torch.dtype
     origin: str
+    loras: RowLoras = field(default_factory=RowLoras)
 
     @property
     def latent_channels(self) -> int:

@@ -25,7 +25,7 @@ def runs_openvino(settings: ModelSettings, device: str) -> bool:
     """
     if settings.backend != "auto" or not settings.traits.openvino:
         return settings.backend == "openvino"
-    needs_torch = settings.compile or settings.dtype == "float16"
+    needs_torch = settings.compile or settings.dtype == "float16" or bool(settings.request_loras)
     installed = importlib.util.find_spec("openvino") is not None
     return device == "cpu" and installed and not needs_torch
 

@@ -12,6 +12,7 @@ from deployments.errors import InvalidRequest, UnknownModel
 from deployments.ingress.core.keys import new_key
 from deployments.ingress.core.result_urls import ResultName
 from deployments.jobs import GenerationSettings, ImageJob, Preserve
+from deployments.loras import Lora
 from deployments.settings import ModelSettings
 
 SEEDS = 2**32
@@ -20,7 +21,7 @@ SEEDS = 2**32
 _SYNTAX = re.compile(r"\([^()]{1,100}:\s*-?\d*\.?\d+\)|<(?:lora|lyco|hypernet):[^<>]{1,100}>", re.I)
 """Weights and LoRAs in prompts, as other programs write them."""
 
-_NEWER = ("canvas", "look")
+_NEWER = ("canvas", "look", "lora", "lora_scale")
 """Fields that a digest leaves out at their defaults, so that older digests stay true."""
 
 
@@ -40,6 +41,8 @@ class Order:
         preserve: Whether the product is kept.
         canvas: The picture, and the product's place in it.
         look: How it is composed.
+        lora: The name of a LoRA of the model; None for none.
+        lora_scale: Its factor.
     """
 
     model: str | None
@@ -53,6 +56,8 @@ class Order:
     preserve: Preserve = "auto"
     canvas: Canvas = AS_THE_PHOTO
     look: Look = DEFAULT_LOOK
+    lora: str | None = None
+    lora_scale: float | None = None
 
     def check(self) -> None:
         """Refuse what contradicts itself.
@@ -87,7 +92,7 @@ class Order:
     def warnings(self) -> tuple[str, ...]:
         """Sentences about what will not have the effect that it may be meant to have."""
         if not self.look.painted:
-            names = ("prompt", "negative_prompt", "steps", "guidance_scale", "strength")
+            names = ("prompt", "negative_prompt", "steps", "guidance_scale", "strength", "lora")
             given = [name for name in names if getattr(self, name) not in (None, "")]
             told = f"background={self.look.background} is painted by no model: "
             return (f"{told}{', '.join(given)} had no effect",) if given else ()
@@ -316,4 +321,17 @@ def _settings(order: Order, model: ModelSettings, seed: int) -> GenerationSettin
         if order.guidance_scale is None
         else order.guidance_scale,
         strength=strength,
+        lora=_lora(order, model),
     )
+
+
+def _lora(order: Order, model: ModelSettings) -> Lora | None:
+    """The LoRA that an order names; its own scale is the one that the catalog says."""
+    if order.lora is None:
+        return None
+    offered = model.request_loras
+    if order.lora not in offered:
+        has = f"it has {', '.join(offered)}" if offered else "it has none that requests choose"
+        raise InvalidRequest(f"lora: model {model.id!r} has no LoRA {order.lora!r}: {has}")
+    usual = offered[order.lora].scale
+    return Lora(order.lora, usual if order.lora_scale is None else order.lora_scale)

@@ -101,6 +101,7 @@ def _entry(model: ModelSettings, running: Collection[str], max_side: int) -> Mod
         ),
         sizes=SizesEntry(working=model.size, min_side=LEAST_SIDE, max_side=max_side),
         capabilities=_capabilities(model),
+        loras=list(model.request_loras),
         starter_prompts=list(model.starter_prompts),
     )
 
@@ -112,7 +113,8 @@ def _capabilities(model: ModelSettings) -> CapabilitiesEntry:
         style_image=model.traits.edits,
         control=model.controlnet is not None,
         negative_prompt=not model.distilled,
-        loras=bool(model.loras),
+        loras=bool(model.fused_loras),
+        lora=bool(model.request_loras),
     )
 
 

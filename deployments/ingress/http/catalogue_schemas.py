@@ -45,6 +45,7 @@ class CapabilitiesEntry(BaseModel):
     control: bool = Field(description="Follows the photo's outlines with a ControlNet.")
     negative_prompt: bool = Field(description="Takes `negative_prompt`.")
     loras: bool = Field(description="Has LoRAs in its weights.")
+    lora: bool = Field(description="Takes `lora`: has LoRAs beside its weights, see `loras`.")
 
 
 class ModelEntry(BaseModel):
@@ -62,6 +63,9 @@ class ModelEntry(BaseModel):
     limits: ModelLimitsEntry
     sizes: SizesEntry
     capabilities: CapabilitiesEntry
+    loras: list[str] = Field(
+        description="The names that `lora` may have.", examples=[["watercolour"]]
+    )
     starter_prompts: list[str] = Field(
         description="Prompts to suggest: what it draws well.", examples=[["Perfume backdrop"]]
     )

@@ -24,6 +24,7 @@ class RecipeFields(BaseModel):
     steps: int | None = Field(examples=[20])
     guidance_scale: float | None = Field(examples=[5.0])
     strength: float | None = Field(examples=[0.95])
+    lora: str | None = Field(examples=["watercolour:0.8"])
     preserve_product: Literal["auto", "false"] = Field(
         description="`false` where no product was kept."
     )

@@ -94,6 +94,7 @@ def _answer(key: str, recipe: Mapping[str, Any], urls: ResultUrls, base: str) ->
             steps=recipe.get("steps"),
             guidance_scale=recipe.get("guidance_scale"),
             strength=recipe.get("strength"),
+            lora=recipe.get("lora"),
             preserve_product="false" if fidelity is None else "auto",
             background=recipe.get("background", "scene"),
             **_canvas(recipe.get("canvas") or {}),

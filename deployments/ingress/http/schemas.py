@@ -27,6 +27,7 @@ from deployments.ingress.core.keys import KEY_PATTERN
 from deployments.ingress.core.orders import SEEDS, Order
 from deployments.ingress.http.forms import without_nulls
 from deployments.ingress.http.look_fields import LookFields
+from deployments.ingress.http.lora_field import LoraField
 from deployments.jobs import Preserve
 from deployments.presets import PresetFields
 from deployments.settings import IngressSettings, ModelSettings
@@ -37,7 +38,7 @@ IMAGE_FORMATS = "PNG, JPEG or WebP"
 
 MOST_GUIDANCE = 30.0
 
-LEFT_OPEN = frozenset({"preset", "cutout", "image_url", "point", "callback_url"})
+LEFT_OPEN = frozenset({"preset", "cutout", "image_url", "point", "callback_url", "lora"})
 """Fields of forms whose example is an empty text: what they name has to exist, or to fit."""
 
 Prompt = Annotated[str, StringConstraints(pattern=r"\S")]
@@ -51,7 +52,7 @@ EXAMPLE_ID = "0123456789abcdef0123456789abcdef"
 KEPT_CUTOUT = "The id of a cut-out by POST /api/cutout: what is kept, without a search"
 
 
-class ImageOptions(LookFields):
+class ImageOptions(LookFields, LoraField):
     """The fields both POST endpoints share."""
 
     model_config = ConfigDict(extra="forbid")
@@ -125,6 +126,7 @@ class ImageOptions(LookFields):
             InvalidRequest: Fields contradict each other.
         """
         look = self.look(pictured=pictured)
+        lora, scale = self.named_lora()
         images = self.num_images if look.painted or "num_images" in self.model_fields_set else 1
         if not look.painted and images > 1:
             raise InvalidRequest(
@@ -142,6 +144,8 @@ class ImageOptions(LookFields):
             preserve=self.preserve_product,
             canvas=self.canvas(),
             look=look,
+            lora=lora,
+            lora_scale=scale,
         )
 
 

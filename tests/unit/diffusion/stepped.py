@@ -59,7 +59,9 @@ class SteppedModel(StableDiffusion):
 
     def __init__(self, components: Any, scheduler: Any = "ddim", **options: Any) -> None:
         networks = options.pop("networks", None)
-        networks = networks or TorchNetworks(components.unet, components.controlnet)
+        networks = networks or TorchNetworks(
+            components.unet, components.controlnet, components.loras
+        )
         super().__init__(prompts_of(components), networks, scheduler, canny, **options)
         self.announced: queue.Queue[list[str]] = queue.Queue()
         self.latents: dict[str, torch.Tensor] = {}

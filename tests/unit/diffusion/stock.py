@@ -80,7 +80,10 @@ def photos(masked: bool) -> Mapping[str, PreparedPhoto]:
 
 
 def run_staggered(
-    model: Any, photos: Mapping[str, PreparedPhoto], together: int = 16
+    model: Any,
+    photos: Mapping[str, PreparedPhoto],
+    together: int = 16,
+    jobs: Mapping[str, ImageJob] = JOBS,
 ) -> dict[str, Result]:
     """Latents and pixels of the jobs that were not cancelled, each joining the others midway.
 
@@ -88,6 +91,7 @@ def run_staggered(
         model: The model.
         photos: The photo of each job.
         together: The most jobs in one forward pass.
+        jobs: The jobs.
     """
     model.controls = CONTROLS
     running: dict[str, PhotoDenoising] = {}
@@ -95,8 +99,8 @@ def run_staggered(
     tick = 0
     while running or tick <= max(ARRIVALS):
         for key in ARRIVALS.get(tick, []):
-            model.check(JOBS[key], photos[key])
-            running[key] = model.prepare(JOBS[key], photos[key])
+            model.check(jobs[key], photos[key])
+            running[key] = model.prepare(jobs[key], photos[key])
         if tick == CANCEL_AT:
             assert running.pop("cancelled").step > 0
         shapes = {one.latents.shape for one in running.values()}
@@ -184,7 +188,7 @@ class JobByJob:
     """Networks that run the rows of each job by themselves, as the stock pipelines do."""
 
     def __init__(self, parts: Any) -> None:
-        self._networks = TorchNetworks(parts.unet, parts.controlnet)
+        self._networks = TorchNetworks(parts.unet, parts.controlnet, parts.loras)
 
     def predict(self, rows: Rows) -> torch.Tensor:
         count = len(rows.timesteps)
@@ -210,6 +214,7 @@ class JobByJob:
                 rows.timesteps[first:end],
                 rows.embeddings[first:end],
                 {name: value[first:end] for name, value in rows.added.items()},
+                loras=rows.loras[first:end],
                 **with_control,
             )
             made.append(self._networks.predict(part))

@@ -80,6 +80,7 @@ def run_staggered(
     together: int = 16,
     photos: Mapping[str, PreparedPhoto] = PHOTOS,
     without: tuple[str, ...] = (),
+    jobs: Mapping[str, ImageJob] = JOBS,
 ) -> dict[str, Result]:
     """Latents and pixels of the jobs that were not cancelled, each joining the others midway.
 
@@ -88,6 +89,7 @@ def run_staggered(
         together: The most jobs in one forward pass.
         photos: The photo of each job.
         without: Jobs that are left out.
+        jobs: The jobs.
     """
     left_out = {*without, *(set(JOBS) - set(DISTILLED) if model._parts.distilled else ())}
     running: dict[str, tuple[tuple[int, ...], EditDenoising]] = {}
@@ -95,8 +97,8 @@ def run_staggered(
     while running or tick <= max(ARRIVALS):
         for key in ARRIVALS.get(tick, []):
             if key not in left_out:
-                demand = model.check(JOBS[key], photos[key])
-                running[key] = demand.layout, model.prepare(JOBS[key], photos[key])
+                demand = model.check(jobs[key], photos[key])
+                running[key] = demand.layout, model.prepare(jobs[key], photos[key])
                 assert running[key][1].steps == demand.steps
         if tick == CANCEL_AT and "cancelled" in running:
             assert running.pop("cancelled")[1].step > 0

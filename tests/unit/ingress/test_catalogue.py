@@ -40,7 +40,9 @@ async def test_a_model_is_told_with_all_that_a_form_needs(api: Surface) -> None:
             "negative_prompt": True,
             "style_image": False,
             "loras": False,
+            "lora": False,
         },
+        "loras": [],
         "starter_prompts": ["Perfume backdrop"],
     }
     assert (second["limits"]["steps"], second["starter_prompts"]) == (30, [])

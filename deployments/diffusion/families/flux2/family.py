@@ -90,7 +90,8 @@ def _trial(parts: Flux2Components, size: int) -> Trial:
     """What is measured of a model's memory: an edit in a conversation, which has two references."""
     blank = np.zeros((size, size, 3), np.uint8)
     photo = PreparedPhoto(blank, references=(blank,))
-    job = ImageJob("trial", GenerationSettings("", "", 0, 1, 1.0, 1.0))
+    settings = GenerationSettings("", "", 0, 1, 1.0, 1.0, lora=parts.loras.largest)
+    job = ImageJob("trial", settings)
 
     def forward(rows: int) -> Callable[[], object]:
         model = Flux2Klein(parts)

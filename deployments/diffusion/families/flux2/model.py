@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import diffusers
@@ -28,9 +29,11 @@ from deployments.diffusion.families.flux2.schedule import Schedule, make_schedul
 from deployments.diffusion.families.flux2.texts import TextEncoder
 from deployments.diffusion.families.flux2.tokens import PictureEncoder, pack, painted, positions
 from deployments.diffusion.families.pictures import check_latents, to_pixels
+from deployments.diffusion.families.row_order import in_lora_order
 from deployments.errors import InvalidRequest
 from deployments.family_traits import FAMILIES
 from deployments.jobs import ControlSettings, ImageJob, Pixels, PreparedPhoto
+from deployments.loras import Lora
 
 _CACHED = 64
 _MOST_STEPS = 1000
@@ -65,6 +68,7 @@ class EditDenoising:
         guidance_scale: Weight of the prompt against the negative prompt.
         kept: What is put back after each step; None where nothing is kept.
         warnings: Sentences about what the model could not honour.
+        lora: Of its rows; None without.
         step: Number of steps done.
     """
 
@@ -77,6 +81,7 @@ class EditDenoising:
     guidance_scale: float
     kept: Kept | None
     warnings: tuple[str, ...]
+    lora: Lora | None = None
     step: int = 0
 
     @property
@@ -123,6 +128,7 @@ class Flux2Klein:
         if self._parts.distilled and (guided or settings.negative_prompt):
             field = "guidance_scale" if guided else "negative_prompt"
             raise InvalidRequest(f"{field}: this model is distilled and takes none")
+        self._parts.loras.check(settings.lora)
         layout = _layout(photo)
         for place, pixels in enumerate(layout):
             if pixels < side or pixels % side:
@@ -168,6 +174,7 @@ class Flux2Klein:
             guidance_scale=settings.guidance_scale,
             kept=kept,
             warnings=warnings,
+            lora=settings.lora,
         )
 
     @torch.inference_mode()
@@ -183,7 +190,11 @@ class Flux2Klein:
         Raises:
             OutOfMemory: It did not fit. Nothing was changed, and fewer jobs may fit.
         """
+        return in_lora_order(batch, self._predict)
+
+    def _predict(self, batch: Sequence[EditDenoising]) -> list[torch.Tensor]:
         rows = [one.texts.shape[0] for one in batch]
+        loras = [one.lora for one, count in zip(batch, rows, strict=True) for _ in range(count)]
         tokens, times = [], []
         for one, count in zip(batch, rows, strict=True):
             tokens += [torch.cat([one.latents, one.references], dim=1)] * count
@@ -195,7 +206,9 @@ class Flux2Klein:
             "img_ids": batch[0].positions,
             "txt_ids": self._text_positions,
         }
-        (predicted,) = within_memory(lambda: self._parts.transformer(**given, return_dict=False))
+        with self._parts.loras.given_to(loras):
+            run = partial(self._parts.transformer, **given, return_dict=False)
+            (predicted,) = within_memory(run)
         guided = []
         for one, its_own in zip(batch, torch.split(predicted, rows), strict=True):
             prediction = its_own[:, : one.latents.shape[1]]

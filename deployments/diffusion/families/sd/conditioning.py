@@ -23,6 +23,7 @@ from deployments.diffusion.families.sd.control_maps import of_kept
 from deployments.diffusion.families.sd.denoising import Conditioning
 from deployments.diffusion.weights.components import UNetComponents
 from deployments.jobs import ImageJob, Mask, Pixels, PreparedPhoto
+from deployments.loras import Lora
 
 _CACHED_PROMPTS = 64
 _CACHED_PHOTOS = 8
@@ -60,7 +61,7 @@ class PromptEncoder:
         """Encode prompt and, with guidance, negative prompt.
 
         Args:
-            job: The texts, and whether it is guided.
+            job: The texts, whether it is guided, and its LoRA.
             height: Height of the picture in pixels.
             width: Width of the picture in pixels.
         """
@@ -68,7 +69,8 @@ class PromptEncoder:
         texts = {"prompt": settings.prompt}
         if settings.guidance_scale > 1:
             texts = {"negative_prompt": settings.negative_prompt, **texts}
-        encoded = {field: self.embed(field, text) for field, text in texts.items()}
+        lora = self.components.loras.of_texts(settings.lora)
+        encoded = {field: self.embed(field, text, lora) for field, text in texts.items()}
         warnings = [
             f"{field} was cut after {one.kept} tokens: the model reads no more"
             for field, one in encoded.items()
@@ -80,9 +82,20 @@ class PromptEncoder:
             tuple(warnings),
         )
 
-    def embed(self, field: str, text: str) -> EncodedText:
-        """Encode the text of `prompt` or `negative_prompt`, or find it."""
-        return self._texts.get(text, lambda: self._encode(text))
+    def embed(self, field: str, text: str, lora: Lora | None) -> EncodedText:
+        """Encode the text of `prompt` or `negative_prompt`, or find it.
+
+        Args:
+            field: Its name.
+            text: The text.
+            lora: The LoRA that changes the encoders; None without.
+        """
+
+        def encode() -> EncodedText:
+            with self.components.loras.given_to([lora]):
+                return self._encode(text)
+
+        return self._texts.get((text, lora), encode)
 
     def added(
         self, encoded: Sequence[EncodedText], height: int, width: int

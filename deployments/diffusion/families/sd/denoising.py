@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from deployments.diffusion.compute.sampling import Sampler
+from deployments.loras import Lora
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +72,7 @@ class PhotoDenoising:
             latents, for a UNet that takes them; else None.
         kept: What is put back after each step; None without a mask, or where the UNet takes it.
         control: What a ControlNet adds; None where it adds nothing.
+        lora: Of its rows; None without.
         step: Number of steps done.
     """
 
@@ -82,6 +84,7 @@ class PhotoDenoising:
     inpainting: torch.Tensor | None
     kept: Kept | None
     control: Control | None
+    lora: Lora | None = None
     step: int = 0
 
     @property

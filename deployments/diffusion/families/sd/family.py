@@ -153,7 +153,7 @@ def trial(parts: UNetComponents, size: int) -> Trial:
     options: dict[str, Any] = {"dtype": parts.vae.dtype, "device": parts.device}
 
     def forward(rows: int) -> Callable[[], object]:
-        networks = TorchNetworks(parts.unet, parts.controlnet)
+        networks = TorchNetworks(parts.unet, parts.controlnet, parts.loras)
         controlled = parts.controlnet is not None
         given = example_rows(parts, rows, side, side, controlled=controlled)
         return lambda: networks.predict(given)

@@ -27,6 +27,7 @@ from deployments.diffusion.compute.transfer import to_device
 from deployments.diffusion.engine.denoising import Demand
 from deployments.diffusion.families.caching import Cache
 from deployments.diffusion.families.pictures import check_latents, to_pixels
+from deployments.diffusion.families.row_order import in_lora_order
 from deployments.diffusion.families.sd.conditioning import PhotoEncoder, PromptEncoder
 from deployments.diffusion.families.sd.denoising import Control, Kept, PhotoDenoising
 from deployments.diffusion.families.sd.schedulers import create_scheduler, most_steps
@@ -104,6 +105,7 @@ class StableDiffusion:
                     f"not {side}"
                 )
         height, width = photo.pixels.shape[:2]
+        self._components.loras.check(job.settings.lora)
         rows = 2 if job.settings.guidance_scale > 1 else 1
         return Demand((height, width), rows, job.settings.denoising_steps)
 
@@ -169,6 +171,7 @@ class StableDiffusion:
             inpainting=inpainting,
             kept=kept,
             control=control,
+            lora=job.settings.lora,
         )
 
     @torch.inference_mode()
@@ -184,6 +187,9 @@ class StableDiffusion:
         Raises:
             OutOfMemory: It did not fit. Nothing was changed, and fewer jobs may fit.
         """
+        return in_lora_order(batch, self._predict)
+
+    def _predict(self, batch: Sequence[PhotoDenoising]) -> list[torch.Tensor]:
         rows = [one.rows for one in batch]
         # Repeated, not expanded: so concatenation keeps the strides, which choose kernels.
         inputs = [
@@ -226,6 +232,7 @@ class StableDiffusion:
                 control_rows=tuple(control_rows),
                 control_scales=tuple(scales),
                 control_sample=torch.cat(seen) if seen else None,
+                loras=tuple(one.lora for one in batch for _ in range(one.rows)),
             )
         )
         guided = []

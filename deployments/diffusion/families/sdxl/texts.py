@@ -13,6 +13,7 @@ import torch
 
 from deployments.diffusion.compute.transfer import to_device
 from deployments.diffusion.families.sd.conditioning import EncodedText, PromptEncoder
+from deployments.loras import Lora
 
 _AESTHETIC_SCORES = (2.5, 6.0)
 """Scores that the pipelines give a UNet that asks: of the negative prompt, of the prompt."""
@@ -21,9 +22,9 @@ _AESTHETIC_SCORES = (2.5, 6.0)
 class PooledPromptEncoder(PromptEncoder):
     """Encodes texts by two encoders."""
 
-    def embed(self, field: str, text: str) -> EncodedText:
+    def embed(self, field: str, text: str, lora: Lora | None) -> EncodedText:
         """Encode a text, or find it; an empty negative prompt may stand for zeros."""
-        encoded = super().embed(field, text)
+        encoded = super().embed(field, text, lora)
         zeros = self.components.zeros_for_empty_prompt
         if not zeros or field != "negative_prompt" or text:
             return encoded

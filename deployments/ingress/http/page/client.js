@@ -28,7 +28,8 @@ const LONGEST_PAUSE_S = 30;
  * @property {{steps: number, guidance_scale: number, strength: number}} limits the most
  * @property {{working: number, min_side: number, max_side: number}} sizes in pixels
  * @property {{edit: boolean, inpaint: boolean, control: boolean, negative_prompt: boolean,
- *   loras: boolean, style_image: boolean}} capabilities
+ *   loras: boolean, lora: boolean, style_image: boolean}} capabilities
+ * @property {string[]} loras what `lora` may name
  * @property {string[]} starter_prompts what it draws well
  *
  * @typedef {Object} Recipe
@@ -40,6 +41,7 @@ const LONGEST_PAUSE_S = 30;
  * @property {number} [strength] above 0 to 1
  * @property {number} [guidanceScale] 0 to 30
  * @property {string} [negativePrompt]
+ * @property {string} [lora] one of the model's `loras`, or `name:scale`
  * @property {"auto" | "true" | "false"} [preserveProduct]
  * @property {string} [preset] a name of `catalog()`; it fills in what is absent here
  * @property {string} [background] `scene`, `transparent`, `blur`, `image` or `#RRGGBB`
