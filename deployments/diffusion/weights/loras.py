@@ -160,7 +160,7 @@ def _fuse(pipeline: Any, lora: LoraSettings, networks: Sequence[torch.nn.Module]
 def _load(pipeline: Any, lora: LoraSettings, networks: Sequence[torch.nn.Module]) -> str:  # noqa: ANN401 - diffusers is untyped
     """Load an adapter into layers of its own, and return its origin."""
     source = find_lora(lora)
-    names = _tensor_names(source, lora.file)
+    names = _tensor_names(source, lora)
     given = sum(name.endswith(".weight") and "magnitude" not in name for name in names)
     with _told(lora):
         pipeline.load_lora_weights(
@@ -200,7 +200,8 @@ def _told(lora: LoraSettings) -> Iterator[None]:
         raise WeightsError(f"loras: {name} does not fit these weights: {reason}") from error
 
 
-def _tensor_names(source: Source, file: str) -> list[str]:
+def _tensor_names(source: Source, lora: LoraSettings) -> list[str]:
+    file = lora.file
     if not (source.folder / file).is_file():
         raise WeightsError(f"loras: {source.name} has no {file}")
     names = tensor_names(source, source.folder / file)
@@ -210,5 +211,6 @@ def _tensor_names(source: Source, file: str) -> list[str]:
         raise WeightsError(f"loras: {file} of {source.name} is no LoRA: it {found}")
     # The loader drops these with a warning. What remains is another adapter.
     if any("dora_scale" in name for name in names):
-        raise WeightsError(f"loras: {file} of {source.name} is a DoRA, which cannot be fused")
+        cannot = "stand beside weights" if lora.per_request else "be fused"
+        raise WeightsError(f"loras: {file} of {source.name} is a DoRA, which cannot {cannot}")
     return names

@@ -34,7 +34,7 @@ LORAS = {
     "c": None,
     "cancelled": Lora(FILM, 2.0),
     "d": Lora(FILM, -1.5),
-    "late": Lora(PAINT, 0.0),
+    "late": Lora(FILM, 0.25),
     "wide": Lora(FILM, 0.7),
 }
 FLUX2_LORAS = {

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -14,6 +17,7 @@ from weights_cases import refusal
 
 from deployments.diffusion.compute import capacity
 from deployments.diffusion.compute.networks import TorchNetworks
+from deployments.diffusion.deployment import ModelReplica
 from deployments.diffusion.engine import self_check as self_checking
 from deployments.diffusion.engine.self_check import self_check
 from deployments.diffusion.families.registry import family_of, load_components
@@ -21,6 +25,7 @@ from deployments.diffusion.weights import precision
 from deployments.diffusion.weights.row_loras import RowLoraLayer
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.errors import InvalidRequest
+from deployments.jobs import OpenedPhoto
 from deployments.loras import Lora
 from deployments.settings import LoraSettings
 from tests.tiny_flux2 import save_tiny_flux2
@@ -152,6 +157,13 @@ def test_one_that_is_not_finite_is_refused(folders: Path, tmp_path: Path) -> Non
     assert refused(folders, lora) == f"loras: {FILE} of {tmp_path} holds NaN or infinity"
 
 
+def test_a_dora_is_refused(folders: Path, tmp_path: Path) -> None:
+    lora = broken(folders, tmp_path, lambda tensors: tensors.update(dora_scale=torch.ones(1)))
+    assert refused(folders, lora) == (
+        f"loras: {FILE} of {tmp_path} is a DoRA, which cannot stand beside weights"
+    )
+
+
 def test_one_with_a_tensor_for_no_layer_is_refused(folders: Path, tmp_path: Path) -> None:
     def misplace(tensors: dict[str, torch.Tensor]) -> None:
         for name in [name for name in tensors if "mid_block" in name]:
@@ -225,3 +237,32 @@ def test_the_check_at_the_start_has_rows_with_loras(
 
 def model_loras(model: Any) -> Any:
     return (model._parts if hasattr(model, "_parts") else model._components).loras
+
+
+async def test_a_replica_makes_images_with_them(folders: Path) -> None:
+    settings = configured(folders, "sd")
+    replica, plain = (ModelReplica(one) for one in (settings, without_loras(settings)))
+
+    async def make(replica: ModelReplica, lora: Lora | None) -> Any:
+        job = a_job(guidance_scale=3.0, lora=lora)
+        (image,) = [one async for one in replica.generate(job, OpenedPhoto(a_photo(), None), False)]
+        return image
+
+    try:
+        chosen = [None, Lora(FILM, 1.0), Lora(FILM, -1.0), Lora(PAINT, 1.0)]
+        images = await asyncio.gather(*(make(replica, lora) for lora in chosen))
+        expected = await make(plain, None)
+        with pytest.raises(InvalidRequest, match=r"^lora: this model has no LoRA 'other'"):
+            await make(replica, Lora("other", 1.0))
+    finally:
+        replica.__del__()
+        plain.__del__()
+    # In float32 another batch size may move a value across the edge between two pixel values.
+    assert np.abs(images[0].pixels.astype(int) - expected.pixels).max() <= 1
+    for one, other in itertools.combinations(images, 2):
+        assert np.abs(one.pixels.astype(int) - other.pixels).max() > 8
+    assert f"with LoRA per request {FILM} = {FILM}/{FILE}" in images[0].weights
+
+
+def without_loras(settings: Any) -> Any:
+    return settings.model_copy(update={"loras": (), "backend": "torch"})
