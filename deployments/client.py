@@ -403,8 +403,8 @@ class Model:
     limits: dict[str, float]
     sizes: dict[str, int]
     capabilities: dict[str, bool]
-    loras: list[str]
     starter_prompts: list[str]
+    loras: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
