@@ -107,7 +107,12 @@ class Storage(RequestCalls, CallbackCalls):
 
     async def save(self, key: str, file: bytes, recipe: Mapping[str, object]) -> None:
         """Store a result; see `Records.save`."""
-        await self._run(self._records.save, key, file, recipe)
+        # Side by side: each waits for the store on its own.
+        await asyncio.gather(
+            self._run(self._records.save_recipe, key, recipe),
+            self._run(self._records.mark_owned, key, recipe),
+        )
+        await self._run(self._records.save_image, key, file, recipe)
 
     async def load_image(self, key: str, file_format: str) -> StoredObject | None:
         """Load a result's image; see `Records.load_image`. None where there is none."""

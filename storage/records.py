@@ -59,12 +59,27 @@ class Records:
             ValueError: The recipe holds a number that JSON does not have, or a `file_format` that
                 no image has.
         """
-        image, beside = image_name(key, format_of(recipe)), recipe_name(key)
+        self.save_recipe(key, recipe)
+        self.mark_owned(key, recipe)
+        self.save_image(key, file, recipe)
+
+    def save_recipe(self, key: str, recipe: Mapping[str, object]) -> None:
+        """Store a result's recipe: a part of `save`, which says what it raises."""
+        image_name(key, format_of(recipe))  # nothing is stored where the image could not be
         text = json.dumps(recipe, allow_nan=False)
-        # The image last, so that it always has its recipe, and is always listed.
+        self._store.put(recipe_name(key), text.encode(), "application/json")
+
+    def mark_owned(self, key: str, recipe: Mapping[str, object]) -> None:
+        """List a result among its owner's, where it has one: a part of `save`."""
         if owner := owner_in(recipe):
             self._store.put(owned_name(owner, key), b"{}", "application/json")
-        self._store.put(beside, text.encode(), "application/json")
+
+    def save_image(self, key: str, file: bytes, recipe: Mapping[str, object]) -> None:
+        """Store a result's image: the last part of `save`.
+
+        So an image always has its recipe, and is always listed.
+        """
+        image = image_name(key, format_of(recipe))
         self._store.put(image, file, content_type_of(image))
 
     def load_image(self, key: str, file_format: str) -> StoredObject:

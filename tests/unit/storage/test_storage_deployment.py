@@ -91,6 +91,28 @@ async def test_sources_are_marked_before_anything_is_stored_or_read(
     storage.close()
 
 
+@pytest.mark.parametrize("broken", ["recipe", "mark"])
+async def test_no_image_is_stored_without_its_recipe_and_its_mark(
+    settings: FilesystemSettings, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    storage = Storage(settings, retention_s=None)
+    put = FilesystemStore.put
+
+    def failing(store: FilesystemStore, name: str, data: bytes, content_type: str) -> None:
+        if name.startswith("owned/" if broken == "mark" else f"generated/{KEY}.json"):
+            raise StorageUnavailable("broken")
+        put(store, name, data, content_type)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FilesystemStore, "put", failing)
+        with pytest.raises(StorageUnavailable, match="broken"):
+            await storage.save(KEY, PNG, {"owner": "d" * 32})
+    assert await storage.load_image(KEY, "png") is None
+    await storage.save(KEY, PNG, {"owner": "d" * 32})
+    assert (await storage.load_image(KEY, "png")).data == PNG
+    storage.close()
+
+
 def test_it_takes_what_records_and_lineage_take() -> None:
     methods = {Records: ("save", "load_image", "load_recipe", "delete")}
     methods[Lineage] = ("load_source", "load_mask")
