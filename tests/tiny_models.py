@@ -18,7 +18,7 @@ TOKENS = 16
 """Tokens the tiny text encoder reads; more are cut off."""
 
 Family = Literal["sd", "sdxl"]
-Vae = Literal["kl", "tiny"]
+Vae = Literal["kl", "tiny", "dc"]
 
 
 def tiny_components(
@@ -35,7 +35,7 @@ def tiny_components(
         family: With one text encoder, or with SDXL's two and the conditions its UNet takes.
         inpainting: With a UNet of nine channels: latents, mask and masked latents.
         controlnet: With a ControlNet whose residuals are not zero.
-        vae: AutoencoderKL, or AutoencoderTiny.
+        vae: AutoencoderKL, AutoencoderTiny or AutoencoderDC.
         dtype: What they compute in.
     """
     encoders = [_seeded(_text_encoder, transformers.CLIPTextModel)]
@@ -183,6 +183,21 @@ def _vae(family: Family, kind: Vae) -> Any:
             num_encoder_blocks=(1, 1, 1, 1),
             num_decoder_blocks=(1, 1, 1, 1),
         )
+    if kind == "dc":
+        made = diffusers.AutoencoderDC(
+            latent_channels=4,
+            encoder_block_types="ResBlock",
+            decoder_block_types="ResBlock",
+            encoder_block_out_channels=(8, 8, 16, 16),
+            decoder_block_out_channels=(8, 8, 16, 16),
+            encoder_layers_per_block=(1, 1, 1, 1),
+            decoder_layers_per_block=(1, 1, 1, 1),
+            encoder_qkv_multiscales=((),) * 4,
+            decoder_qkv_multiscales=((),) * 4,
+        )
+        # By this name diffusers' pipelines ask for the levels, which this class calls otherwise.
+        made.register_to_config(block_out_channels=(8, 8, 16, 16))
+        return made
     return diffusers.AutoencoderKL(
         block_out_channels=(8, 8, 16, 16),
         layers_per_block=1,

@@ -11,7 +11,7 @@ import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 Encoding = DiagonalGaussianDistribution | torch.Tensor
-"""A photo's distribution of latents (AutoencoderKL), or its latents (AutoencoderTiny)."""
+"""A photo's distribution of latents (AutoencoderKL), or its latents (the other classes)."""
 
 
 class Autoencoder(Protocol):
@@ -49,7 +49,7 @@ class TorchAutoencoder:
     """The module as it is, run by torch.
 
     Args:
-        vae: AutoencoderKL or AutoencoderTiny.
+        vae: AutoencoderKL, AutoencoderTiny or AutoencoderDC.
     """
 
     def __init__(self, vae: Any) -> None:  # noqa: ANN401 - diffusers is untyped
@@ -57,10 +57,8 @@ class TorchAutoencoder:
 
     def encode(self, picture: torch.Tensor) -> Encoding:
         """Encode a photo; see `Autoencoder`."""
-        encoded = self._vae.encode(picture)
-        encoding: Encoding = (
-            encoded.latent_dist if hasattr(encoded, "latent_dist") else encoded.latents
-        )
+        # The one thing that is encoded has another name in each class.
+        encoding: Encoding = self._vae.encode(picture, return_dict=False)[0]
         return encoding
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:

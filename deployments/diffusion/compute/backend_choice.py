@@ -99,7 +99,7 @@ def create_autoencoder(
     """Make the autoencoder that a model's settings ask for, and log which.
 
     OpenVINO runs it where it runs the networks. There AutoencoderTiny computes in the networks'
-    type, and AutoencoderKL in float32: it is so deep that bfloat16 changes pixels by many levels.
+    type, and the others in float32: in bfloat16 their pixels would be off by levels.
 
     Args:
         components: The loaded model.

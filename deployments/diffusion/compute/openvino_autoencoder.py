@@ -92,8 +92,8 @@ class _Encoder(torch.nn.Module):
         self.random = hasattr(vae, "quant_conv")
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        encoded = self._vae.encode(picture)
-        made: torch.Tensor = encoded.latent_dist.parameters if self.random else encoded.latents
+        encoded = self._vae.encode(picture, return_dict=False)[0]
+        made: torch.Tensor = encoded.parameters if self.random else encoded
         return made
 
 

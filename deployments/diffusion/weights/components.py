@@ -43,7 +43,10 @@ class Components:
     @property
     def shrinks(self) -> int:
         """Pixels of a side for each of the latents."""
-        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+        config = self.vae.config
+        # AutoencoderDC tells its encoder's levels and its decoder's apart; there are equally many.
+        levels = config.get("block_out_channels") or config["encoder_block_out_channels"]
+        return int(2 ** (len(levels) - 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -128,7 +128,8 @@ def test_another_kind_of_component(weights: Path, part: str, found: str) -> None
 def test_a_component_that_is_not_there(weights: Path) -> None:
     edit_json(weights / "model_index.json", vae=[None, None])
     assert refusal(weights) == (
-        f"weights: {weights} has None as vae; family sd takes AutoencoderKL or AutoencoderTiny"
+        f"weights: {weights} has None as vae; family sd takes AutoencoderKL or AutoencoderTiny "
+        "or AutoencoderDC"
     )
 
 

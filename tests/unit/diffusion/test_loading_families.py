@@ -47,7 +47,7 @@ def image(parts: UNetComponents) -> Pixels:
 @pytest.mark.parametrize("control", [False, True], ids=["plain", "controlnet"])
 @pytest.mark.parametrize("inpainting", [False, True], ids=["base", "inpainting"])
 @pytest.mark.parametrize("family", ["sd", "sdxl"])
-@pytest.mark.parametrize("vae", ["kl", "tiny"])
+@pytest.mark.parametrize("vae", ["kl", "tiny", "dc"])
 def test_a_saved_folder_loads_and_makes_the_image_of_what_was_saved(
     tmp_path: Path, components: Any, family: Any, inpainting: bool, control: bool, vae: Any
 ) -> None:
@@ -217,6 +217,18 @@ def test_another_autoencoder_overflows_too(tmp_path: Path, saved: Path) -> None:
     assert parts.vae.dtype == torch.float32
 
 
+@pytest.mark.parametrize(("dtype", "held"), [("bfloat16", torch.float32), ("float16", torch.half)])
+@pytest.mark.parametrize("family", ["sd", "sdxl"])
+def test_an_autoencoder_too_fine_for_bfloat16(
+    tmp_path: Path, family: Any, dtype: Any, held: torch.dtype
+) -> None:
+    save_tiny_weights(tmp_path, family=family, vae="dc")
+    parts = load_components(settings(tmp_path, family=family, backend="torch", dtype=dtype))
+    assert isinstance(parts.vae, diffusers.AutoencoderDC)
+    assert (parts.shrinks, parts.latent_channels) == (8, 4)
+    assert (parts.vae.dtype, parts.unet.dtype) == (held, getattr(torch, dtype))
+
+
 def test_the_demo_s_autoencoder(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "DEMO_WEIGHTS", saved / "cup-model")
     parts = load_components(settings(saved / "cup-model", saved / "cup-control", vae="demo"))
@@ -238,7 +250,8 @@ def test_an_autoencoder_of_other_latents(saved: Path, other_vae: Path) -> None:
 def test_a_folder_that_is_no_autoencoder(saved: Path) -> None:
     unet = saved / "cup-model" / "unet"
     assert refusal(saved / "cup-model", vae=str(unet)) == (
-        f"vae: {unet} is a UNet2DConditionModel; an AutoencoderKL or AutoencoderTiny is needed"
+        f"vae: {unet} is a UNet2DConditionModel; an AutoencoderKL or AutoencoderTiny "
+        "or AutoencoderDC is needed"
     )
     assert refusal(saved / "cup-model", vae=str(saved)) == (f"vae: {saved} has no config.json")
 

@@ -32,7 +32,7 @@ SIZES = [(64, 64), (40, 96), (56, 8)]
 needs_bf16 = pytest.mark.skipif(
     not native_bf16(), reason="OpenVINO takes float32 on a processor without bfloat16"
 )
-kinds = pytest.mark.parametrize("vae", ["kl", "tiny"])
+kinds = pytest.mark.parametrize("vae", ["kl", "tiny", "dc"])
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_a_tiny_autoencoder_is_true_to_two_levels_in_bfloat16(
 
 @pytest.mark.parametrize(
     ("vae", "bf16"),
-    [("kl", False), ("tiny", False), pytest.param("tiny", True, marks=needs_bf16)],
+    [("kl", False), ("dc", False), ("tiny", False), pytest.param("tiny", True, marks=needs_bf16)],
 )
 @torch.inference_mode()
 def test_a_picture_is_the_same_to_the_last_bit_alone_and_among_others(
@@ -206,6 +206,7 @@ def test_a_released_model_makes_the_image_of_torchs(
         ("tiny", {"dtype": "float32"}, "AutoencoderTiny with OpenVINO in float32"),
         ("kl", {}, "AutoencoderKL with OpenVINO in float32"),
         ("kl", {"dtype": "bfloat16"}, "AutoencoderKL with OpenVINO in float32"),
+        ("dc", {}, "AutoencoderDC with OpenVINO in float32"),
         ("tiny", {"backend": "torch"}, "AutoencoderTiny with torch in float32"),
     ],
 )

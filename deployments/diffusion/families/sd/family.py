@@ -36,6 +36,7 @@ PARTS: Mapping[str, Classes] = {
     "vae": {
         "AutoencoderKL": diffusers.AutoencoderKL,
         "AutoencoderTiny": diffusers.AutoencoderTiny,
+        "AutoencoderDC": diffusers.AutoencoderDC,
     },
 }
 
@@ -167,4 +168,13 @@ def trial(parts: UNetComponents, size: int) -> Trial:
     return Trial(parts.device, size**2, forward, (encode, decode))
 
 
-FAMILY = UNetFamily("sd", Blueprint(PARTS, CONTROLNETS, check_index=_check_index))
+def vae_dtype(kind: str, _config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
+    """The type in which an autoencoder is held; see `Blueprint`.
+
+    AutoencoderDC normalises what it draws last: in bfloat16 pixels would be off by levels.
+    """
+    coarse = kind == "AutoencoderDC" and dtype == torch.bfloat16
+    return torch.float32 if coarse else dtype
+
+
+FAMILY = UNetFamily("sd", Blueprint(PARTS, CONTROLNETS, vae_dtype, _check_index))

@@ -16,6 +16,7 @@ from deployments.diffusion.families.sd.family import (
     TOKENIZERS,
     UNetFamily,
     text_encoders,
+    vae_dtype,
 )
 from deployments.diffusion.families.sdxl.texts import PooledPromptEncoder
 from deployments.diffusion.weights.blueprint import Blueprint, LoadedParts
@@ -40,7 +41,9 @@ def _check_index(source: Source, index: Mapping[str, Any]) -> None:
 def _vae_dtype(kind: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
     # Its own autoencoder overflows in float16; its class says so unless its configuration does.
     overflows = config.get("force_upcast", kind == "AutoencoderKL")
-    return torch.float32 if dtype == torch.float16 and overflows else dtype
+    if dtype == torch.float16 and overflows:
+        return torch.float32
+    return vae_dtype(kind, config, dtype)
 
 
 class _StableDiffusionXL(UNetFamily):
