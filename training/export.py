@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from diffusers import (
+    AutoencoderDC,
     AutoencoderTiny,
     ControlNetModel,
     EulerAncestralDiscreteScheduler,
@@ -20,7 +21,7 @@ from training import autoencoder, controlnet, denoiser
 from training.captions import Spec
 from training.scenes import NAMES
 
-LIMIT_BYTES = 24_000_000
+LIMIT_BYTES = 32_000_000
 
 _INDEX = {
     "_class_name": "StableDiffusionImg2ImgPipeline",
@@ -33,8 +34,8 @@ _INDEX = {
     "text_encoder": ["transformers", "CLIPTextModel"],
     "tokenizer": ["transformers", "CLIPTokenizer"],
     "unet": ["diffusers", "UNet2DConditionModel"],
-    "vae": ["diffusers", "AutoencoderTiny"],
 }
+_AUTOENCODERS = {"AutoencoderTiny": AutoencoderTiny, "AutoencoderDC": AutoencoderDC}
 
 
 def untrained(folder: Path) -> None:
@@ -83,15 +84,17 @@ def export(folder: Path, out: Path) -> int:
     UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=half).save_pretrained(
         weights / "unet"
     )
-    AutoencoderTiny.from_pretrained(folder / "vae", torch_dtype=half).save_pretrained(
-        weights / "vae"
-    )
+    kind = json.loads((folder / "vae" / "config.json").read_text())["_class_name"]
+    vae = _AUTOENCODERS[kind].from_pretrained(folder / "vae", torch_dtype=half)
+    vae.save_pretrained(weights / "vae")
     EulerAncestralDiscreteScheduler(
         **denoiser.SCHEDULE,
         timestep_spacing="trailing",
         steps_offset=1,
     ).save_pretrained(weights / "scheduler")
-    (weights / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n")
+    (weights / "model_index.json").write_text(
+        json.dumps({**_INDEX, "vae": ["diffusers", kind]}, indent=2) + "\n"
+    )
     if (folder / "controlnet").exists():
         ControlNetModel.from_pretrained(folder / "controlnet", torch_dtype=half).save_pretrained(
             part / "controlnet"
@@ -100,9 +103,8 @@ def export(folder: Path, out: Path) -> int:
         found = json.loads(config.read_text())
         found.pop("_name_or_path", None)
         if found.get("_class_name") == "AutoencoderTiny":
-            found.pop(
-                "block_out_channels", None
-            )  # set again when it is loaded; diffusers warns of it
+            # Set again when it is loaded; diffusers warns of it.
+            found.pop("block_out_channels", None)
         config.write_text(json.dumps(found, indent=2) + "\n")
     for file in part.rglob("*.safetensors"):
         file.chmod(0o644)

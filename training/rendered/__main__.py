@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 
 STAGES = ("render", "draws", "components", "denoiser", "controlnet")
-OTHERS = ("autoencoder", "measure", "keep")
-_HELD = 60
+OTHERS = ("autoencoder", "measure", "keep", "export", "reach", "sheet")
+_HELD = 400
 
 
 def _arguments() -> argparse.Namespace:
@@ -32,6 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--denoiser-steps", type=int, default=20_000)
     parser.add_argument("--controlnet-steps", type=int, default=2_000)
     parser.add_argument("--batch", type=int, default=4, help="crops of a step of the autoencoder")
+    parser.add_argument("--demo", type=Path, default=Path("deployments/diffusion/demo"))
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
@@ -59,8 +60,8 @@ def main() -> None:
         _render(a)
     import torch
 
-    from training import loop
-    from training.rendered import autoencoder, crops, denoiser, draws, measure, start
+    from training import export, loop
+    from training.rendered import autoencoder, crops, denoiser, draws, measure, reach, start
 
     torch.set_num_threads(a.threads)
     out, drawn, vae = a.out, a.out / "draws", a.out / "vae"
@@ -80,6 +81,12 @@ def main() -> None:
     if "autoencoder" in stages:
         plan = loop.Plan(a.autoencoder_steps, 1e-3, a.seed, warmup=100)
         autoencoder.train(out, crops.Crops(drawn, hdri, a.photos), plan, a.batch)
+    if "export" in stages:
+        print(f"{export.export(out, a.demo):,} bytes in {a.demo}")
+    if "reach" in stages:
+        print(json.dumps(reach.measure(a.demo, out, a.seed), indent=2))
+    if "sheet" in stages:
+        reach.sheet(a.demo, out / "sheet.png")
     if "measure" in stages:
         print(json.dumps(measure.measure(vae, drawn, a.held_photos), indent=2))
     if "keep" in stages:

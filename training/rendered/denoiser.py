@@ -1,6 +1,5 @@
 """The UNet and its text encoder, and the ControlNet, for the latents of 32 channels."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from training import loop, text
 from training.canvas import Rng
 from training.rendered import components, draws
 from training.rendering import asking
-from training.rendering.looks import Shown
 
 _SIGNAL = 5.0  # times the noise: stronger signals weigh no more (min-SNR)
 _WORDS = 40_000  # captions that the vocabulary is learned from
@@ -39,19 +37,9 @@ def build() -> UNet2DConditionModel:
     )
 
 
-def shown(drawn: Path) -> list[Shown]:
-    """What each draw shows, in order."""
-    out = []
-    for path in sorted(drawn.glob("draws-*.json")):
-        for said in json.loads(path.read_text()):
-            said.pop("caption")
-            out.append(Shown(**said))
-    return out
-
-
 def saying(drawn: Path) -> Callable[[Rng, int], str]:
     """Captions for the draws by their places."""
-    all_shown = shown(drawn)
+    all_shown = draws.shown(drawn)
     return lambda rng, place: asking.caption(rng, all_shown[place])
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from training.rendering.dataset import Pictures
+from training.rendering.looks import Shown
 
 CHUNK = 200
 Pixels = npt.NDArray[np.uint8]
@@ -35,7 +36,7 @@ def write(rendered: Path, folder: Path, seed: int, count: int, held_out: bool = 
         FileNotFoundError: nothing has been rendered.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pictures, name = Pictures(rendered, held_out), "held" if held_out else "draws"
+    pictures, name = Pictures(rendered, held_out), _name(held_out)
     for index in tqdm(range(-(-count // CHUNK)), desc=name):
         path = folder / f"{name}-{index:03d}.npy"
         if path.exists():
@@ -57,8 +58,22 @@ def load(folder: Path, held_out: bool = False) -> list[Pixels]:
     Raises:
         FileNotFoundError: there are none.
     """
-    name = "held" if held_out else "draws"
+    name = _name(held_out)
     found = [np.load(p, mmap_mode="r") for p in sorted(folder.glob(f"{name}-*.npy"))]
     if not found:
         raise FileNotFoundError(f"no {name} in {folder}")
     return found
+
+
+def shown(folder: Path, held_out: bool = False) -> list[Shown]:
+    """What each draw shows, in order."""
+    out = []
+    for path in sorted(folder.glob(f"{_name(held_out)}-*.json")):
+        for said in json.loads(path.read_text()):
+            said.pop("caption")
+            out.append(Shown(**said))
+    return out
+
+
+def _name(held_out: bool) -> str:
+    return "held" if held_out else "draws"

@@ -41,7 +41,7 @@ def test_captions_are_of_the_draw_at_their_place(work: Path) -> None:
     say, rng = denoiser.saying(work / "draws"), np.random.default_rng(0)
     for place, word in ((0, "red"), (5, "teal"), (6, "white"), (3, "black")):
         assert any(word in say(rng, place).lower() for _ in range(8))
-    assert len(denoiser.shown(work / "draws")) == 8
+    assert len(draws.shown(work / "draws")) == 8
 
 
 def test_latents_are_encoded_once(work: Path) -> None:
