@@ -57,10 +57,9 @@ check: .venv/test-installed ## lint, types and layers
 npm-package: ## make the JavaScript client's npm package in dist/npm; needs npm
 	@$(PYTHON) scripts/npm_package.py
 
-# Hours on two cores; goes on where it stopped. Needs npm for the panoramas it learns from.
-train-demo: .venv/train-installed .train/package ## train the demo weights anew, for hours
-	$(VENV_PYTHON) -m training all --assets .train/package --photos deployments/samples/coffee.png \
-		--out .train/work
+# Hours on two cores; goes on where it stopped. Needs npm for panoramas and LLVM to render with.
+train-demo: .venv/train-installed .train/package ## train the demo weights on, for hours
+	$(VENV_PYTHON) -m training all --assets .train/package --out .train/work
 
 .train/package:
 	mkdir -p .train

@@ -1,81 +1,113 @@
-"""Command line: `python -m training STAGE --assets DIR --out DIR`; STAGE `all` runs them in order.
+"""Command line: `python -m training STAGE --out DIR`; STAGE `all` runs the first six.
 
-Stages: pictures, encoder, autoencoder, denoiser, controlnet, export, sheet, evaluate. All but the
-last two save as they go and go on where they stopped.
+Stages: `render` renders scenes, `draws` gives them their colours, `start` takes the shipped weights
+to train on (--from autoencoder: that alone; --from nothing: none), `denoiser` and `controlnet`
+train, `export` writes a demo folder. `sheet` and `reach` show and measure what it makes.
+`autoencoder` trains the decoder, which changes no latents, so that it may be done at any time, and
+`fidelity` says what it keeps. Those that render, draw and train go on where they stopped.
 """
 
 import argparse
 import json
-import os
 from pathlib import Path
 
-STAGES = (
-    "pictures",
-    "encoder",
-    "autoencoder",
-    "denoiser",
-    "controlnet",
-    "export",
-    "sheet",
-    "evaluate",
-)
-DEMO = Path(__file__).resolve().parent.parent / "deployments" / "diffusion" / "demo"
+STAGES = ("render", "draws", "start", "denoiser", "controlnet", "export")
+OTHERS = ("sheet", "reach", "autoencoder", "fidelity")
+_STARTS = ("shipped", "autoencoder", "nothing")
+_HELD = 400
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("stage", choices=("all", *STAGES))
-    parser.add_argument("--assets", type=Path, help="unpacked npm package @pmndrs/assets 1.7.0")
-    parser.add_argument(
-        "--photos", type=Path, nargs="*", default=[], help="CC0 photos for the autoencoder"
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="work folder: pictures, checkpoints, sheets"
-    )
-    parser.add_argument("--demo", type=Path, default=DEMO, help="where `export` writes")
+    parser.add_argument("stage", choices=("all", *STAGES, *OTHERS))
+    parser.add_argument("--out", type=Path, required=True, help="work folder")
+    parser.add_argument("--assets", type=Path, help="npm's @pmndrs/assets 1.7.0, unpacked")
+    parser.add_argument("--photos", type=Path, nargs="*", default=[], help="CC0 photographs")
+    parser.add_argument("--held-photos", type=Path, nargs="*", default=[], help="to measure with")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--pictures", type=int, default=20_000)
-    parser.add_argument("--autoencoder-steps", type=int, default=6_000)
-    parser.add_argument("--denoiser-steps", type=int, default=14_600)
+    parser.add_argument("--scenes", type=int, default=500)
+    parser.add_argument("--views", type=int, default=3, help="pictures of each scene")
+    parser.add_argument("--effort", type=float, default=0.3, help="times the scenes' own samples")
+    parser.add_argument("--draws", type=int, default=4_000)
+    parser.add_argument(
+        "--from", choices=_STARTS, default="shipped", dest="start", help="what to train on"
+    )
+    parser.add_argument("--autoencoder-steps", type=int, default=20_000)
+    parser.add_argument("--denoiser-steps", type=int, default=20_000)
     parser.add_argument("--controlnet-steps", type=int, default=2_000)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--batch", type=int, default=4, help="crops of a step of the autoencoder")
+    parser.add_argument("--demo", type=Path, help="demo folder (the work folder's own)")
+    parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
+
+
+def _render(a: argparse.Namespace) -> None:
+    from training.rendering import engine, work
+
+    if a.assets is None:
+        raise SystemExit("the stage 'render' needs --assets DIR")
+    engine.set_threads(a.threads)
+    missing = engine.available()
+    if missing is not None:
+        raise SystemExit(missing)
+    order = work.Order(
+        a.assets / "hdri", a.out / "rendered", a.seed, a.scenes, effort=a.effort, views=a.views
+    )
+    work.run(order)
 
 
 def main() -> None:
     """Run the stages that were asked for."""
-    arguments = _arguments()
+    a = _arguments()
+    stages = STAGES if a.stage == "all" else (a.stage,)
+    if "render" in stages:
+        _render(a)
     import torch
 
-    from training import autoencoder, controlnet, denoiser, evaluation, export, loop, pictures
+    from training import (
+        autoencoder,
+        controlnet,
+        crops,
+        denoiser,
+        draws,
+        export,
+        fidelity,
+        loop,
+        reach,
+        start,
+    )
 
-    torch.set_num_threads(arguments.threads)
-    out: Path = arguments.out
-    seed: int = arguments.seed
-    stages = STAGES if arguments.stage == "all" else (arguments.stage,)
-    if "pictures" in stages:
-        if arguments.assets is None:
-            raise SystemExit("the stage 'pictures' needs --assets DIR")
-        pictures.render(arguments.assets, out / "pictures", seed, arguments.pictures)
-    if "encoder" in stages and not (out / "vae").exists():
-        autoencoder.prepare(out, arguments.photos, seed)
-    if "autoencoder" in stages:
-        plan = loop.Plan(arguments.autoencoder_steps, 2e-3, seed)
-        autoencoder.train(out, arguments.photos, plan)
+    torch.set_num_threads(a.threads)
+    out, drawn, vae = a.out, a.out / "draws", a.out / "vae"
+    demo = a.demo or out / "demo"
+    hdri = a.assets / "hdri" if a.assets else None
+    if "draws" in stages:
+        draws.write(out / "rendered", drawn, a.seed, _HELD, held_out=True)
+        draws.write(out / "rendered", drawn, a.seed, a.draws)
+    if "start" in stages and not vae.exists():
+        if a.start == "nothing":
+            autoencoder.prepare(out, crops.Crops(drawn, hdri, a.photos), a.seed)
+        else:
+            start.fetch_autoencoder(out)
+        if a.start == "shipped":
+            start.fetch_networks(out)
     if "denoiser" in stages:
-        denoiser.train(out, loop.Plan(arguments.denoiser_steps, 1.5e-3, seed, average=0.998))
+        plan = loop.Plan(a.denoiser_steps, 1e-3, a.seed, average=0.999)
+        small = 0.0 if a.start == "shipped" else denoiser.SMALL_PART
+        denoiser.train(out, plan, small_part=small)
     if "controlnet" in stages:
-        controlnet.train(out, loop.Plan(arguments.controlnet_steps, 1e-3, seed, warmup=50))
+        controlnet.train(out, loop.Plan(a.controlnet_steps, 1e-3, a.seed, warmup=50))
+    if "autoencoder" in stages:
+        plan = loop.Plan(a.autoencoder_steps, 1e-3, a.seed, warmup=100)
+        autoencoder.train(out, crops.Crops(drawn, hdri, a.photos), plan, a.batch)
     if "export" in stages:
-        print(f"{export.export(out, arguments.demo):,} bytes in {arguments.demo}")
+        print(f"{export.export(out, demo):,} bytes in {demo}")
+    if "reach" in stages:
+        print(json.dumps(reach.measure(demo, out, a.seed), indent=2))
     if "sheet" in stages:
-        evaluation.scene_sheet(arguments.demo, out / "sheets" / "scenes.png")
-    if "evaluate" in stages:
-        if arguments.assets is None:
-            raise SystemExit("the stage 'evaluate' needs --assets DIR")
-        found = evaluation.measure(arguments.demo, out, arguments.assets, seed)
-        (out / "evaluation.json").write_text(json.dumps(found, indent=2) + "\n")
-        print(json.dumps(found, indent=2))
+        reach.sheet(demo, out / "sheet.png")
+    if "fidelity" in stages:
+        print(json.dumps(fidelity.measure(vae, drawn, a.held_photos), indent=2))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel
 
-from training import denoiser, loop, pictures, text
-from training.canvas import Rng
-from training.pictures import Pixels
+from training import denoiser, draws, latents, loop, text
+from training.draws import Pixels
+from training.loop import Rng
 
 _CONDITION = (16, 24, 32, 64, 96)  # four halvings: 256 pixels to 16 latents
 
@@ -39,32 +39,25 @@ def edges(rng: Rng, picture: Pixels) -> Pixels:
 
 
 def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
-    """Train on the work folder's pictures, UNet and text encoder; saves folder/controlnet."""
-    chunks, specs = pictures.load(folder / "pictures")
-    tokenizer = text.load_tokenizer(folder / "tokenizer")
-    latents = denoiser.cache_latents(folder)
-    batches = denoiser.Batches(denoiser.saying(specs), tokenizer, *latents)
-    return learn(folder, plan, batches, chunks, batch)
-
-
-def learn(
-    folder: Path, plan: loop.Plan, batches: denoiser.Batches, chunks: list[Pixels], batch: int = 16
-) -> ControlNetModel:
-    """Train with the work folder's UNet and text encoder; saves folder/controlnet.
+    """Train with the work folder's draws, UNet and text encoder; saves folder/controlnet.
 
     Args:
-        folder: the work folder.
+        folder: the work folder. A ControlNet that is there is trained on.
         plan: length and pace.
-        batches: with latents of whole pictures.
-        chunks: those pictures, uint8 [N, H, W, 3] each, all but the last of one length.
         batch: pictures a step.
     """
+    tokenizer, chunks = text.load_tokenizer(folder / "tokenizer"), draws.load(folder / "draws")
+    say = denoiser.saying(folder / "draws")
+    batches = denoiser.Batches(say, tokenizer, *latents.cached(folder))
     torch.manual_seed(plan.seed)
     unet = UNet2DConditionModel.from_pretrained(folder / "unet").to(loop.device())
     unet.requires_grad_(False)
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").to(loop.device())
     encoder.requires_grad_(False)
-    model = build(unet).to(loop.device())
+    model = build(unet)
+    if (folder / "controlnet").exists():
+        model = ControlNetModel.from_pretrained(folder / "controlnet").train()
+    model = model.to(loop.device())
     model.requires_grad_(True)
     size, count = len(chunks[0]), len(batches.latents[0])
 

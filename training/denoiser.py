@@ -8,17 +8,15 @@ input: the photo that image-to-image starts from would tint every backdrop other
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
-from diffusers import AutoencoderTiny, DDPMScheduler, UNet2DConditionModel
+from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import nn
-from tqdm import tqdm
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
-from training import autoencoder, loop, pictures, text
-from training.canvas import Rng
-from training.captions import Spec, caption, corpus
+from training import components, draws, latents, loop, text
+from training.loop import Rng
+from training.rendering import asking
 
 SCHEDULE = {
     "num_train_timesteps": 1000,
@@ -29,16 +27,18 @@ SCHEDULE = {
 }
 _UNCONDITIONAL = 0.1
 _OFFSET = 0.2
-_SMALL_PART = 0.35  # of the steps: words, colours and layout are learned at a quarter of the cost
+_SIGNAL = 5.0  # times the noise: stronger signals weigh no more
+SMALL_PART = 0.35
+_WORDS = 40_000  # captions that the vocabulary is learned from
 
 
 def build() -> UNet2DConditionModel:
-    """An untrained UNet of the demo's shape: attention at 8x8 only, where it is cheap."""
+    """An untrained UNet: attention at 8x8 only, where it is cheap."""
     return UNet2DConditionModel(
-        sample_size=256 // autoencoder.FACTOR,
-        in_channels=autoencoder.CHANNELS,
-        out_channels=autoencoder.CHANNELS,
-        block_out_channels=(64, 128),
+        sample_size=256 // components.FACTOR,
+        in_channels=components.LATENTS,
+        out_channels=components.LATENTS,
+        block_out_channels=(96, 160),
         layers_per_block=1,
         norm_num_groups=16,
         cross_attention_dim=text.HIDDEN,
@@ -64,33 +64,18 @@ class Denoiser(nn.Module):
         return velocity
 
 
-def cache_latents(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """Encode all pictures once, whole and at half their size; kept in folder/latents.pt.
-
-    Returns:
-        float16 [N, C, 16, 16] and [N, C, 8, 8].
-    """
-    path = folder / "latents.pt"
-    if path.exists():
-        whole, half = torch.load(path, weights_only=True)
-        return whole, half
-    vae = AutoencoderTiny.from_pretrained(folder / "vae")
-    found: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
-    for chunk in tqdm(pictures.load(folder / "pictures")[0], desc="latents", unit="chunk"):
-        for first in range(0, len(chunk), 50):
-            large = np.array(chunk[first : first + 50])
-            small = [cv2.resize(i, (128, 128), interpolation=cv2.INTER_AREA) for i in large]
-            found[0].append(autoencoder.encode(vae, large).half())
-            found[1].append(autoencoder.encode(vae, np.stack(small)).half())
-    latents = (torch.cat(found[0]), torch.cat(found[1]))
-    torch.save(latents, path)
-    return latents
+def saying(drawn: Path) -> Callable[[Rng, int], str]:
+    """Captions for the draws by their places."""
+    all_shown = draws.shown(drawn)
+    return lambda rng, place: asking.caption(rng, all_shown[place])
 
 
-def learn_tokenizer(folder: Path, specs: list[Spec], seed: int) -> CLIPTokenizer:
-    """The tokenizer of the work folder, learned on first use."""
+def learn_tokenizer(folder: Path, say: Callable[[Rng, int], str], count: int) -> CLIPTokenizer:
+    """The tokenizer of the work folder, learned from captions on first use."""
     if not (folder / "tokenizer" / "vocab.json").exists():
-        text.learn_vocabulary(corpus(seed, 30_000, specs), folder / "tokenizer")
+        rng = np.random.default_rng(count)
+        said = [say(rng, int(rng.integers(count))) for _ in range(_WORDS)]
+        text.learn_vocabulary(said, folder / "tokenizer")
     return text.load_tokenizer(folder / "tokenizer")
 
 
@@ -100,13 +85,13 @@ class Batches:
     Args:
         say: a caption for what is at a place.
         tokenizer: of the captions.
-        latents: at every size that there is, in order of the places.
+        cached: latents at every size that there is, in order of the places.
     """
 
     def __init__(
-        self, say: Callable[[Rng, int], str], tokenizer: CLIPTokenizer, *latents: torch.Tensor
+        self, say: Callable[[Rng, int], str], tokenizer: CLIPTokenizer, *cached: torch.Tensor
     ) -> None:
-        self.latents, self.say, self.tokenizer = latents, say, tokenizer
+        self.latents, self.say, self.tokenizer = cached, say, tokenizer
         self.schedule = DDPMScheduler(**SCHEDULE)
 
     def captions(self, rng: Rng, picked: list[int]) -> torch.Tensor:
@@ -117,16 +102,14 @@ class Batches:
         text.set_merge_dropout(self.tokenizer, None)
         return ids.to(loop.device())
 
-    def weight(self, t: torch.Tensor, limit: float | None) -> torch.Tensor:
+    def weight(self, t: torch.Tensor) -> torch.Tensor:
         """What the losses at timesteps [B] count, about 1 on average.
 
         The error of the picture counts as min-SNR has it where there is little noise (Hang et al.
         2023), and that of v where there is much: there layout and colours are decided.
         """
-        if limit is None:
-            return torch.ones_like(t, dtype=torch.float32)
         noise = 1 - self.schedule.alphas_cumprod.to(t.device)
-        weights = (limit * noise).clamp(max=1)
+        weights = (_SIGNAL * noise).clamp(max=1)
         return (weights / weights.mean())[t]
 
     def noised(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -140,56 +123,40 @@ class Batches:
         return noisy, t, self.schedule.get_velocity(latents, noise, t)
 
 
-def train(folder: Path, plan: loop.Plan, batch: int = 32) -> Denoiser:
-    """Train on the work folder's pictures; saves folder/unet and folder/text_encoder as it goes.
-
-    The first part is trained on pictures of half the size, twice as many a step.
-    """
-    torch.manual_seed(plan.seed)
-    specs = pictures.load(folder / "pictures")[1]
-    tokenizer = learn_tokenizer(folder, specs, plan.seed)
-    batches = Batches(saying(specs), tokenizer, *cache_latents(folder))
-    return learn(folder, plan, Denoiser(tokenizer, build()), batches, batch)
-
-
-def saying(specs: list[Spec]) -> Callable[[Rng, int], str]:
-    """Captions of the specs by their places."""
-    return lambda rng, place: caption(rng, specs[place])
-
-
-def learn(
-    folder: Path,
-    plan: loop.Plan,
-    model: Denoiser,
-    batches: Batches,
-    batch: int = 32,
-    limit: float | None = None,
+def train(
+    folder: Path, plan: loop.Plan, batch: int = 32, small_part: float = SMALL_PART
 ) -> Denoiser:
-    """Train a model on batches; saves folder/unet and folder/text_encoder as it goes.
+    """Train on the draws; saves folder/unet and folder/text_encoder as it goes.
 
     Args:
-        folder: the work folder.
+        folder: the work folder. A UNet and a text encoder that are there are trained on.
         plan: length and pace.
-        model: untrained.
-        batches: with latents whole and at half the size.
         batch: whole latents of a step.
-        limit: of the signal's strength over the noise's by which a loss is weighed; None weighs
-            all alike.
+        small_part: of the steps, the first ones, are on pictures of half the size, twice as many a
+            step: words, colours and layout are learned there at a quarter of the cost.
     """
+    torch.manual_seed(plan.seed)
+    say, cached = saying(folder / "draws"), latents.cached(folder)
+    count = len(cached[0])
+    tokenizer = learn_tokenizer(folder, say, count)
+    batches = Batches(say, tokenizer, *cached)
+    model = Denoiser(tokenizer, build())
+    if (folder / "unet").exists():
+        model.unet = UNet2DConditionModel.from_pretrained(folder / "unet").train()
+        model.text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").train()
     model = model.to(loop.device())
-    count = len(batches.latents[0])
 
     def loss_of(rng: Rng, step: int) -> torch.Tensor:
-        small = step < _SMALL_PART * plan.steps
+        small = step < small_part * plan.steps
         picked = rng.integers(count, size=2 * batch if small else batch).tolist()
-        latents = batches.latents[int(small)][picked].float().to(loop.device())
-        latents = latents.contiguous(memory_format=torch.channels_last)  # 1.25 times as fast
-        noisy, t, velocity = batches.noised(latents)
+        clean = batches.latents[int(small)][picked].float().to(loop.device())
+        clean = clean.contiguous(memory_format=torch.channels_last)  # 1.25 times as fast
+        noisy, t, velocity = batches.noised(clean)
         ids = batches.captions(rng, picked)
         with loop.half_precision():
             predicted = model(noisy, t, ids)
         off = (predicted.float() - velocity).square().flatten(1).mean(1)
-        return (off * batches.weight(t, limit)).mean()
+        return (off * batches.weight(t)).mean()
 
     def on_save(_: nn.Module, step: int) -> None:
         model.unet.save_pretrained(folder / "unet")

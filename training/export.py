@@ -10,16 +10,13 @@ from pathlib import Path
 import torch
 from diffusers import (
     AutoencoderDC,
-    AutoencoderTiny,
     ControlNetModel,
     EulerAncestralDiscreteScheduler,
     UNet2DConditionModel,
 )
 from transformers import CLIPTextModel
 
-from training import autoencoder, controlnet, denoiser
-from training.captions import Spec
-from training.scenes import NAMES
+from training import denoiser
 
 LIMIT_BYTES = 32_000_000
 
@@ -34,20 +31,8 @@ _INDEX = {
     "text_encoder": ["transformers", "CLIPTextModel"],
     "tokenizer": ["transformers", "CLIPTokenizer"],
     "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderDC"],
 }
-_AUTOENCODERS = {"AutoencoderTiny": AutoencoderTiny, "AutoencoderDC": AutoencoderDC}
-
-
-def untrained(folder: Path) -> None:
-    """Fill a work folder with untrained modules of the right shapes, to test an export with."""
-    torch.manual_seed(0)
-    specs = [Spec(name, "red") for name in NAMES]
-    tokenizer = denoiser.learn_tokenizer(folder, specs, 0)
-    model = denoiser.Denoiser(tokenizer, denoiser.build())
-    model.unet.save_pretrained(folder / "unet")
-    model.text_encoder.save_pretrained(folder / "text_encoder")
-    autoencoder.build().save_pretrained(folder / "vae")
-    controlnet.build(model.unet).save_pretrained(folder / "controlnet")
 
 
 def _replace(new: Path, target: Path) -> None:
@@ -84,17 +69,13 @@ def export(folder: Path, out: Path) -> int:
     UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=half).save_pretrained(
         weights / "unet"
     )
-    kind = json.loads((folder / "vae" / "config.json").read_text())["_class_name"]
-    vae = _AUTOENCODERS[kind].from_pretrained(folder / "vae", torch_dtype=half)
-    vae.save_pretrained(weights / "vae")
+    AutoencoderDC.from_pretrained(folder / "vae", torch_dtype=half).save_pretrained(weights / "vae")
     EulerAncestralDiscreteScheduler(
         **denoiser.SCHEDULE,
         timestep_spacing="trailing",
         steps_offset=1,
     ).save_pretrained(weights / "scheduler")
-    (weights / "model_index.json").write_text(
-        json.dumps({**_INDEX, "vae": ["diffusers", kind]}, indent=2) + "\n"
-    )
+    (weights / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n")
     if (folder / "controlnet").exists():
         ControlNetModel.from_pretrained(folder / "controlnet", torch_dtype=half).save_pretrained(
             part / "controlnet"
@@ -102,9 +83,6 @@ def export(folder: Path, out: Path) -> int:
     for config in part.rglob("config.json"):
         found = json.loads(config.read_text())
         found.pop("_name_or_path", None)
-        if found.get("_class_name") == "AutoencoderTiny":
-            # Set again when it is loaded; diffusers warns of it.
-            found.pop("block_out_channels", None)
         config.write_text(json.dumps(found, indent=2) + "\n")
     for file in part.rglob("*.safetensors"):
         file.chmod(0o644)

@@ -10,14 +10,14 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from training.canvas import Rng
+Rng: TypeAlias = np.random.Generator
 
 
 @dataclass(frozen=True)

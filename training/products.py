@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.canvas import Rng
+from training.loop import Rng
 
 Pixels = npt.NDArray[np.uint8]
 _WORDS = ("LUXE", "BIO", "No 5", "FRESH", "CAFE", "PURE", "Aqua", "NEW", "100%", "Rosa")

@@ -1,10 +1,12 @@
-"""The words of the scenes: colours, lights, phrases, templates, and askings held out of training.
+"""The words of the scenes: colours, lights, phrases, templates.
 
 Data alone. A phrase with {c} takes a colour's name; BARE holds the same scenes' phrases without
 one.
 """
 
-from training.canvas import Colour
+from typing import TypeAlias
+
+Colour: TypeAlias = tuple[float, float, float]
 
 
 def _split(words: dict[str, str]) -> dict[str, tuple[str, ...]]:
@@ -128,9 +130,6 @@ PHRASES: dict[str, tuple[str, ...]] = _split(
             "town square; piazza; old town; european plaza; square in the evening; historic "
             "square; italian piazza; plaza"
         ),
-        "savanna": (
-            "savanna; dry grass; starry night field; savannah; safari; steppe; africa; dry plain"
-        ),
         "living_room": (
             "living room; apartment; home interior; cosy room; home; empty room; indoor room; "
             "at home; house interior"
@@ -142,27 +141,6 @@ PHRASES: dict[str, tuple[str, ...]] = _split(
         "kitchen": (
             "kitchen; kitchen counter; kitchen table; bright kitchen; in the kitchen; cooking; "
             "kitchen worktop; breakfast table"
-        ),
-        "warehouse": (
-            "warehouse; garage; factory hall; industrial hall; storage hall; underground "
-            "garage; industrial; parking garage"
-        ),
-        "workshop": (
-            "workshop; craft workshop; factory; factory floor; carpenter's workshop; machine "
-            "shop; workbench; maker space"
-        ),
-        "ballroom": (
-            "ballroom; dance hall; banquet hall; wedding hall; event hall; elegant hall; gala; "
-            "palace hall"
-        ),
-        "mall": "shopping mall; shop; store; boutique; mall; shopping centre; hotel; retail store",
-        "garden": (
-            "garden; flowers; flower garden; blossoms; spring flowers; floral; rose garden; "
-            "floral backdrop; flower field"
-        ),
-        "space": (
-            "space; stars; galaxy; outer space; night sky with stars; nebula; cosmos; universe; "
-            "starry sky"
         ),
         "water": (
             "water; pool water; underwater; clear water; swimming pool; water surface; under "
@@ -201,10 +179,6 @@ PHRASES: dict[str, tuple[str, ...]] = _split(
             "{c} bokeh; perfume bottle, {c} lights; elegant {c} fragrance; {c} glitter; perfume "
             "with {c} tones"
         ),
-        "cosmetics": (
-            "{c} cosmetics; {c} beauty product; skincare, {c}; {c} makeup; cosmetic set in {c}; "
-            "{c} skin care; {c} arch; {c} spa"
-        ),
         "podium": (
             "{c} podium; {c} pedestal; round {c} podium; {c} stage; product podium, {c}; {c} "
             "display stand; {c} plinth; pedestal in {c}"
@@ -239,10 +213,6 @@ BARE: dict[str, tuple[str, ...]] = _split(
             "perfume; luxury perfume; perfume advertisement; bokeh; glamour lights; fragrance; "
             "glitter; luxury; elegant perfume; cologne"
         ),
-        "cosmetics": (
-            "cosmetics; beauty product; skincare; makeup; cosmetic set; skin care; beauty; spa; "
-            "lipstick"
-        ),
         "podium": "podium; pedestal; stage; product podium; display stand; plinth",
         "silk": "silk; satin; fabric; cloth; velvet; draped fabric",
         "window_light": (
@@ -267,38 +237,3 @@ TEMPLATES: tuple[str, ...] = _split(
         )
     }
 )["all"]
-
-HELD_OUT: dict[str, tuple[str, ...]] = _split(
-    {
-        "forest": "could you show this among green trees; woods all around, soft focus",
-        "autumn_forest": "leaves of autumn behind the bottle; a walk in fall foliage",
-        "meadow": "standing in the grass of a meadow; green field, hill and grass",
-        "sky": "floating in a sky full of clouds; nothing but blue sky behind",
-        "beach": "sand of the tropical coast under it; the sea and a sandy shore",
-        "sunset_sea": "the ocean while the sun is going down; sea, evening, sunset glow",
-        "snow": "cold winter day with snow; hills under snowfall",
-        "desert": "sand dunes of the sahara behind; hot dry desert with dunes",
-        "mountains": "a view of mountains at dawn; rocky canyon landscape",
-        "city_street": "between skyscrapers in the city; towers of downtown by day",
-        "night_city": "lights of the city after dark, night; skyline with neon at night",
-        "waterfront": "standing on the pier of a harbour; venice lagoon promenade",
-        "town_square": "historic italian plaza; evening on the old piazza",
-        "living_room": "a cosy apartment interior; room of a home",
-        "lobby": "reception of a modern workplace; interior of an office lobby",
-        "kitchen": "worktop of a bright kitchen; counter for cooking in the kitchen",
-        "warehouse": "industrial storage warehouse; an underground parking garage hall",
-        "workshop": "floor of a craft workshop; workbench in a machine workshop",
-        "ballroom": "gala in an elegant ballroom; hall for a wedding banquet",
-        "garden": "blossoms and flowers everywhere; spring in a rose garden",
-        "space": "stars of a far galaxy; nebula in the universe",
-        "water": "surface of clear pool water; swimming underwater",
-        "christmas": "festive xmas tree; holiday christmas decoration lights",
-        "perfume": "advertisement for a luxury fragrance; glamour perfume with glitter bokeh",
-        "wood_table": "standing on rustic oak wood planks; surface of a wooden desk",
-        "white_marble": "slab of white marble under the product; counter made of white marble",
-        "black_marble": "slab of black marble under the product; counter made of dark marble",
-        "silk": "folds of draped satin fabric; cloth of silk and velvet",
-        "podium": "standing on a round display pedestal; a plinth, stage for the product",
-        "concrete": "cement wall of a loft; wall of grey concrete and plaster",
-    }
-)

@@ -1,10 +1,22 @@
 """Captions of rendered pictures: one of the many ways in which people ask for them."""
 
 from training import words
-from training.captions import pick, typo
 from training.rendering import phrases
 from training.rendering.looks import Shown
 from training.rendering.scene import Rng
+
+
+def pick(rng: Rng, choices: tuple[str, ...]) -> str:
+    """One of the choices, each as likely."""
+    return choices[int(rng.integers(len(choices)))]
+
+
+def typo(rng: Rng, text: str) -> str:
+    """The text with a letter dropped or two swapped."""
+    at = int(rng.integers(len(text)))
+    if rng.random() < 0.5:
+        return text[:at] + text[at + 1 :]
+    return text[:at] + text[at : at + 2][::-1] + text[at + 2 :]
 
 
 def _colour(rng: Rng, name: str) -> str:

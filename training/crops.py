@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from training import panoramas, products
-from training.canvas import Rng
-from training.rendered import draws
+from training import draws, panoramas, products
+from training.loop import Rng
 
 Pixels = npt.NDArray[np.uint8]
 _PHOTO, _PANORAMA, _PRODUCT = 0.15, 0.1, 0.15  # shares of crops
@@ -57,8 +56,8 @@ class Crops:
         self._photos = [photo(path) for path in photos]
         self._panoramas: list[Pixels] = []
         if hdri is not None:
-            for name, view in panoramas.VIEWS.items():
-                mapped = panoramas.tone_map(panoramas.read(hdri / f"{name}.exr.js"), view.key)
+            for name, key in panoramas.KEYS.items():
+                mapped = panoramas.tone_map(panoramas.read(hdri / f"{name}.exr.js"), key)
                 self._panoramas.append((mapped * 255).round().astype(np.uint8))
 
     def _one(self, rng: Rng, side: int) -> Pixels:

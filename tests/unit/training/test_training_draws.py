@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.rendered import draws
+from training import draws
 from training.rendering import store
 from training.rendering.engine import Rendered
 from training.rendering.materials import LEVELS

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training.rendered import draws
+from training import draws
 from training.rendering import kinds
 
 Picture = npt.NDArray[np.float32]

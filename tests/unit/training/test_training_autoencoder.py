@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ import torch
 from diffusers import AutoencoderDC
 from PIL import Image
 
-from training import loop
-from training.rendered import autoencoder, components, critic, draws, measure, start
-from training.rendered.crops import Crops, squares
+from training import autoencoder, components, critic, draws, fidelity, loop
+from training.crops import Crops, squares
 
 
 def _pictures(count: int, side: int = 64, seed: int = 0) -> Any:
@@ -56,7 +54,7 @@ def _best(learned: Any, seen: Any) -> float:
 
 def test_a_computed_autoencoder_keeps_what_its_components_can(fitted: AutoencoderDC) -> None:
     seen = _pictures(20, seed=5)
-    x, y = measure.decoded(fitted, seen)
+    x, y = fidelity.decoded(fitted, seen)
     reached = float(-10 * (x - y).div(2).square().mean().log10())
     assert reached > _best(_pictures(150), seen) - 0.7
     assert reached > 26
@@ -67,22 +65,22 @@ def test_a_computed_autoencoder_keeps_what_its_components_can(fitted: Autoencode
 
 def test_no_picture_gets_a_frame(fitted: AutoencoderDC) -> None:
     for side in (64, 96):
-        x, y = measure.decoded(fitted, _pictures(12, side, 7))
-        assert measure.frame(x - y) < 1.5
+        x, y = fidelity.decoded(fitted, _pictures(12, side, 7))
+        assert fidelity.frame(x - y) < 1.5
 
 
 def test_a_frame_is_told_from_an_even_difference() -> None:
     off = torch.full((1, 3, 64, 64), 0.1)
-    assert measure.frame(off) == pytest.approx(1)
+    assert fidelity.frame(off) == pytest.approx(1)
     off[..., :4] = 0.8
-    assert measure.frame(off) > 2
-    assert measure.decibels(torch.full((2, 3, 8, 8), 0.2)).tolist() == pytest.approx([20, 20])
+    assert fidelity.frame(off) > 2
+    assert fidelity.decibels(torch.full((2, 3, 8, 8), 0.2)).tolist() == pytest.approx([20, 20])
 
 
 def test_plain_white_and_plain_black_come_back(fitted: AutoencoderDC) -> None:
     for level in (0, 128, 255):
         plain = np.full((1, 64, 64, 3), level, np.uint8)
-        x, y = measure.decoded(fitted, plain)
+        x, y = fidelity.decoded(fitted, plain)
         assert float((x - y).abs().mean()) < 0.04
 
 
@@ -92,7 +90,7 @@ def test_pictures_of_one_patch_repeated_come_back() -> None:
     tiled = np.tile(cell, (4, 4))[None, :, :, None].repeat(3, 3)
     learned = np.concatenate([_pictures(150), tiled.repeat(10, 0)])
     model = components.fit(components.build(), learned)
-    x, y = measure.decoded(model, tiled)
+    x, y = fidelity.decoded(model, tiled)
     latents = model.encode(x).latent.detach()
     assert float(latents.std((2, 3)).max()) < 1e-3
     assert float((x - y).abs().mean()) < 0.15
@@ -148,29 +146,9 @@ def test_crops_come_from_draws_and_photographs(work: Path, tmp_path: Path) -> No
     assert squares(tmp_path / "blue.png", 0, 3, 64).shape == (3, 64, 64, 3)
 
 
-def test_kept_weights_are_small_and_can_be_fetched(
-    fitted: AutoencoderDC, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fitted.save_pretrained(tmp_path / "vae")
-    kept = tmp_path / "start" / "vae"
-    kept.parent.mkdir()
-    assert start.keep(tmp_path / "vae", kept) < start.LIMIT_BYTES
-    assert start.keep(tmp_path / "vae", kept) > 1_000_000  # again, in place of the first
-    assert "/" not in json.loads((kept / "config.json").read_text()).get("_name_or_path", "")
-    monkeypatch.setattr(start, "FOLDER", kept)
-    start.fetch(tmp_path / "again")
-    again = AutoencoderDC.from_pretrained(tmp_path / "again" / "vae")
-    # pipelines work out by how much an autoencoder shrinks
-    assert len(AutoencoderDC.from_pretrained(kept).config.block_out_channels) == 5
-    _, y = measure.decoded(again, _pictures(4, seed=9))
-    _, first = measure.decoded(fitted, _pictures(4, seed=9))
-    assert again.dtype == torch.float32
-    assert float((y - first).abs().mean()) < 0.01
-
-
 def test_measures_are_of_what_was_held_out(fitted: AutoencoderDC, work: Path) -> None:
     fitted.save_pretrained(work / "vae")
-    found = measure.measure(work / "vae", work / "draws", [])
+    found = fidelity.measure(work / "vae", work / "draws", [])
     assert set(found) == {"renders_db", "renders_least_db", "renders_frame", "decode_cpu_s"}
     assert 10 < found["renders_least_db"] < found["renders_db"] < 60
 

@@ -7,10 +7,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from training import sheets
-from training.rendered import draws, judge
-from training.rendered.drawing import Demo, Picture
-from training.rendered.prompts import HELD_OUT, PROMPTS
+from training import draws, judge, sheets
+from training.drawing import Demo, Picture
+from training.prompts import HELD_OUT, PROMPTS
 from training.rendering import kinds
 from training.words import COLOURS
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from diffusers import AutoencoderDC
 
-from training.rendered import components, draws
-from training.rendered.crops import Pixels, squares
+from training import components, draws
+from training.crops import Pixels, squares
 
 _FRAME = 8  # pixels along the border
 

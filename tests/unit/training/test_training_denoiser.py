@@ -12,9 +12,7 @@ import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from training import denoiser as small
-from training import loop, text
-from training.rendered import components, denoiser, draws
+from training import components, controlnet, denoiser, draws, latents, loop, text
 from training.rendering.looks import Shown
 
 _COLOURS = ("red", "teal", "white", "black")
@@ -45,12 +43,12 @@ def test_captions_are_of_the_draw_at_their_place(work: Path) -> None:
 
 
 def test_latents_are_encoded_once(work: Path) -> None:
-    whole, half = denoiser.cache_latents(work)
+    whole, half = latents.cached(work)
     assert whole.shape == (8, 32, 16, 16)
     assert half.shape == (8, 32, 8, 8)
     kept = (work / "latents" / "000.pt").stat().st_mtime_ns
     (work / "latents" / "001.pt").unlink()
-    again, _ = denoiser.cache_latents(work)
+    again, _ = latents.cached(work)
     torch.testing.assert_close(again, whole)
     assert (work / "latents" / "000.pt").stat().st_mtime_ns == kept
 
@@ -67,7 +65,7 @@ def test_all_stages_train_and_go_on(work: Path) -> None:
     words = encoder(text.encode(tokenizer, ["red paper"])).last_hidden_state
     noisy = torch.randn(1, components.LATENTS, 16, 16)
     assert unet(noisy, 500, words).sample.shape == noisy.shape
-    denoiser.train_controlnet(work, loop.Plan(2, 1e-3, 0, warmup=1), batch=1)
+    controlnet.train(work, loop.Plan(2, 1e-3, 0, warmup=1), batch=1)
     control = ControlNetModel.from_pretrained(work / "controlnet")
     down, middle = control(noisy, 500, words, torch.rand(1, 3, 256, 256), return_dict=False)
     out = unet(
@@ -83,10 +81,9 @@ def test_all_stages_train_and_go_on(work: Path) -> None:
 
 
 def test_losses_of_strong_signals_weigh_less() -> None:
-    batches = small.Batches(lambda rng, place: "", None, torch.zeros(1))  # type: ignore[arg-type]
+    batches = denoiser.Batches(lambda rng, place: "", None, torch.zeros(1))  # type: ignore[arg-type]
     t = torch.arange(1000)
-    assert torch.equal(batches.weight(t, None), torch.ones(1000))
-    weights = batches.weight(t, 5.0)
+    weights = batches.weight(t)
     assert float(weights.mean()) == pytest.approx(1, abs=1e-5)
     ratios = batches.schedule.alphas_cumprod / (1 - batches.schedule.alphas_cumprod)
     assert weights[ratios < 3.9].unique().numel() == 1

@@ -1,1 +1,0 @@
-"""Weights that learn from rendered pictures; so far the autoencoder."""
