@@ -96,7 +96,8 @@ def main() -> None:
         small = 0.0 if a.start == "shipped" else denoiser.SMALL_PART
         denoiser.train(out, plan, small_part=small)
     if "controlnet" in stages:
-        controlnet.train(out, loop.Plan(a.controlnet_steps, 1e-3, a.seed, warmup=50))
+        plan = loop.Plan(a.controlnet_steps, 1e-3, a.seed, warmup=50, matrix_rate=1e-3)
+        controlnet.train(out, plan)
     if "autoencoder" in stages:
         plan = loop.Plan(a.autoencoder_steps, 1e-3, a.seed, warmup=100)
         autoencoder.train(out, crops.Crops(drawn, hdri, a.photos), plan, a.batch)

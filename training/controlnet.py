@@ -66,7 +66,9 @@ def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
         maps = [edges(rng, np.asarray(chunks[i // size][i % size])) for i in picked]
         control = torch.from_numpy(np.stack(maps)).float().div(255).to(loop.device())
         control = control[:, None].expand(-1, 3, -1, -1)
-        noisy, t, velocity = batches.noised(batches.latents[0][picked].float().to(loop.device()))
+        clean = batches.latents[0][picked].float().to(loop.device())
+        clean = clean.contiguous(memory_format=torch.channels_last)
+        noisy, t, velocity = batches.noised(clean)
         with loop.half_precision():
             words = encoder(batches.captions(rng, picked)).last_hidden_state
             down, middle = model(noisy, t, words, control, return_dict=False)
@@ -83,5 +85,10 @@ def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
     def on_save(_: nn.Module, step: int) -> None:
         model.save_pretrained(folder / "controlnet")
 
-    loop.train("controlnet", folder, plan, model, loss_of, on_save)
+    loop.train("controlnet", folder, plan, model, loss_of, on_save, _is_matrix)
     return model.eval()
+
+
+def _is_matrix(name: str) -> bool:
+    edges = ("conv_in.", "conv_out.", "time_embedding.", "controlnet_")
+    return not any(edge in name for edge in edges)

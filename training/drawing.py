@@ -34,7 +34,7 @@ class Demo:
         """Load the pipeline and, where there is one, the ControlNet."""
         self._settings = settings or Settings()
         self._text = StableDiffusionPipeline.from_pretrained(
-            folder / "weights", torch_dtype=torch.float32, safety_checker=None
+            folder / "weights", dtype=torch.float32, safety_checker=None
         ).to(loop.device())
         self._edges = None
         if (folder / "controlnet").exists():

@@ -66,10 +66,10 @@ def export(folder: Path, out: Path) -> int:
     CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=half).save_pretrained(
         weights / "text_encoder"
     )
-    UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=half).save_pretrained(
+    UNet2DConditionModel.from_pretrained(folder / "unet", dtype=half).save_pretrained(
         weights / "unet"
     )
-    AutoencoderDC.from_pretrained(folder / "vae", torch_dtype=half).save_pretrained(weights / "vae")
+    AutoencoderDC.from_pretrained(folder / "vae", dtype=half).save_pretrained(weights / "vae")
     EulerAncestralDiscreteScheduler(
         **denoiser.SCHEDULE,
         timestep_spacing="trailing",
@@ -77,12 +77,14 @@ def export(folder: Path, out: Path) -> int:
     ).save_pretrained(weights / "scheduler")
     (weights / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n")
     if (folder / "controlnet").exists():
-        ControlNetModel.from_pretrained(folder / "controlnet", torch_dtype=half).save_pretrained(
+        ControlNetModel.from_pretrained(folder / "controlnet", dtype=half).save_pretrained(
             part / "controlnet"
         )
     for config in part.rglob("config.json"):
         found = json.loads(config.read_text())
         found.pop("_name_or_path", None)
+        if found.get("_class_name") == "AutoencoderDC":
+            found["block_out_channels"] = found["decoder_block_out_channels"]  # pipelines count it
         config.write_text(json.dumps(found, indent=2) + "\n")
     for file in part.rglob("*.safetensors"):
         file.chmod(0o644)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,9 +11,14 @@ import numpy as np
 import pytest
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
+from PIL import Image
+from safetensors.torch import load_file
 from transformers import CLIPTextModel
 
-from training import components, controlnet, denoiser, draws, latents, loop, text
+from deployments.diffusion.families.registry import load_components
+from deployments.settings import ModelSettings
+from training import components, controlnet, denoiser, draws, export, latents, loop, start, text
+from training.drawing import Demo, Settings
 from training.rendering.looks import Shown
 
 _COLOURS = ("red", "teal", "white", "black")
@@ -76,8 +82,49 @@ def test_all_stages_train_and_go_on(work: Path) -> None:
         mid_block_additional_residual=middle,
     ).sample
     assert torch.isfinite(out).all()
+    _check_export(work)
     halves = [p.numel() for m in (unet, encoder, control) for p in m.parameters()]
     assert 2 * sum(halves) + 4_000_000 < 32_000_000  # in float16, with the autoencoder
+
+
+def _check_export(work: Path) -> None:
+    """What was trained is a folder that pipelines draw from, the service loads, and start takes."""
+    size = export.export(work, work / "demo")
+    files = [p for p in (work / "demo").rglob("*") if p.is_file()]
+    assert size == sum(p.stat().st_size for p in files) < export.LIMIT_BYTES
+    demo = Demo(work / "demo", Settings(steps=2))
+    first, second, again = demo.draw(["red paper"] * 3, [1, 2, 1])
+    assert first.shape == (256, 256, 3)
+    np.testing.assert_allclose(first, again, atol=1e-5)
+    assert not np.allclose(first, second, atol=1e-2)
+    control = [Image.new("RGB", (256, 256))]
+    assert demo.draw(["red paper"], [1], control)[0].shape == (256, 256, 3)
+    weights, edges = str(work / "demo" / "weights"), str(work / "demo" / "controlnet")
+    parts = load_components(
+        ModelSettings(id="demo", name="Demo", weights=weights, controlnet=edges, device="cpu")
+    )
+    assert (parts.shrinks, parts.latent_channels) == (16, 32)
+
+
+def test_shipped_weights_are_trained_on(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    denoiser.train(work, loop.Plan(1, 1e-3, 0, warmup=1), batch=2)
+    controlnet.train(work, loop.Plan(1, 1e-3, 0, warmup=1), batch=1)
+    export.export(work, work / "demo")
+    monkeypatch.setattr(start, "DEMO", work / "demo")
+    other = work / "other"
+    start.fetch_autoencoder(other)
+    start.fetch_networks(other)
+    for part in ("unet", "text_encoder", "vae", "controlnet"):
+        new, old = (
+            load_file(next((folder / part).glob("*.safetensors"))) for folder in (other, work)
+        )
+        assert all(t.dtype == torch.float32 for t in new.values())
+        assert all(torch.allclose(t, old[n], atol=1e-3, rtol=1e-3) for n, t in new.items())
+    shutil.copytree(work / "draws", other / "draws")
+    before = load_file(other / "unet" / "diffusion_pytorch_model.safetensors")
+    denoiser.train(other, loop.Plan(1, 1e-9, 0, warmup=1, matrix_rate=1e-9), 2, small_part=0.0)
+    after = load_file(other / "unet" / "diffusion_pytorch_model.safetensors")
+    assert all(torch.allclose(t, before[n], atol=1e-6) for n, t in after.items())
 
 
 def test_losses_of_strong_signals_weigh_less() -> None:
