@@ -1,5 +1,7 @@
 """Write the demo folder: a standard Stable Diffusion folder, a ControlNet beside it, in float16.
 
+Beside them are the words of the captions.
+
 The new folder is complete before it takes the old one's place.
 """
 
@@ -16,7 +18,7 @@ from diffusers import (
 )
 from transformers import CLIPTextModel
 
-from training import denoiser
+from training import denoiser, vocabulary
 
 LIMIT_BYTES = 32_000_000
 
@@ -45,7 +47,7 @@ def _replace(new: Path, target: Path) -> None:
 
 
 def export(folder: Path, out: Path) -> int:
-    """Write out/weights and out/controlnet from a work folder's modules.
+    """Write out/weights and out/controlnet from a work folder's modules, and out/vocabulary.json.
 
     Args:
         folder: with tokenizer, text_encoder, unet, vae and, where it is trained, controlnet.
@@ -95,4 +97,4 @@ def export(folder: Path, out: Path) -> int:
         if new.exists():
             _replace(new, out / new.name)
     shutil.rmtree(part)
-    return total
+    return total + vocabulary.write(out).stat().st_size
