@@ -147,6 +147,11 @@ class ModelSettings(Settings):
     starter_prompts: Annotated[tuple[StarterPrompt, ...], Field(max_length=12)] = ()
 
     @property
+    def demo(self) -> bool:
+        """Whether it has the small weights that are bundled."""
+        return self.weights == "demo"
+
+    @property
     def traits(self) -> FamilyTraits:
         """What its family takes."""
         return FAMILIES[self.family]

@@ -194,6 +194,7 @@ class Plan:
             same image, and where no model paints.
         order: The order.
         source_key: See `Fixed`.
+        undrawn: Sentences about what of the prompt the model cannot draw.
     """
 
     model: ModelSettings | None
@@ -201,6 +202,7 @@ class Plan:
     shape_floor: float
     order: Order
     source_key: str
+    undrawn: tuple[str, ...] = ()
 
     @property
     def image_keys(self) -> list[str]:
@@ -213,11 +215,11 @@ class Plan:
         first = self.jobs[0]
         if not isinstance(first, ImageJob):
             return self.order.warnings
-        settings = first.settings
+        settings, told = first.settings, (*self.undrawn, *self.order.warnings)
         if not settings.negative_prompt or settings.guidance_scale > 1:
-            return self.order.warnings
+            return told
         return (
-            *self.order.warnings,
+            *told,
             f"negative_prompt: with a guidance_scale of {settings.guidance_scale:g} it had no "
             "effect: it needs more than 1",
         )

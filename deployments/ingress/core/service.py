@@ -9,6 +9,7 @@ room for its images, and starts the generation that makes them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from deployments.errors import InternalError, InvalidRequest
@@ -17,6 +18,7 @@ from deployments.ingress.core.cutout_records import usable
 from deployments.ingress.core.cutout_source import CutOutSource
 from deployments.ingress.core.cutouts import CutOuts
 from deployments.ingress.core.decoder import Decoder
+from deployments.ingress.core.demo.warnings import DemoWarnings
 from deployments.ingress.core.generation import Generation
 from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, fingerprint
 from deployments.ingress.core.job_source import ResultSource, Source, UploadSource, recipe_of
@@ -62,6 +64,7 @@ class Service:
         version: str,
     ) -> None:
         self.catalog = tuple(catalog)
+        self._demo = DemoWarnings(self.catalog)
         self._backends = backends
         self.results = ResultFiles(backends, public_recipes=studio.public_metadata)
         self.replicas = backends.replicas
@@ -212,6 +215,10 @@ class Service:
             await recipe_of(self._backends, asked.result)
         return plan.fixed
 
+    def warnings(self, order: Order) -> tuple[str, ...]:
+        """Sentences that are known before anything of an order is made."""
+        return (*self._demo.of(order), *order.warnings)
+
     async def begin(self, asked: Asked, files: Files, terms: Terms) -> Generation:
         """Start making the images of a request that was stored; see `generate` and `vary`."""
         if asked.result is None:
@@ -226,7 +233,7 @@ class Service:
         fixed = None if terms.again is None else terms.again.fixed
         plan = planned(order, self.catalog, self._shape_floor, fixed)
         check_files(plan, files, cutout)
-        return plan
+        return replace(plan, undrawn=self._demo.of(order))
 
     def _with_cutout(
         self,

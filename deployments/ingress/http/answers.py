@@ -57,7 +57,9 @@ class ImagesAnswer(BaseModel):
     )
     details: list[DetailEntry] = Field(description="For each image what its file is like.")
     warnings: list[str] = Field(
-        description="Sentences about what could not be honoured; usually none.", examples=[[]]
+        description="Sentences about what could not be honoured; usually none. Of a model with the "
+        "demo weights also which words of the prompt it has never seen.",
+        examples=[[]],
     )
     withheld: list[WithheldEntry] = Field(
         description="Images that are not among the others: the safety filter, where a model has "

@@ -89,7 +89,7 @@ def _entry(model: ModelSettings, running: Collection[str], max_side: int) -> Mod
         id=model.id,
         name=model.name,
         family=model.family,
-        demo=model.weights == "demo",
+        demo=model.demo,
         available=model.id in running,
         defaults=DefaultsEntry(
             steps=model.steps, guidance_scale=model.guidance_scale, strength=model.strength

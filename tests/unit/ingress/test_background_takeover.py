@@ -112,7 +112,7 @@ async def died_between_an_image_and_its_event(one: Surface, path: str) -> None:
 
 async def test_an_image_that_was_stored_and_not_written_down_is_not_made_again(tmp_path):
     one, two = pair(tmp_path)
-    path = await submitted(one, seed=7)
+    path = await submitted(one, seed=7, prompt="Add AI human")
     await died_between_an_image_and_its_event(one, path)
     assert record(two, path).made == []
     async with at_work(two):
@@ -123,6 +123,7 @@ async def test_an_image_that_was_stored_and_not_written_down_is_not_made_again(t
     assert [(entry["width"], entry["height"]) for entry in done["answer"]["details"]] == [
         (48, 32)
     ] * 2
+    assert [len(image.warnings) for image in record(two, path).made] == [1, 1]
 
 
 async def test_one_that_only_slept_finds_out_that_it_was_taken_over(tmp_path):

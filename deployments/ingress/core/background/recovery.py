@@ -20,10 +20,17 @@ _FIDELITY: TypeAdapter[Fidelity | None] = TypeAdapter(Fidelity | None)
 _SEED: TypeAdapter[int | None] = TypeAdapter(int | None)
 
 
-async def stored_untold(backends: Backends, record: Record) -> list[ImageStored]:
+async def stored_untold(
+    backends: Backends, record: Record, warnings: tuple[str, ...]
+) -> list[ImageStored]:
     """Images that are stored and that the record does not tell of.
 
     What their model warned of is not stored, and so not known any more.
+
+    Args:
+        backends: The other deployments.
+        record: Of the request.
+        warnings: Sentences about the request as a whole.
 
     Raises:
         InternalError: A recipe is damaged.
@@ -47,7 +54,7 @@ async def stored_untold(backends: Backends, record: Record) -> list[ImageStored]
                 width=width,
                 height=height,
                 file_format=file_format(recipe),
-                warnings=record.asked.order.warnings,
+                warnings=warnings,
                 timings=_UNKNOWN,
             )
         )

@@ -26,7 +26,7 @@ from deployments.ingress.core.background.recovery import remove_untold, stored_u
 from deployments.ingress.core.deadline import Deadline
 from deployments.ingress.core.events import ImageWithheld
 from deployments.ingress.core.generation import ALL_WITHHELD, Generation
-from deployments.ingress.core.orders import Asked, Files, Fixed
+from deployments.ingress.core.orders import Asked, Files, Fixed, Order
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.terms import Terms
 
@@ -69,6 +69,10 @@ class Making(Protocol):
 
     async def begin(self, asked: Asked, files: Files, terms: Terms) -> Generation:
         """Start making images; raises what `Service.generate` and `Service.vary` do."""
+        ...
+
+    def warnings(self, order: Order) -> tuple[str, ...]:
+        """Sentences that are known before anything of an order is made."""
         ...
 
 
@@ -121,8 +125,10 @@ class Work:
         held, record = self._held, self._held.record
         if record.attempts >= MOST_ATTEMPTS:
             raise InternalError(f"it was given up after {record.attempts} attempts")
-        if record.attempts and (found := await stored_untold(self._backends, record)):
-            await held.write(lambda record: record.with_events(found))
+        if record.attempts:
+            told = self._making.warnings(record.asked.order)
+            if found := await stored_untold(self._backends, record, told):
+                await held.write(lambda record: record.with_events(found))
         if held.record.unmade_keys:
             await self._make(files_of(await self._backends.uploads.load(held.name.request)))
         elif all(isinstance(image, ImageWithheld) for image in held.record.made):
