@@ -22,6 +22,7 @@ Layer: TypeAlias = Any
 """A part of diffusers' own, which has no types."""
 
 LATENTS = 32
+SCALE = 3.0  # of latents beside noise: most of a set differs little from its mean colour
 FACTOR = 16
 ENCODER = (16, 16, 64, 128, 128)
 DECODER = (36, 36, 48, 64, 128)
@@ -48,7 +49,7 @@ def build() -> AutoencoderDC:
         decoder_qkv_multiscales=((),) * 5,
         encoder_out_shortcut=False,
         decoder_in_shortcut=False,
-        scaling_factor=1.0,
+        scaling_factor=SCALE,
     )
     for part in model.modules():
         if is_block(part):

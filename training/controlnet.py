@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel
@@ -80,7 +79,8 @@ def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
                 mid_block_additional_residual=middle,
                 return_dict=False,
             )[0]
-        return F.mse_loss(predicted.float(), velocity)
+        off = (predicted.float() - velocity).square().flatten(1).mean(1)
+        return (off * batches.weight(t)).mean()
 
     def on_save(_: nn.Module, step: int) -> None:
         model.save_pretrained(folder / "controlnet")

@@ -24,10 +24,10 @@ SCHEDULE = {
     "beta_end": 0.012,
     "beta_schedule": "scaled_linear",
     "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
 }
 _UNCONDITIONAL = 0.1
-_OFFSET = 0.2
-_SIGNAL = 5.0  # times the noise: stronger signals weigh no more
+_OFFSET = 0.3
 SMALL_PART = 0.35
 _WORDS = 40_000  # captions that the vocabulary is learned from
 
@@ -92,6 +92,7 @@ class Batches:
         self, say: Callable[[Rng, int], str], tokenizer: CLIPTokenizer, *cached: torch.Tensor
     ) -> None:
         self.latents, self.say, self.tokenizer = cached, say, tokenizer
+        self.variance = float(cached[0].float().var())
         self.schedule = DDPMScheduler(**SCHEDULE)
 
     def captions(self, rng: Rng, picked: list[int]) -> torch.Tensor:
@@ -103,14 +104,12 @@ class Batches:
         return ids.to(loop.device())
 
     def weight(self, t: torch.Tensor) -> torch.Tensor:
-        """What the losses at timesteps [B] count, about 1 on average.
+        """What the losses at timesteps [B] count: as Karras et al. 2022 weigh them.
 
-        The error of the picture counts as min-SNR has it where there is little noise (Hang et al.
-        2023), and that of v where there is much: there layout and colours are decided.
+        Latents vary more than noise does, so that v is large where there is much noise.
         """
-        noise = 1 - self.schedule.alphas_cumprod.to(t.device)
-        weights = (_SIGNAL * noise).clamp(max=1)
-        return (weights / weights.mean())[t]
+        kept = self.schedule.alphas_cumprod.to(t.device)[t]
+        return kept + (1 - kept) / self.variance
 
     def noised(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Noisy latents, their timesteps and the v to predict."""

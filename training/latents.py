@@ -15,7 +15,7 @@ def cached(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """Encode each chunk of draws once, whole and at half its size; kept in folder/latents.
 
     Returns:
-        float16 [N, 32, 16, 16] and [N, 32, 8, 8].
+        float16 [N, 32, 16, 16] and [N, 32, 8, 8], scaled as pipelines do.
     """
     kept = folder / "latents"
     kept.mkdir(exist_ok=True)
@@ -32,7 +32,8 @@ def cached(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
             path.with_suffix(".part").replace(path)
         for part, latents in zip(found, torch.load(path, weights_only=True), strict=True):
             part.append(latents)
-    return torch.cat(found[0]), torch.cat(found[1])
+    scale = model.config.scaling_factor
+    return torch.cat(found[0]) * scale, torch.cat(found[1]) * scale
 
 
 def _encoded(model: AutoencoderDC, images: draws.Pixels) -> torch.Tensor:

@@ -127,12 +127,13 @@ def test_shipped_weights_are_trained_on(work: Path, monkeypatch: pytest.MonkeyPa
     assert all(torch.allclose(t, before[n], atol=1e-6) for n, t in after.items())
 
 
-def test_losses_of_strong_signals_weigh_less() -> None:
-    batches = denoiser.Batches(lambda rng, place: "", None, torch.zeros(1))  # type: ignore[arg-type]
-    t = torch.arange(1000)
-    weights = batches.weight(t)
-    assert float(weights.mean()) == pytest.approx(1, abs=1e-5)
-    ratios = batches.schedule.alphas_cumprod / (1 - batches.schedule.alphas_cumprod)
-    assert weights[ratios < 3.9].unique().numel() == 1
-    assert bool((weights.diff() >= 0).all())
-    assert float(weights[0]) < 0.1 * float(weights[-1])
+def test_losses_of_noise_and_of_pictures_weigh_alike() -> None:
+    """A model that predicts the mean has the same loss at every timestep."""
+    latents = 3 * torch.randn(64, 2, 8, 8)
+    batches = denoiser.Batches(lambda rng, place: "", None, latents)  # type: ignore[arg-type]
+    kept = batches.schedule.alphas_cumprod
+    v = kept + (1 - kept) * batches.variance  # variance of what is to be predicted
+    known = batches.variance / (batches.variance * kept + 1 - kept)  # what of it stays unknown
+    losses = known * batches.weight(torch.arange(1000))
+    assert float(losses.max() / losses.min()) == pytest.approx(1, abs=1e-3)
+    assert float(v[-1]) == pytest.approx(batches.variance, rel=1e-3)
