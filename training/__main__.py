@@ -1,7 +1,7 @@
 """Command line: `python -m training STAGE --out DIR`; STAGE `all` runs the first six.
 
-Stages: `render` renders scenes, `draws` gives them their colours, `start` takes the shipped weights
-to train on (--from autoencoder: that alone; --from nothing: none), `denoiser` and `controlnet`
+Stages: `render` renders scenes, `draws` gives them their colours, `start` takes the kept weights to
+train on (--from autoencoder: that alone; --from nothing: none), `denoiser` and `controlnet`
 train, `export` writes a demo folder. `sheet` and `reach` show and measure what it makes.
 `autoencoder` trains the decoder, which changes no latents, so that it may be done at any time, and
 `fidelity` says what it keeps. Those that render, draw and train go on where they stopped.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 STAGES = ("render", "draws", "start", "denoiser", "controlnet", "export")
 OTHERS = ("sheet", "reach", "autoencoder", "fidelity")
-_STARTS = ("shipped", "autoencoder", "nothing")
+_STARTS = ("kept", "autoencoder", "nothing")
 _HELD = 400
 
 
@@ -30,7 +30,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--effort", type=float, default=0.3, help="times the scenes' own samples")
     parser.add_argument("--draws", type=int, default=4_000)
     parser.add_argument(
-        "--from", choices=_STARTS, default="shipped", dest="start", help="what to train on"
+        "--from", choices=_STARTS, default="kept", dest="start", help="what to train on"
     )
     parser.add_argument("--autoencoder-steps", type=int, default=20_000)
     parser.add_argument("--denoiser-steps", type=int, default=20_000)
@@ -89,11 +89,11 @@ def main() -> None:
             autoencoder.prepare(out, crops.Crops(drawn, hdri, a.photos), a.seed)
         else:
             start.fetch_autoencoder(out)
-        if a.start == "shipped":
+        if a.start == "kept":
             start.fetch_networks(out)
     if "denoiser" in stages:
         plan = loop.Plan(a.denoiser_steps, 1e-3, a.seed, average=0.999)
-        small = 0.0 if a.start == "shipped" else denoiser.SMALL_PART
+        small = 0.0 if a.start == "kept" else denoiser.SMALL_PART
         denoiser.train(out, plan, small_part=small)
     if "controlnet" in stages:
         plan = loop.Plan(a.controlnet_steps, 1e-3, a.seed, warmup=50, matrix_rate=1e-3)

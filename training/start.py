@@ -1,4 +1,4 @@
-"""The shipped weights, for training to start from."""
+"""The weights that the repository keeps for training to go on from: a demo folder."""
 
 from pathlib import Path
 
@@ -8,22 +8,23 @@ from transformers import CLIPTextModel
 
 from training import text
 
-DEMO = Path(__file__).resolve().parents[1] / "deployments" / "diffusion" / "demo"
+FOLDER = Path(__file__).resolve().parent / "start"
 
 
 def fetch_autoencoder(folder: Path) -> None:
-    """Put the shipped autoencoder into a work folder, in float32."""
-    kept = AutoencoderDC.from_pretrained(DEMO / "weights" / "vae", dtype=torch.float32)
+    """Put the kept autoencoder into a work folder, in float32."""
+    kept = AutoencoderDC.from_pretrained(FOLDER / "weights" / "vae", dtype=torch.float32)
     kept.save_pretrained(folder / "vae")
 
 
 def fetch_networks(folder: Path) -> None:
-    """Put the shipped vocabulary, text encoder, UNet and ControlNet into a work folder."""
-    weights, single = DEMO / "weights", torch.float32
+    """Put the kept tokens, text encoder, UNet and, where there is one, ControlNet there."""
+    weights, single = FOLDER / "weights", torch.float32
     text.load_tokenizer(weights / "tokenizer").save_pretrained(folder / "tokenizer")
     encoder = CLIPTextModel.from_pretrained(weights / "text_encoder", dtype=single)
     encoder.save_pretrained(folder / "text_encoder")
     unet = UNet2DConditionModel.from_pretrained(weights / "unet", dtype=single)
     unet.save_pretrained(folder / "unet")
-    control = ControlNetModel.from_pretrained(DEMO / "controlnet", dtype=single)
-    control.save_pretrained(folder / "controlnet")
+    if (FOLDER / "controlnet").exists():
+        control = ControlNetModel.from_pretrained(FOLDER / "controlnet", dtype=single)
+        control.save_pretrained(folder / "controlnet")

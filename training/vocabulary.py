@@ -1,6 +1,6 @@
 """Every word that the captions can hold: the service warns of what the weights never learned.
 
-`python -m training.vocabulary` writes it to the demo folder.
+`python -m training.vocabulary --demo FOLDER` writes it to a demo folder.
 """
 
 import argparse
@@ -13,7 +13,6 @@ from training import words
 from training.rendering import kinds, phrases, tone
 
 NAME = "vocabulary.json"
-DEMO = Path(__file__).resolve().parents[1] / "deployments" / "diffusion" / "demo"
 _WORD = re.compile(r"[a-z]+")
 _SLOT = re.compile(r"\{\w*\}")
 
@@ -57,7 +56,7 @@ def write(demo: Path) -> Path:
 def main() -> None:
     """Write it, and say where."""
     parser = argparse.ArgumentParser(prog="python -m training.vocabulary")
-    parser.add_argument("--demo", type=Path, default=DEMO, help="where it is written")
+    parser.add_argument("--demo", type=Path, required=True, help="the demo folder")
     print(write(parser.parse_args().demo))
 
 

@@ -110,7 +110,7 @@ def test_shipped_weights_are_trained_on(work: Path, monkeypatch: pytest.MonkeyPa
     denoiser.train(work, loop.Plan(1, 1e-3, 0, warmup=1), batch=2)
     controlnet.train(work, loop.Plan(1, 1e-3, 0, warmup=1), batch=1)
     export.export(work, work / "demo")
-    monkeypatch.setattr(start, "DEMO", work / "demo")
+    monkeypatch.setattr(start, "FOLDER", work / "demo")
     other = work / "other"
     start.fetch_autoencoder(other)
     start.fetch_networks(other)

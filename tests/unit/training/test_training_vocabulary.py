@@ -10,28 +10,28 @@ import pytest
 
 from deployments.ingress.core.demo.judging import Judge, Unseen
 from deployments.ingress.core.demo.vocabulary import Vocabulary
-from training import vocabulary
+from training import start, vocabulary
 from training.prompts import HELD_OUT
 from training.rendering import asking, looks
 from training.rendering.kinds import KINDS, NAMES
 
+_KEPT = start.FOLDER / vocabulary.NAME
+
 
 @pytest.fixture(scope="module")
 def judge() -> Judge:
-    return Judge(Vocabulary.bundled())
+    return Judge(Vocabulary.read(_KEPT))
 
 
-def test_the_demo_folder_has_the_words_of_the_captions() -> None:
-    kept = json.loads((vocabulary.DEMO / vocabulary.NAME).read_text())
-    told = f"once the weights know the captions of today, run {kept['written_by']}"
+def test_the_words_of_the_captions_are_kept_beside_the_weights() -> None:
+    kept = json.loads(_KEPT.read_text())
+    told = f"run {kept['written_by']} --demo training/start"
     assert {name: kept[name] for name in ("colours", "words")} == vocabulary.collect(), told
 
 
 def test_it_is_written_to_the_folder_that_is_named(tmp_path) -> None:
     assert vocabulary.write(tmp_path) == tmp_path / "vocabulary.json"
-    assert (tmp_path / "vocabulary.json").read_text() == (
-        vocabulary.DEMO / vocabulary.NAME
-    ).read_text()
+    assert (tmp_path / "vocabulary.json").read_text() == _KEPT.read_text()
 
 
 @pytest.mark.parametrize("kind", NAMES)

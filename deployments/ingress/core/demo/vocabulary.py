@@ -35,5 +35,10 @@ class Vocabulary:
             raise FileNotFoundError(
                 f"the words of the bundled demo ({_FILE.name}) are missing from this installation"
             )
-        found = json.loads(_FILE.read_text(encoding="utf-8"))
+        return cls.read(_FILE)
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Read a file that was written where the captions were made."""
+        found = json.loads(file.read_text(encoding="utf-8"))
         return cls(frozenset(found["words"]), frozenset(found["colours"]))
