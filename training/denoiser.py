@@ -14,7 +14,7 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from training import components, draws, latents, loop, text
+from training import components, draws, latents, loop, reading, text
 from training.loop import Rng
 from training.rendering import asking
 
@@ -29,6 +29,7 @@ SCHEDULE = {
 _UNCONDITIONAL = 0.1
 _OFFSET = 0.3
 SMALL_PART = 0.35
+READING_STEPS = 1_000
 _WORDS = 40_000  # captions that the vocabulary is learned from
 
 
@@ -123,7 +124,11 @@ class Batches:
 
 
 def train(
-    folder: Path, plan: loop.Plan, batch: int = 32, small_part: float = SMALL_PART
+    folder: Path,
+    plan: loop.Plan,
+    batch: int = 32,
+    small_part: float = SMALL_PART,
+    reading_steps: int = READING_STEPS,
 ) -> Denoiser:
     """Train on the draws; saves folder/unet and folder/text_encoder as it goes.
 
@@ -133,6 +138,7 @@ def train(
         batch: whole latents of a step.
         small_part: of the steps, the first ones, are on pictures of half the size, twice as many a
             step: words, colours and layout are learned there at a quarter of the cost.
+        reading_steps: of a new text encoder before, see `reading`.
     """
     torch.manual_seed(plan.seed)
     say, cached = saying(folder / "draws"), latents.cached(folder)
@@ -140,7 +146,10 @@ def train(
     tokenizer = learn_tokenizer(folder, say, count)
     batches = Batches(say, tokenizer, *cached)
     model = Denoiser(tokenizer, build())
-    if (folder / "unet").exists():
+    if not (folder / "unet").exists():
+        lessons = loop.Plan(reading_steps, 1e-3, plan.seed, warmup=50, average=0.98)
+        reading.teach(folder, model.text_encoder, tokenizer, lessons)
+    else:
         model.unet = UNet2DConditionModel.from_pretrained(folder / "unet").train()
         model.text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").train()
     model = model.to(loop.device())

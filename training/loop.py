@@ -36,6 +36,11 @@ class Plan:
     matrix_rate: float = 2e-3
 
 
+def fresh(seed: int) -> Rng:
+    """A generator whose numbers no step of a stage sees."""
+    return np.random.default_rng([seed, zlib.crc32(b"fresh")])
+
+
 def device() -> torch.device:
     """CUDA when there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

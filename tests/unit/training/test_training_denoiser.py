@@ -17,7 +17,18 @@ from transformers import CLIPTextModel
 
 from deployments.diffusion.families.registry import load_components
 from deployments.settings import ModelSettings
-from training import components, controlnet, denoiser, draws, export, latents, loop, start, text
+from training import (
+    components,
+    controlnet,
+    denoiser,
+    draws,
+    export,
+    latents,
+    loop,
+    reading,
+    start,
+    text,
+)
 from training.drawing import Demo, Settings
 from training.rendering.looks import Shown
 
@@ -60,7 +71,7 @@ def test_latents_are_encoded_once(work: Path) -> None:
 
 
 def test_all_stages_train_and_go_on(work: Path) -> None:
-    denoiser.train(work, loop.Plan(4, 1e-3, 0, warmup=1), batch=2)
+    denoiser.train(work, loop.Plan(4, 1e-3, 0, warmup=1), batch=2, reading_steps=2)
     first = UNet2DConditionModel.from_pretrained(work / "unet")
     denoiser.train(work, loop.Plan(6, 1e-3, 0, warmup=1), batch=2)
     unet = UNet2DConditionModel.from_pretrained(work / "unet")
@@ -107,7 +118,7 @@ def _check_export(work: Path) -> None:
 
 
 def test_shipped_weights_are_trained_on(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    denoiser.train(work, loop.Plan(1, 1e-3, 0, warmup=1), batch=2)
+    denoiser.train(work, loop.Plan(1, 1e-3, 0, warmup=1), batch=2, reading_steps=1)
     controlnet.train(work, loop.Plan(1, 1e-3, 0, warmup=1), batch=1)
     export.export(work, work / "demo")
     monkeypatch.setattr(start, "FOLDER", work / "demo")
@@ -125,6 +136,20 @@ def test_shipped_weights_are_trained_on(work: Path, monkeypatch: pytest.MonkeyPa
     denoiser.train(other, loop.Plan(1, 1e-9, 0, warmup=1, matrix_rate=1e-9), 2, small_part=0.0)
     after = load_file(other / "unet" / "diffusion_pytorch_model.safetensors")
     assert all(torch.allclose(t, before[n], atol=1e-6) for n, t in after.items())
+
+
+def test_a_text_encoder_is_taught_what_captions_say(work: Path) -> None:
+    said = [asdict(Shown("paper", "red")), asdict(Shown("silk", "teal"))] * 2
+    for index in range(2):
+        path = work / "draws" / f"draws-{index:03d}.json"
+        path.write_text(json.dumps([{"caption": "x", **one} for one in said]))
+    tokenizer = denoiser.learn_tokenizer(work, denoiser.saying(work / "draws"), 8)
+    encoder = text.build_encoder(tokenizer)
+    right = reading.teach(work, encoder, tokenizer, loop.Plan(60, 2e-3, 0, warmup=5, average=0.9))
+    assert right > 0.9
+    other = reading.values_of(draws.shown(work / "draws"))
+    assert other["kind"] == ("paper", "silk")
+    assert other["light"] == (None,)
 
 
 def test_losses_of_noise_and_of_pictures_weigh_alike() -> None:
