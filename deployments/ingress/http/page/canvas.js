@@ -5,16 +5,18 @@
  */
 
 import { byId, element } from "./dom.js";
+import { withDialogs } from "./later.js";
 import { strings } from "./strings.js";
 
 /** Select fields, and what they are in a recipe. */
 const SELECTS = {
   preset: "preset",
   shape: "aspectRatio",
-  position: "productPosition",
   shadow: "shadow",
   "file-format": "outputFormat",
 };
+/** The position that was set on the small canvas, and which a hidden field holds. */
+const FREE = "free";
 const SIX_DIGITS = /^#[0-9a-f]{6}$/i;
 
 /** @typedef {{name: string, fields: Record<string, string | number | boolean>}} Preset */
@@ -23,13 +25,30 @@ const SIX_DIGITS = /^#[0-9a-f]{6}$/i;
 export class CanvasFields {
   /** @type {Preset[]} */
   #presets = [];
+  /** @type {{url: string, photo: File} | null} */
+  #product = null;
+  /** @type {Promise<import("./placement.js").Placement> | null} */
+  #placement = null;
+  #gallery;
+  #changed;
+  #fail;
 
-  constructor() {
+  /**
+   * @param {import("./pictures.js").Gallery} gallery
+   * @param {Object} told
+   * @param {() => void} told.changed the product was moved
+   * @param {(text: string) => void} told.fail says what is wrong
+   */
+  constructor(gallery, { changed, fail }) {
+    this.#gallery = gallery;
+    this.#changed = changed;
+    this.#fail = fail;
     byId("position").append(
       ...Object.entries(strings.positions).map(([value, text]) =>
         element("option", { value }, text)),
+      element("option", { value: FREE }, strings.positionFree),
     );
-    byId("background").addEventListener("change", () => this.show());
+    byId("picture").addEventListener("toggle", () => this.show());
     this.setPresets([]);
   }
 
@@ -55,9 +74,31 @@ export class CanvasFields {
   /** The chosen shape as width over height; null is the photo's. */
   get aspect() {
     const { size, aspect_ratio: ratio } = this.#preset;
-    const shape = byId("shape").value || String(size ?? ratio ?? "").replace("x", ":");
-    const [wide, high] = shape.split(":").map(Number);
-    return wide > 0 && high > 0 ? wide / high : null;
+    const sides = sidesOf(byId("shape").value || String(size ?? ratio ?? ""));
+    return sides && sides[0] / sides[1];
+  }
+
+  /**
+   * Where the product shall lie, with what the preset says of it.
+   * @returns {import("./placing.js").Wish}
+   */
+  get #wish() {
+    const { padding, productPosition } = this.recipe();
+    const preset = this.#preset;
+    const position = productPosition ?? preset.product_position ?? "auto";
+    const room = padding ?? preset.padding;
+    return {
+      size: byId("shape").value ? null : sidesOf(String(preset.size ?? "")),
+      aspect: this.aspect,
+      padding: room === undefined ? null : Number(room),
+      position: position === "auto" ? null : String(position),
+    };
+  }
+
+  /** @returns {string | null} the colour behind the product, where it has one */
+  get #behind() {
+    const { background } = { ...this.#preset, ...this.recipe() };
+    return SIX_DIGITS.test(String(background)) ? String(background) : null;
   }
 
   /** @returns {File | null} the background picture */
@@ -83,6 +124,8 @@ export class CanvasFields {
     for (const [id, name] of Object.entries(SELECTS)) {
       if (byId(id).value) recipe[name] = byId(id).value;
     }
+    const { value: position } = byId("position");
+    if (position) recipe.productPosition = position === FREE ? byId("place").value : position;
     if (byId("padding").value !== "") recipe.padding = byId("padding").valueAsNumber / 100;
     const background = byId("background").value;
     if (background) {
@@ -98,8 +141,7 @@ export class CanvasFields {
    */
   load(recipe) {
     for (const [id, name] of Object.entries(SELECTS)) choose(byId(id), /** @type {any} */ (recipe)[name]);
-    const share = recipe.padding;
-    byId("padding").value = typeof share === "number" ? String(Math.round(share * 100)) : "";
+    this.#setPlace(recipe.productPosition ?? "", recipe.padding);
     const background = recipe.background ?? "";
     choose(byId("background"), background.toUpperCase() === "#FFFFFF" ? "#FFFFFF" : background);
     if (byId("background").value === "" && SIX_DIGITS.test(background)) {
@@ -126,12 +168,62 @@ export class CanvasFields {
     return this.#presets.find(({ name }) => name === byId("preset").value)?.fields ?? {};
   }
 
-  /** Show the fields that belong to the chosen background. */
+  /**
+   * Show the product of the composer's photo on the small canvas.
+   * @param {{url: string, photo: File} | null} product null where none is known, or none is kept
+   */
+  follow(product) {
+    this.#product = product;
+    this.show();
+  }
+
+  /** Show the fields that belong to the chosen background, and where the product will lie. */
   show() {
     const { value } = byId("background");
     byId("background-colour").closest("label").hidden = value !== "colour";
     byId("background-file").closest("label").hidden = value !== "image";
+    this.#showPlace();
   }
+
+  async #showPlace() {
+    const host = byId("placing");
+    if (!this.#product) host.hidden = true;
+    if (!this.#product || !byId("picture").open) return;
+    try {
+      this.#placement ??= withDialogs(import("./placement.js"), "placing.css").then(
+        ({ Placement }) => new Placement(host, this.#gallery, (placed) => {
+          this.#setPlace(placed?.position ?? "", placed?.padding);
+          if (!placed) this.show();
+          this.#changed();
+        }));
+      const placement = await this.#placement;
+      if (this.#product) await placement.show(this.#product, this.#wish, this.#behind);
+    } catch {
+      this.#placement = null;
+      host.hidden = true;
+      this.#fail(strings.notLoaded);
+    }
+  }
+
+  /**
+   * @param {string} position a word, or `X,Y`; empty for none
+   * @param {number | undefined} padding a share
+   */
+  #setPlace(position, padding) {
+    const free = position.includes(",");
+    if (free) byId("place").value = position;
+    choose(byId("position"), free ? FREE : position);
+    byId("padding").value = padding === undefined ? "" : String(Math.round(padding * 1e4) / 100);
+  }
+}
+
+/**
+ * @param {string} shape such as `4:5` or `800x600`
+ * @returns {[number, number] | null} null where it is none
+ */
+function sidesOf(shape) {
+  const [wide, high] = shape.split(/[:x]/).map(Number);
+  return wide > 0 && high > 0 ? [wide, high] : null;
 }
 
 /**

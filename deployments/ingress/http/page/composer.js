@@ -42,7 +42,7 @@ import { strings } from "./strings.js";
 /** The composer. */
 export class Composer {
   #source;
-  #canvas = new CanvasFields();
+  #canvas;
   #form = byId("composer");
   #prompt = byId("prompt");
   #error = byId("composer-error");
@@ -66,9 +66,13 @@ export class Composer {
    * @param {() => void} told.changed the draft is another
    * @param {() => void} told.begun there is a photo: an image may be asked for soon
    */
-  constructor(client, gallery, { create, setKey, changed, begun }) {
-    this.#changed = changed;
+  constructor(client, gallery, { create, setKey, changed: told, begun }) {
+    const changed = (this.#changed = () => {
+      this.#canvas.follow(this.#source.kept);
+      told();
+    });
     this.#begun = begun;
+    this.#canvas = new CanvasFields(gallery, { changed: told, fail: (text) => this.#say(text) });
     this.#source = new Source(client, gallery, {
       needKey: () => this.askKey(),
       fail: (text) => this.#say(text),
@@ -89,8 +93,9 @@ export class Composer {
       this.#say("");
       changed();
     });
-    byId("photo").addEventListener("change", (/** @type {Event} */ event) => this.#picked(event.target));
-    byId("camera").addEventListener("change", (/** @type {Event} */ event) => this.#picked(event.target));
+    for (const id of ["photo", "camera"]) {
+      byId(id).addEventListener("change", (/** @type {Event} */ event) => this.#picked(event.target));
+    }
     byId("paint-mask").onclick = () => this.paintMask();
     const key = byId("api-key");
     key.addEventListener("change", () => setKey(key.value.trim() || null));
@@ -125,10 +130,7 @@ export class Composer {
     this.models.showDemo();
   }
 
-  /**
-   * Say what is wrong, beside the prompt.
-   * @param {string} text
-   */
+  /** @param {string} text what is wrong, said beside the prompt */
   fail(text) {
     this.#say(text);
   }
@@ -157,10 +159,7 @@ export class Composer {
     return document.activeElement === this.#prompt && this.#prompt.value === "";
   }
 
-  /**
-   * Let the next turn continue an image, or again start from a photo.
-   * @param {Continued | null} continued
-   */
+  /** @param {Continued | null} continued the next turn starts from it; null: from a photo again */
   continueFrom(continued) {
     this.#source.continueFrom(continued);
   }

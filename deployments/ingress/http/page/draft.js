@@ -9,8 +9,8 @@ import { byId } from "./dom.js";
 /** The fields, in an order in which each finds those it depends on. */
 const FIELDS = [
   "prompt", "model", "images",
-  "preset", "background", "background-colour", "shape", "padding", "position", "shadow",
-  "file-format",
+  "preset", "background", "background-colour", "shape", "padding", "position", "place",
+  "shadow", "file-format",
   "seed", "steps", "strength", "guidance", "negative-prompt", "preserve",
 ];
 

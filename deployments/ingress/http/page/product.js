@@ -49,6 +49,11 @@ export class Product {
     return this.#cut?.cutout ?? null;
   }
 
+  /** @returns {{url: string, photo: File} | null} the product and what it was cut out of */
+  get picture() {
+    return this.#cut && this.#photo && { url: this.#cut.imageUrl, photo: this.#photo.file };
+  }
+
   /**
    * Wait until the product was looked for, whatever becomes of the composer's photo.
    * @returns {Promise<string | null>} the id of the cut-out; null where none was found
@@ -123,6 +128,7 @@ export class Product {
       maskUrl: new URL(`cutouts/${cutout}-mask.png`, document.baseURI).href,
       box: { left: 0, top: 0, width, height },
     };
+    this.#changed();
     this.#show(strings.productFound);
     // It may be too old to be there.
     const gone = () => void (this.#photo === photo && this.find(photo));

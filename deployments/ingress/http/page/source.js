@@ -53,6 +53,12 @@ export class Source {
     this.#show();
   }
 
+  /** The product that a photo's result will keep; null where that is not known, or none is. */
+  get kept() {
+    const keeps = !this.continued && byId("preserve").value !== "false";
+    return keeps ? this.product.picture : null;
+  }
+
   /**
    * Start from a photo.
    * @param {Photo} photo

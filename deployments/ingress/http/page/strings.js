@@ -88,6 +88,15 @@ export const strings = {
     "bottom-left": "bottom left",
     "bottom-right": "bottom right",
   },
+  positionFree: "as on the canvas",
+  placing: "Place and size on the canvas",
+  placeLabel: "The product on the canvas: arrow keys move it, plus and minus scale it",
+  placeHelp: "Drag the product. Scale it with the slider, the wheel or two fingers.",
+  placeSize: "Size of the product",
+  placeReset: "Reset place and size",
+  percent: (/** @type {number} */ percent) => `${percent} %`,
+  placeAt: (/** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ size) => `Middle at ${x} % across and ${y} % down; ${size} % of the largest size.`,
+  placeSoft: "That is larger than the photo has it, so it looks soft.",
   shadow: "Shadow",
   shadowDefault: "Standard",
   shadowNone: "None",
@@ -264,9 +273,7 @@ export const strings = {
   imagesRange: (/** @type {number} */ most) => `Choose 1 to ${most} images.`,
   notAPicture: (/** @type {string} */ name) => `“${name}” is not a picture. Choose a PNG, JPEG or WebP file.`,
   notLoaded: "This part of the page could not be loaded. Check the connection and try again.",
-  pictureElsewhere:
-    "A picture of another page cannot be read from here. Save it first, for instance with a right " +
-    "click, and then drop or choose the file.",
+  pictureElsewhere: "A picture of another page cannot be read from here. Save it first, then drop or choose the file.",
   noSample: "The sample could not be loaded. Check the connection and try again.",
   sentPhotoGone:
     "The page was closed while this was being sent, and its photo is no longer in this browser. " +
@@ -312,6 +319,7 @@ export const strings = {
     ["Enter on a result", "Open it; Escape goes back"],
     [", and .", "In the large view: the image before and after"],
     ["C, S, D, L, F", "On a result: change it, same again, download, copy its link, favourite"],
+    ["← ↑ → ↓, + and −", "On the small canvas: move and scale the product"],
     ["Alt + C", "All conversations"],
     ["Alt + B", "Begin a new conversation"],
     ["Alt + P", "Choose a photo"],
@@ -329,10 +337,7 @@ export const strings = {
 
   // Composer's contents
   samples: [
-    {
-      file: "samples/coffee.png", small: "coffee.webp", name: "Coffee cup",
-      prompt: "Change background to forest",
-    },
+    { file: "samples/coffee.png", small: "coffee.webp", name: "Coffee cup", prompt: "Change background to forest" },
     {
       file: "pictures/bottle-photo.webp", small: "bottle.webp", name: "Bottle",
       prompt: "Perfume backdrop",
