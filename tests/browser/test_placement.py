@@ -136,7 +136,9 @@ def test_keys_move_and_scale_it_and_a_button_resets_it(chat):
     canvas = opened(chat)
     shaped(chat, "1:1")
     before = shown(canvas)
-    canvas.focus()
+    # By a key: only then the browser shows where the focus is.
+    chat.composer.get_by_role("combobox", name="File", exact=True).focus()
+    chat.page.keyboard.press("Tab")
     assert "arrow keys move it" in focused(chat.page)
     outline = canvas.evaluate("canvas => getComputedStyle(canvas).outlineStyle")
     assert outline != "none"

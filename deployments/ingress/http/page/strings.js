@@ -183,6 +183,10 @@ export const strings = {
   previousImage: "Previous image",
   nextImage: "Next image",
   imageOf: (/** @type {number} */ number, /** @type {number} */ images) => `Image ${number} of ${images}`,
+  zoom: "Zoom",
+  zoomIn: "Larger",
+  zoomOut: "Smaller",
+  zoomWhole: (/** @type {number} */ percent) => `${percent} %: show it whole`,
   compare: "Compare with the photo",
   compareValue: (/** @type {number} */ percent) => `${percent} % photo`,
   seedLine: (/** @type {number} */ seed) => `Seed ${seed}`,
@@ -318,6 +322,7 @@ export const strings = {
     ["← ↑ → ↓", "Between results"],
     ["Enter on a result", "Open it; Escape goes back"],
     [", and .", "In the large view: the image before and after"],
+    ["+, − and 0", "In the large view: larger, smaller, whole; arrow keys move a larger one"],
     ["C, S, D, L, F", "On a result: change it, same again, download, copy its link, favourite"],
     ["← ↑ → ↓, + and −", "On the small canvas: move and scale the product"],
     ["Alt + C", "All conversations"],
@@ -338,13 +343,7 @@ export const strings = {
   // Composer's contents
   samples: [
     { file: "samples/coffee.png", small: "coffee.webp", name: "Coffee cup", prompt: "Change background to forest" },
-    {
-      file: "pictures/bottle-photo.webp", small: "bottle.webp", name: "Bottle",
-      prompt: "Perfume backdrop",
-    },
-    {
-      file: "pictures/vase-photo.webp", small: "vase.webp", name: "Vase",
-      prompt: "Clean white studio",
-    },
+    { file: "pictures/bottle-photo.webp", small: "bottle.webp", name: "Bottle", prompt: "Perfume backdrop" },
+    { file: "pictures/vase-photo.webp", small: "vase.webp", name: "Vase", prompt: "Clean white studio" },
   ],
 };

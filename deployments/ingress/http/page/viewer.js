@@ -14,6 +14,7 @@ import { downloads } from "./downloads.js";
 import { confirm } from "./question.js";
 import { recipeLink, titleOf } from "./recipe.js";
 import { sentence, strings } from "./strings.js";
+import { Zoom } from "./zoom.js";
 
 /**
  * A result; of one that was shared nobody knows how true it is.
@@ -52,6 +53,7 @@ export class Viewer {
   #byLetter = {};
   /** @type {{view: Shown, index: number}} */
   #shown = /** @type {any} */ (null);
+  #zoom = /** @type {Zoom} */ (/** @type {any} */ (null));
 
   /**
    * @param {import("./client.js").BackdropClient} client
@@ -87,7 +89,9 @@ export class Viewer {
     document.body.append(dialog);
     this.#fill(dialog, view, index);
     dialog.showModal();
-    swipes(dialog, (by) => this.#go(by));
+    swipes(dialog, (by) => {
+      if (!this.#zoom.zoomed) this.#go(by);
+    });
   }
 
   /**
@@ -110,14 +114,31 @@ export class Viewer {
         hidden: places.length < 2,
         onclick: () => this.#go(by),
       }, text);
-    dialog.replaceChildren(
+    /** @type {(text: string, label: string, act: () => void) => HTMLElement} */
+    const tool = (text, label, act) =>
+      element("button", { type: "button", "aria-label": label, onclick: act }, text);
+    const whole = tool("", "", () => this.#zoom.reset());
+    const stage = element(
+      "div",
+      { class: "stage" },
+      comparison(this.#gallery, view, index),
+      go(-1, "‹", strings.previousImage, "previous"),
+      go(1, "›", strings.nextImage, "next"),
       element(
         "div",
-        { class: "stage" },
-        comparison(this.#gallery, view, index),
-        go(-1, "‹", strings.previousImage, "previous"),
-        go(1, "›", strings.nextImage, "next"),
+        { class: "zoom", role: "group", "aria-label": strings.zoom },
+        tool("−", strings.zoomOut, () => this.#zoom.typed("-")),
+        whole,
+        tool("+", strings.zoomIn, () => this.#zoom.typed("+")),
       ),
+    );
+    this.#zoom = new Zoom(stage, (scale) => {
+      whole.textContent = strings.percent(Math.round(scale * 100));
+      whole.ariaLabel = strings.zoomWhole(Math.round(scale * 100));
+    });
+    this.#zoom.reset();
+    dialog.replaceChildren(
+      stage,
       element(
         "div",
         { class: "side" },
@@ -172,9 +193,11 @@ export class Viewer {
   #typed(event) {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.ctrlKey || event.metaKey || event.altKey || target.matches("[type=text]")) return;
-    const by = { ",": -1, ".": 1 }[event.key];
-    if (by !== undefined) this.#go(by);
-    if (by !== undefined || this.act(event.key)) event.preventDefault();
+    const field = target.matches("input, select");
+    const by = { ",": -1, ".": 1, ...(!field && { ArrowLeft: -1, ArrowRight: 1 }) }[event.key];
+    const zooms = !target.matches("select") && this.#zoom.typed(event.key);
+    if (!zooms && by !== undefined) this.#go(by);
+    if (zooms || by !== undefined || this.act(event.key)) event.preventDefault();
   }
 
   /**
