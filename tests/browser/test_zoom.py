@@ -67,3 +67,34 @@ def test_an_image_is_zoomed_and_moved(chat, axe, screenshots, scheme):
     keys.press("+")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.screenshot(path=screenshots / f"zoom-360-{scheme}.png")
+
+
+def test_images_lie_side_by_side_and_are_zoomed_together(chat, axe, screenshots):
+    page, keys = chat.page, chat.page.keyboard
+    page.set_viewport_size({"width": 1440, "height": 900})
+    chat.add_photo()
+    turn = chat.ask("Perfume backdrop", images=3)
+    chat.finished(turn, 3)
+    dialog = chat.open_result(turn, 2)
+    dialog.get_by_role("button", name="Side by side").click()
+    pictures = dialog.locator(".compare")
+    expect(pictures).to_have_count(3)
+    expect(dialog.get_by_role("button", name="Next image")).to_be_hidden()
+    expect(dialog.get_by_role("button", name="Side by side")).to_be_focused()
+    before = [place(pictures.nth(i)) for i in range(3)]
+    assert before[0][0] + before[0][2] <= before[1][0]
+    assert before[0][2] == pytest.approx(before[1][2], abs=1)
+    keys.press("+")
+    for i in range(3):
+        assert place(pictures.nth(i))[2] == pytest.approx(1.25 * before[i][2], rel=0.01)
+    keys.press("0")
+    check(page, axe)
+    page.screenshot(path=screenshots / "beside-1440.png")
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.screenshot(path=screenshots / "beside-360.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    dialog.get_by_role("button", name="Image 1", exact=True).click()
+    expect(pictures).to_have_count(2)
+    expect(dialog.get_by_role("button", name="Image 2", exact=True)).to_be_disabled()
+    dialog.get_by_role("button", name="Side by side").click()
+    expect(pictures).to_have_count(1)

@@ -1,5 +1,6 @@
 /**
- * A result that can be compared with what it was made from, by a slider over both.
+ * A result that can be compared with what it was made from, by a slider over both; and with others
+ * of its turn, side by side.
  *
  * @module
  */
@@ -7,6 +8,64 @@
 import { element } from "./dom.js";
 import { movesProduct, titleOf } from "./recipe.js";
 import { strings } from "./strings.js";
+
+/** Images that there is room for side by side. */
+const MOST_BESIDE = 4;
+
+/**
+ * Results of a turn side by side.
+ * @param {import("./pictures.js").Gallery} gallery
+ * @param {import("./viewer.js").Shown} view
+ * @param {number[]} indexes of two to four results
+ * @returns {HTMLElement}
+ */
+export function sideBySide(gallery, view, indexes) {
+  const cells = indexes.map((index) =>
+    element(
+      "div",
+      { class: "cell" },
+      comparison(gallery, { ...view, originalUrl: null }, index),
+      element("span", { class: "number", "aria-hidden": "true" }, String(index + 1)),
+    ));
+  const sides = element("div", { class: "sides" }, ...cells);
+  sides.style.setProperty("--columns", String(cells.length === 4 ? 2 : cells.length));
+  return sides;
+}
+
+/**
+ * The buttons that lay results side by side, and choose which.
+ * @param {number[]} places of all results of the turn
+ * @param {number} index of the result that is shown
+ * @param {number[] | null} beside the places of what is side by side; null where one is shown
+ * @param {(beside: number[] | null) => void} show
+ * @returns {HTMLElement[]}
+ */
+export function besideButtons(places, index, beside, show) {
+  if (places.length < 2) return [];
+  const inOrder = (/** @type {number[]} */ some) => places.filter((place) => some.includes(place));
+  /** @type {(text: string, label: string, pressed: boolean, next: number[] | null) => any} */
+  const toggle = (text, label, pressed, next) =>
+    element("button", {
+      type: "button",
+      "aria-label": label,
+      "aria-pressed": String(pressed),
+      onclick: () => {
+        show(next);
+        // The button that was pressed is there again.
+        /** @type {any} */ (document.querySelector(`.zoom [aria-label="${label}"]`)).focus();
+      },
+    }, text);
+  const first = inOrder([...places.slice(places.indexOf(index)), ...places].slice(0, MOST_BESIDE));
+  const all = toggle("◫", strings.sideBySide, beside !== null, beside ? null : first);
+  if (!beside || places.length === 2) return [all];
+  return [all, ...places.map((place) => {
+    const shown = beside.includes(place);
+    const next = shown ? beside.filter((other) => other !== place) : [...beside, place];
+    const button = toggle(String(place + 1), strings.image(place + 1), shown, inOrder(next));
+    button.disabled = next.length < 2 || next.length > MOST_BESIDE;
+    return button;
+  })];
+}
 
 /**
  * @param {import("./pictures.js").Gallery} gallery

@@ -187,6 +187,7 @@ export const strings = {
   zoomIn: "Larger",
   zoomOut: "Smaller",
   zoomWhole: (/** @type {number} */ percent) => `${percent} %: show it whole`,
+  sideBySide: "Side by side",
   compare: "Compare with the photo",
   compareValue: (/** @type {number} */ percent) => `${percent} % photo`,
   seedLine: (/** @type {number} */ seed) => `Seed ${seed}`,

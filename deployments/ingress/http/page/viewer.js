@@ -8,7 +8,7 @@
  */
 
 import { BackdropError } from "./client.js";
-import { comparison } from "./compare.js";
+import { besideButtons, comparison, sideBySide } from "./compare.js";
 import { announce, element } from "./dom.js";
 import { downloads } from "./downloads.js";
 import { confirm } from "./question.js";
@@ -42,7 +42,7 @@ import { Zoom } from "./zoom.js";
 /** Pixels that a finger must go sideways to mean the next image. */
 const SWIPE_PX = 48;
 
-/** Shows one result at a time. */
+/** Shows one result at a time, or some of a turn side by side. */
 export class Viewer {
   #client;
   #gallery;
@@ -99,8 +99,9 @@ export class Viewer {
    * @param {HTMLDialogElement} dialog
    * @param {Shown} view
    * @param {number} index
+   * @param {number[] | null} [beside] the places of what is side by side; null shows the one
    */
-  #fill(dialog, view, index) {
+  #fill(dialog, view, index, beside = null) {
     const result = /** @type {ShownResult} */ (view.turn.results[index]);
     this.#shown = { view, index };
     dialog.ariaLabel = strings.image(index + 1);
@@ -111,7 +112,7 @@ export class Viewer {
         type: "button",
         class: `go ${kind}`,
         "aria-label": label,
-        hidden: places.length < 2,
+        hidden: places.length < 2 || beside !== null,
         onclick: () => this.#go(by),
       }, text);
     /** @type {(text: string, label: string, act: () => void) => HTMLElement} */
@@ -121,7 +122,7 @@ export class Viewer {
     const stage = element(
       "div",
       { class: "stage" },
-      comparison(this.#gallery, view, index),
+      beside ? sideBySide(this.#gallery, view, beside) : comparison(this.#gallery, view, index),
       go(-1, "‹", strings.previousImage, "previous"),
       go(1, "›", strings.nextImage, "next"),
       element(
@@ -130,6 +131,7 @@ export class Viewer {
         tool("−", strings.zoomOut, () => this.#zoom.typed("-")),
         whole,
         tool("+", strings.zoomIn, () => this.#zoom.typed("+")),
+        ...besideButtons(places, index, beside, (next) => this.#fill(dialog, view, index, next)),
       ),
     );
     this.#zoom = new Zoom(stage, (scale) => {

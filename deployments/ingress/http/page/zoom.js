@@ -1,5 +1,6 @@
 /**
- * Makes the picture on a stage larger, and moves it about while it is larger.
+ * Makes the picture on a stage larger, and moves it about while it is larger; of several side by
+ * side all do the same.
  *
  * @module
  */
@@ -72,7 +73,8 @@ export class Zoom {
    */
   by(factor, at) {
     const scale = Math.min(LARGEST, Math.max(1, this.#scale * factor));
-    const { left, top, width, height } = this.#stage.getBoundingClientRect();
+    const frame = (at && document.elementFromPoint(...at)?.closest(".cell")) || this.#stage;
+    const { left, top, width, height } = frame.getBoundingClientRect();
     const [x, y] = at ? [at[0] - left - width / 2, at[1] - top - height / 2] : [0, 0];
     const part = scale / this.#scale;
     this.#set(scale, [x - (x - this.#moved[0]) * part, y - (y - this.#moved[1]) * part]);
@@ -101,9 +103,9 @@ export class Zoom {
    * @param {[number, number]} moved
    */
   #set(scale, moved) {
-    const picture = /** @type {HTMLElement | null} */ (this.#stage.querySelector(".compare"));
-    if (!picture) return;
-    const { clientWidth, clientHeight } = this.#stage;
+    const pictures = /** @type {HTMLElement[]} */ ([...this.#stage.querySelectorAll(".compare")]);
+    const [picture] = pictures;
+    const { clientWidth, clientHeight } = /** @type {HTMLElement} */ (picture.parentElement);
     const most = [
       Math.max(0, (picture.offsetWidth * scale - clientWidth) / 2),
       Math.max(0, (picture.offsetHeight * scale - clientHeight) / 2),
@@ -111,7 +113,8 @@ export class Zoom {
     this.#scale = scale < 1.01 ? 1 : scale;
     const [x, y] = moved.map((far, axis) => Math.min(most[axis], Math.max(-most[axis], far)));
     this.#moved = [x, y];
-    picture.style.transform = this.zoomed ? `translate(${x}px, ${y}px) scale(${scale})` : "";
+    const transform = this.zoomed ? `translate(${x}px, ${y}px) scale(${scale})` : "";
+    for (const { style } of pictures) style.transform = transform;
     this.#stage.classList.toggle("zoomed", this.zoomed);
     this.#changed(this.#scale);
   }
