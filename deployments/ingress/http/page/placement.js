@@ -16,11 +16,10 @@ const FAR = 0.1;
 const ARROWS = /** @type {Record<string, [number, number]>} */ ({
   ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
 });
-/** How much a key, and a notch of the wheel, scale. */
 const FACTOR = 1.08;
 const SMALLEST = 10;
 
-/** @typedef {{position: string, padding: number}} Placed as in a recipe */
+/** @typedef {{position: string, padding: number}} Placed */
 
 /** The canvas with its slider. */
 export class Placement {

@@ -8,7 +8,6 @@
 const LARGEST = 8;
 const STEP = 1.25;
 const DOUBLE_CLICK = 2.5;
-/** Pixels that an arrow key moves a larger picture by. */
 const ARROW_PX = 60;
 /** Milliseconds in which two presses are a double click. */
 const TWICE_MS = 500;
@@ -145,7 +144,6 @@ export class Zoom {
         [(clientX + other[0]) / 2, (clientY + other[1]) / 2]);
     }
     if (!this.zoomed) return;
-    // Of two fingers each brings half of the way.
     const part = other ? 0.5 : 1;
     this.#set(this.#scale, [
       this.#moved[0] + (clientX - before[0]) * part, this.#moved[1] + (clientY - before[1]) * part,
