@@ -19,7 +19,7 @@ RUNNERS = {
     "python": [sys.executable, "-c"],
     "js": ["node", "--input-type=module", "-e"],
 }
-ELSEWHERE = ("make ", "serve ", "ray get-auth-token", "pre-commit ", "pip ")
+ELSEWHERE = ("make ", "serve ", "ray get-auth-token", "pre-commit ", "pip ", "docker ")
 """Commands of shell blocks that other tests try, or that install something."""
 
 
