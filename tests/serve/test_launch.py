@@ -106,7 +106,9 @@ def test_serve_deploy_takes_the_configuration(launched, tmp_path):
     shipped = (ROOT / "serve_config.yaml").read_text(encoding="utf-8")
     config.write_text(shipped.replace("port: 8000", f"port: {port}"))
     # The commands are those of docs/operations.md, which are for port 8265 and the shipped file.
-    status, token = (block.text for block in blocks("sh", document="docs/operations.md")[:2])
+    told = [block.text for block in blocks("sh", document="docs/operations.md")]
+    (status,) = [text for text in told if "serve status" in text]
+    (token,) = [text for text in told if "ray get-auth-token" in text]
     deploy = "serve deploy serve_config.yaml -a http://127.0.0.1:8265"
     assert deploy in read("docs/operations.md")
     environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
