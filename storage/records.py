@@ -59,15 +59,14 @@ class Records:
             ValueError: The recipe holds a number that JSON does not have, or a `file_format` that
                 no image has.
         """
-        self.save_recipe(key, recipe)
+        _written(key, recipe)  # nothing is stored where a part could not be
         self.mark_owned(key, recipe)
+        self.save_recipe(key, recipe)
         self.save_image(key, file, recipe)
 
     def save_recipe(self, key: str, recipe: Mapping[str, object]) -> None:
         """Store a result's recipe: a part of `save`, which says what it raises."""
-        image_name(key, format_of(recipe))  # nothing is stored where the image could not be
-        text = json.dumps(recipe, allow_nan=False)
-        self._store.put(recipe_name(key), text.encode(), "application/json")
+        self._store.put(recipe_name(key), _written(key, recipe), "application/json")
 
     def mark_owned(self, key: str, recipe: Mapping[str, object]) -> None:
         """List a result among its owner's, where it has one: a part of `save`."""
@@ -167,3 +166,9 @@ class Records:
             self._store.delete(owned_name(owner, key))
         self._store.delete(recipe_name(key))
         return removed
+
+
+def _written(key: str, recipe: Mapping[str, object]) -> bytes:
+    """A recipe as it is stored; raises what `Records.save` says."""
+    image_name(key, format_of(recipe))
+    return json.dumps(recipe, allow_nan=False).encode()
