@@ -19,6 +19,7 @@ TOKENS = 16
 
 Family = Literal["sd", "sdxl"]
 Vae = Literal["kl", "tiny", "dc"]
+_POOLING_HEADS = 4
 
 
 def tiny_components(
@@ -26,6 +27,7 @@ def tiny_components(
     family: Family = "sd",
     inpainting: bool = False,
     controlnet: bool = False,
+    pooled: bool = False,
     vae: Vae = "kl",
     dtype: torch.dtype = torch.float32,
 ) -> UNetComponents:
@@ -35,14 +37,15 @@ def tiny_components(
         family: With one text encoder, or with SDXL's two and the conditions its UNet takes.
         inpainting: With a UNet of nine channels: latents, mask and masked latents.
         controlnet: With a ControlNet whose residuals are not zero.
+        pooled: With networks of family sd that add the whole text to the time.
         vae: AutoencoderKL, AutoencoderTiny or AutoencoderDC.
         dtype: What they compute in.
     """
     encoders = [_seeded(_text_encoder, transformers.CLIPTextModel)]
     if family == "sdxl":
         encoders.append(_seeded(_text_encoder, transformers.CLIPTextModelWithProjection))
-    unet, autoencoder = _seeded(_unet, family, inpainting), _seeded(_vae, family, vae)
-    control = _seeded(_controlnet, family) if controlnet else None
+    unet, autoencoder = _seeded(_unet, family, inpainting, pooled), _seeded(_vae, family, vae)
+    control = _seeded(_controlnet, family, pooled) if controlnet else None
     modules = [autoencoder, unet, control]
     vae, unet, control_net = (
         None if module is None else module.to(dtype).eval() for module in modules
@@ -145,12 +148,18 @@ def _text_encoder(kind: Any) -> Any:
     return kind(config)
 
 
-def _unet(family: Family, inpainting: bool) -> Any:
+def _unet(family: Family, inpainting: bool, pooled: bool) -> Any:
     options: dict[str, Any] = {
         "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
         "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
         "cross_attention_dim": 32,
     }
+    if pooled:
+        options |= {
+            "addition_embed_type": "text",
+            "addition_embed_type_num_heads": _POOLING_HEADS,
+            "resnet_time_scale_shift": "scale_shift",
+        }
     if family == "sdxl":
         options = {
             "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
@@ -209,9 +218,14 @@ def _vae(family: Family, kind: Vae) -> Any:
     )
 
 
-def _controlnet(family: Family) -> Any:
+def _controlnet(family: Family, pooled: bool) -> Any:
     # Beside an inpainting UNet, too, a ControlNet sees the latents alone.
-    control = diffusers.ControlNetModel.from_unet(_unet(family, inpainting=False))
+    copied = diffusers.ControlNetModel.from_unet(_unet(family, inpainting=False, pooled=pooled))
+    # from_unet forgets the heads.
+    control = diffusers.ControlNetModel.from_config(
+        copied.config, addition_embed_type_num_heads=_POOLING_HEADS
+    )
+    control.load_state_dict(copied.state_dict())
     # A fresh ControlNet ends in zeros and changes nothing; this one shall.
     ends = [
         *control.controlnet_down_blocks,

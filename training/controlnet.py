@@ -22,7 +22,11 @@ _CONDITION = (16, 24, 32, 64, 96)  # four halvings: 256 pixels to 16 latents
 
 def build(unet: UNet2DConditionModel) -> ControlNetModel:
     """A ControlNet that starts as a copy of the UNet's first half."""
-    return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=_CONDITION)
+    copied = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=_CONDITION)
+    heads = unet.config.addition_embed_type_num_heads  # which from_unet forgets
+    model = ControlNetModel.from_config(copied.config, addition_embed_type_num_heads=heads)
+    model.load_state_dict(copied.state_dict())
+    return model
 
 
 def edges(rng: Rng, picture: Pixels) -> Pixels:
@@ -90,5 +94,5 @@ def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
 
 
 def _is_matrix(name: str) -> bool:
-    edges = ("conv_in.", "conv_out.", "time_embedding.", "controlnet_")
+    edges = ("conv_in.", "conv_out.", "time_embedding.", "add_embedding.", "controlnet_")
     return not any(edge in name for edge in edges)

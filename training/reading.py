@@ -1,7 +1,7 @@
 """Teaches the text encoder what captions say, before the UNet listens to it.
 
-From its last token, what is asked for must be told: the kind of scene, its colours, light and
-surfaces. A UNet alone teaches it colours in an hour, and in the same hour no word of shape.
+From what the UNet makes of a whole caption, what is asked for must be told: the kind of scene, its
+colours, light and surfaces. A UNet alone teaches it colours in an hour, and no word of shape.
 """
 
 from dataclasses import fields
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from diffusers.models.embeddings import TextTimeEmbedding
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -22,22 +23,29 @@ _ASIDE = 0.25  # what the others count beside it
 
 
 class Reader(nn.Module):
-    """A text encoder, and what tells each field of `Shown` from its last token.
+    """A text encoder, and what tells each field of `Shown` from all its tokens.
 
     Args:
         encoder: of the captions.
+        pooling: the UNet's, from a caption's tokens [B, LENGTH, HIDDEN] to numbers [B, D].
         values: that each field may have.
     """
 
-    def __init__(self, encoder: CLIPTextModel, values: dict[str, tuple[str | None, ...]]) -> None:
+    def __init__(
+        self,
+        encoder: CLIPTextModel,
+        pooling: TextTimeEmbedding,
+        values: dict[str, tuple[str | None, ...]],
+    ) -> None:
         super().__init__()
-        self.encoder, self.values = encoder, values
-        self.heads = nn.ModuleDict({n: nn.Linear(text.HIDDEN, len(v)) for n, v in values.items()})
+        self.encoder, self.pooling, self.values = encoder, pooling, values
+        width = pooling.proj.out_features
+        self.heads = nn.ModuleDict({n: nn.Linear(width, len(v)) for n, v in values.items()})
 
     def forward(self, ids: torch.Tensor) -> dict[str, torch.Tensor]:
         """Scores [B, values] of each field for token ids [B, LENGTH]."""
-        last = self.encoder(ids).last_hidden_state[:, -1]
-        return {name: head(last) for name, head in self.heads.items()}
+        said = self.pooling(self.encoder(ids).last_hidden_state)
+        return {name: head(said) for name, head in self.heads.items()}
 
     def places(self, shown: list[Shown]) -> dict[str, torch.Tensor]:
         """Which of its values each field has, [B] each."""
@@ -54,15 +62,20 @@ def values_of(shown: list[Shown]) -> dict[str, tuple[str | None, ...]]:
 
 
 def teach(
-    folder: Path, encoder: CLIPTextModel, tokenizer: CLIPTokenizer, plan: loop.Plan, batch: int = 64
+    folder: Path,
+    encoder: CLIPTextModel,
+    pooling: TextTimeEmbedding,
+    tokenizer: CLIPTokenizer,
+    plan: loop.Plan,
+    batch: int = 64,
 ) -> float:
-    """Train a text encoder in place on captions of the work folder's draws.
+    """Train a text encoder and a UNet's pooling in place on captions of the work folder's draws.
 
     Returns:
         The share of fresh captions whose kind it tells rightly.
     """
     shown = draws.shown(folder / "draws")
-    reader = Reader(encoder, values_of(shown)).to(loop.device())
+    reader = Reader(encoder, pooling, values_of(shown)).to(loop.device())
 
     def captions(rng: Rng, count: int) -> tuple[torch.Tensor, list[Shown]]:
         picked = [shown[int(i)] for i in rng.integers(len(shown), size=count)]

@@ -59,8 +59,12 @@ def misfit(*args: Any, **changes: Any) -> str:
         (
             "unet",
             UNet,
-            {"addition_embed_type": "text"},
-            "the UNet's addition_embed_type is text, and family sd takes None",
+            {
+                "addition_embed_type": "text_time",
+                "addition_time_embed_dim": 8,
+                "projection_class_embeddings_input_dim": 80,
+            },
+            "the UNet's addition_embed_type is text_time, and family sd takes None or text",
         ),
         ("unet", UNet, {"out_channels": 8}, "the VAE has 4 latent channels, the UNet 8"),
         (

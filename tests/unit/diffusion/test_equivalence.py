@@ -100,6 +100,18 @@ def test_equals_the_stock_pipeline_with_a_tiny_autoencoder(components: Any, mode
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_equals_the_stock_pipeline_where_the_whole_text_is_added_to_the_time(
+    components: Any, mode: str
+) -> None:
+    parts = build(components, mode, pooled=True, controlnet=True, dtype=torch.float64)
+    given = photos(masked=mode != "img2img")
+    ours = run_staggered(SteppedModel.free(parts, "euler_a"), given)
+    latents, pixels = difference(ours, parts, "euler_a", given)
+    assert latents <= TOLERANCE[torch.float64]
+    assert pixels == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_tables_equal_the_stock_pipeline_in_single_precision(components: Any, mode: str) -> None:
     parts = build(components, mode, controlnet=True, dtype=torch.float32)
     given = photos(masked=mode != "img2img")

@@ -25,6 +25,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "sd": {"controlnet": True},
     "sdxl": {"family": "sdxl", "controlnet": True},
     "inpainting": {"inpainting": True, "controlnet": True},
+    "pooled": {"pooled": True, "controlnet": True},
     "plain": {},
 }
 SIZES = [(8, 8), (6, 10), (7, 5)]

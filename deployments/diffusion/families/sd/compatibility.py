@@ -25,13 +25,15 @@ _SHARED_WITH_CONTROLNET = (
 _UNKNOWN_SCALINGS = ("latents_mean", "latents_std", "shift_factor")
 
 
-def misfits(parts: UNetComponents, family: str, conditions: str | None) -> Iterator[str]:
+def misfits(
+    parts: UNetComponents, family: str, conditions: tuple[str | None, ...]
+) -> Iterator[str]:
     """Say what the family cannot run, and which two modules do not fit each other.
 
     Args:
         parts: All modules.
         family: Its name.
-        conditions: The `addition_embed_type` of the UNets that it runs.
+        conditions: What `addition_embed_type` may be in the UNets that it runs.
 
     Yields:
         Clauses without a full stop; none when everything fits.
@@ -65,7 +67,9 @@ def _text_misfits(parts: UNetComponents) -> Iterator[str]:
         yield f"the UNet reads text {reads} wide, {writers} {width}"
 
 
-def _unet_misfits(parts: UNetComponents, family: str, conditions: str | None) -> Iterator[str]:
+def _unet_misfits(
+    parts: UNetComponents, family: str, conditions: tuple[str | None, ...]
+) -> Iterator[str]:
     unet, latents = parts.unet.config, parts.latent_channels
     if latents != unet.out_channels:
         yield f"the VAE has {latents} latent channels, the UNet {unet.out_channels}"
@@ -77,10 +81,11 @@ def _unet_misfits(parts: UNetComponents, family: str, conditions: str | None) ->
     for key in _UNKNOWN_CONDITIONS:
         if unet.get(key) is not None:
             yield f"the UNet needs {key}, which family {family} does not give"
-    if unet.addition_embed_type != conditions:
+    if unet.addition_embed_type not in conditions:
+        taken = " or ".join(str(one) for one in conditions)
         yield (
             f"the UNet's addition_embed_type is {unet.addition_embed_type}, "
-            f"and family {family} takes {conditions}"
+            f"and family {family} takes {taken}"
         )
 
 

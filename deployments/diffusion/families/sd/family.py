@@ -76,7 +76,8 @@ class UNetFamily:
     Args:
         name: Its name.
         blueprint: See `Family`.
-        conditions: The `addition_embed_type` of its UNets.
+        conditions: What `addition_embed_type` may be in its UNets; `text` is made by the UNet
+            itself from the text that it attends to.
         prompts: What encodes texts for its UNets.
     """
 
@@ -84,7 +85,7 @@ class UNetFamily:
         self,
         name: str,
         blueprint: Blueprint,
-        conditions: str | None = None,
+        conditions: tuple[str | None, ...] = (None, "text"),
         prompts: Callable[[UNetComponents], PromptEncoder] = PromptEncoder,
     ) -> None:
         self.blueprint = blueprint

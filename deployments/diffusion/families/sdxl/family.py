@@ -88,6 +88,6 @@ class _StableDiffusionXL(UNetFamily):
 FAMILY = _StableDiffusionXL(
     "sdxl",
     Blueprint(_PARTS, CONTROLNETS, _vae_dtype, _check_index),
-    "text_time",
+    ("text_time",),
     PooledPromptEncoder,
 )
