@@ -17,6 +17,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from training import muon
+
 Rng: TypeAlias = np.random.Generator
 
 
@@ -48,9 +50,11 @@ def device() -> torch.device:
 
 def half_precision() -> torch.autocast:
     """Forward passes in bfloat16 where the device computes in it; others imitate it, slowly."""
-    kind = device().type
-    native = kind != "cpu" or torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(kind, torch.bfloat16, enabled=native)
+    return torch.autocast(device().type, torch.bfloat16, enabled=_native_half())
+
+
+def _native_half() -> bool:
+    return device().type != "cpu" or torch.cpu._is_avx512_bf16_supported()
 
 
 class Optimizer:
@@ -78,11 +82,7 @@ class Optimizer:
             self._parts.append(adam)
         if self._flat:
             flat_ones = [flat for _, flat in self._flat]
-            self._parts.append(
-                torch.optim.Muon(
-                    flat_ones, plan.matrix_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
-                )
-            )
+            self._parts.append(_muon(flat_ones, plan.matrix_rate))
         self._peaks = [[group["lr"] for group in part.param_groups] for part in self._parts]
 
     def step(self, share: float) -> None:
@@ -105,6 +105,12 @@ class Optimizer:
         """Go on from a checkpoint."""
         for part, kept in zip(self._parts, state, strict=True):
             part.load_state_dict(kept)
+
+
+def _muon(matrices: list[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+    if not _native_half():
+        return muon.Muon(matrices, rate, weight_decay=0.01)
+    return torch.optim.Muon(matrices, rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
 
 
 def train(

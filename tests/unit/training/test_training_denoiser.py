@@ -144,8 +144,9 @@ def test_a_text_encoder_is_taught_what_captions_say(work: Path) -> None:
         path = work / "draws" / f"draws-{index:03d}.json"
         path.write_text(json.dumps([{"caption": "x", **one} for one in said]))
     tokenizer = denoiser.learn_tokenizer(work, denoiser.saying(work / "draws"), 8)
-    encoder = text.build_encoder(tokenizer)
-    right = reading.teach(work, encoder, tokenizer, loop.Plan(60, 2e-3, 0, warmup=5, average=0.9))
+    encoder, pooling = text.build_encoder(tokenizer), denoiser.build().add_embedding
+    plan = loop.Plan(60, 2e-3, 0, warmup=5, average=0.9)
+    right = reading.teach(work, encoder, pooling, tokenizer, plan)
     assert right > 0.9
     other = reading.values_of(draws.shown(work / "draws"))
     assert other["kind"] == ("paper", "silk")

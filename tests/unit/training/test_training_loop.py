@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from training import loop
+from training import loop, muon
 from training.loop import Rng
 
 
@@ -71,3 +71,21 @@ def test_a_run_that_goes_on_ends_as_one_that_was_never_broken_off(tmp_path: Path
     gone_on, never = run(tmp_path / "a", None), run(tmp_path / "b", None)
     for left, right in zip(gone_on.parameters(), never.parameters(), strict=True):
         torch.testing.assert_close(left, right)
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (20, 6)])
+def test_muon_in_single_precision_takes_the_steps_of_torchs(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    first = torch.randn(shape)
+    ours, torchs = nn.Parameter(first.clone()), nn.Parameter(first.clone())
+    pair = (
+        (ours, muon.Muon([ours], 0.01, weight_decay=0.1)),
+        (torchs, torch.optim.Muon([torchs], 0.01, 0.1, adjust_lr_fn="match_rms_adamw")),
+    )
+    for _ in range(4):
+        gradient = torch.randn(shape)
+        for matrix, optimizer in pair:
+            matrix.grad = gradient.clone()
+            optimizer.step()
+    moved = (torchs.detach() - first).abs().max()
+    assert (ours.detach() - torchs.detach()).abs().max() < 0.05 * moved
