@@ -19,16 +19,20 @@ CHAT = (
 )
 """A chat template of the text encoder's kind."""
 
+REMEMBERING = "Flux2KleinKVPipeline"
 _LATENT_CHANNELS = 4
 _MOST_TOKENS = 1024
 _TEXT_WIDTH = 16
 
 
-def tiny_flux2(*, distilled: bool = True, dtype: torch.dtype = torch.float32) -> Flux2Components:
+def tiny_flux2(
+    *, distilled: bool = True, remembers: bool = False, dtype: torch.dtype = torch.float32
+) -> Flux2Components:
     """Build modules in memory, always with equal weights.
 
     Args:
         distilled: As distilled weights say of themselves.
+        remembers: As klein KV does of what it is shown.
         dtype: What they compute in.
     """
     with torch.random.fork_rng(devices=[]):
@@ -36,23 +40,28 @@ def tiny_flux2(*, distilled: bool = True, dtype: torch.dtype = torch.float32) ->
         tokenizer = _tokenizer()
         text_encoder = _text_encoder(len(tokenizer), tokenizer.pad_token_id)
         transformer, vae = _transformer(), _vae()
-    return Flux2Components(
+    parts = Flux2Components(
         tokenizers=(tokenizer,),
         text_encoders=(text_encoder.to(dtype).eval(),),
         vae=vae.to(dtype).eval(),
         transformer=transformer.to(dtype).eval(),
         distilled=distilled,
+        remembers=remembers,
         scheduler_config=_scheduler().config,
         device=torch.device("cpu"),
         dtype=dtype,
         origin="tiny",
     )
+    if remembers:
+        stock_pipeline(REMEMBERING, parts)  # sets the attention that reads references alone
+    return parts
 
 
-def save_tiny_flux2(folder: Path, *, distilled: bool = True) -> None:
-    """Write the folder that `Flux2KleinPipeline.save_pretrained` writes."""
-    parts = tiny_flux2(distilled=distilled)
-    stock_pipeline("Flux2KleinPipeline", parts).save_pretrained(folder)
+def save_tiny_flux2(folder: Path, *, distilled: bool = True, remembers: bool = False) -> None:
+    """Write the folder that the stock pipeline's `save_pretrained` writes."""
+    parts = tiny_flux2(distilled=distilled, remembers=remembers)
+    name = REMEMBERING if remembers else "Flux2KleinPipeline"
+    stock_pipeline(name, parts).save_pretrained(folder)
 
 
 def stock_pipeline(name: str, parts: Flux2Components) -> Any:

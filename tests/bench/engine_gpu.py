@@ -26,8 +26,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deployments.diffusion.compute.backend_choice import create_networks
 from deployments.diffusion.compute.networks import OutOfMemory, Rows, example_rows
+from deployments.diffusion.families.flow_matching import Schedule
 from deployments.diffusion.families.flux2.model import EditDenoising, Flux2Klein
-from deployments.diffusion.families.flux2.schedule import Schedule
 from deployments.diffusion.families.flux2.tokens import positions
 from deployments.diffusion.weights.components import UNetComponents
 from deployments.settings import ModelSettings

@@ -15,7 +15,7 @@ from stepped import a_job, a_photo
 
 from deployments.diffusion.families.flux2.model import EditDenoising, Flux2Klein
 from deployments.jobs import ImageJob, Mask, Pixels, PreparedPhoto
-from tests.tiny_flux2 import stock_pipeline
+from tests.tiny_flux2 import REMEMBERING, stock_pipeline
 
 Result = tuple[torch.Tensor, Pixels]
 
@@ -125,9 +125,11 @@ def run_stock(parts: Any, job: ImageJob, photo: PreparedPhoto) -> Result:
     height, width = photo.pixels.shape[:2]
     shown, *further = (Image.fromarray(one) for one in (photo.pixels, *photo.references))
     name = "Flux2KleinPipeline" if photo.mask is None else "Flux2KleinInpaintPipeline"
-    pipeline = stock_pipeline(name, parts)
+    pipeline = stock_pipeline(REMEMBERING if parts.remembers else name, parts)
     pipeline.set_progress_bar_config(disable=True)
     call: dict[str, Any] = {"image": [shown, *further], "height": height, "width": width}
+    if not parts.remembers:
+        call["guidance_scale"] = settings.guidance_scale
     if photo.mask is not None:
         call |= {
             "image": shown,
@@ -147,7 +149,6 @@ def run_stock(parts: Any, job: ImageJob, photo: PreparedPhoto) -> Result:
     [picture] = pipeline(
         prompt=settings.prompt,
         num_inference_steps=settings.steps,
-        guidance_scale=settings.guidance_scale,
         generator=torch.Generator().manual_seed(settings.seed),
         callback_on_step_end=see,
         **call,

@@ -185,3 +185,25 @@ def test_the_trial_is_an_edit_in_a_conversation(monkeypatch: pytest.MonkeyPatch)
         assert seen == [(3, 3 * 16, 16)]
         for run in trial.beside:
             run()
+
+
+def test_in_the_trial_each_row_remembers_references_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trials: list[capacity.Trial] = []
+    module = "deployments.diffusion.families.flux2.family.rows_capacity"
+    monkeypatch.setattr(module, lambda trial, _: trials.append(trial))
+    parts, asked = tiny_flux2(remembers=True), settings(size=64)
+    modes: list[str] = []
+    real = parts.transformer.forward
+
+    def watch(**given: Any) -> Any:
+        modes.append(given["kv_cache_mode"])
+        return real(**given)
+
+    monkeypatch.setattr(parts.transformer, "forward", watch)
+    family_of(asked).create_model(parts, asked)
+    run = trials[0].forward(3)
+    modes.clear()
+    run()
+    assert modes == ["extract"] * 3 + ["cached"]

@@ -81,6 +81,13 @@ def test_base_weights_load(tmp_path: Path) -> None:
     assert not load(tmp_path, distilled=False).distilled
 
 
+def test_weights_that_remember_their_references_load(tmp_path: Path) -> None:
+    save_tiny_flux2(tmp_path, remembers=True)
+    loaded = load(tmp_path)
+    assert (loaded.distilled, loaded.remembers) == (True, True)
+    assert_same(loaded, tiny_flux2(remembers=True))
+
+
 def test_weights_in_several_files_load(klein: Path) -> None:
     parts = tiny_flux2()
     for name, module in (("text_encoder", parts.text_encoders[0]), ("transformer", None)):
@@ -155,9 +162,9 @@ def test_the_demo_is_no_editing_model() -> None:
             "has DDIMScheduler as scheduler; family flux2 takes FlowMatchEulerDiscreteScheduler",
         ),
         (
-            {"_class_name": "Flux2KleinKVPipeline"},
-            "is made for Flux2KleinKVPipeline; family flux2 takes what is made for "
-            "Flux2KleinPipeline or Flux2KleinInpaintPipeline",
+            {"_class_name": "Flux2Pipeline"},
+            "is made for Flux2Pipeline; family flux2 takes what is made for "
+            "Flux2KleinPipeline or Flux2KleinInpaintPipeline or Flux2KleinKVPipeline",
         ),
     ],
 )

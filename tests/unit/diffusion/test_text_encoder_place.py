@@ -15,7 +15,8 @@ import pytest
 import torch
 from weights_cases import settings
 
-from deployments.diffusion.families.flux2.texts import TextEncoder
+from deployments.diffusion.families.chat_texts import ChatTextEncoder
+from deployments.diffusion.families.flux2.components import TEXT_LAYERS, Flux2Components
 from deployments.diffusion.families.registry import load_components
 from deployments.diffusion.weights.sources import WeightsError
 from deployments.jobs import GenerationSettings
@@ -28,7 +29,8 @@ KLEIN: Mapping[str, Any] = {"family": "flux2", "dtype": "float32"}
 IN_8_BITS = """
 import json, sys, torch
 sys.path.insert(0, {root!r})
-from deployments.diffusion.families.flux2.texts import TextEncoder
+from deployments.diffusion.families.chat_texts import ChatTextEncoder
+from deployments.diffusion.families.flux2.components import TEXT_LAYERS
 from deployments.diffusion.families.registry import load_components
 from deployments.jobs import GenerationSettings
 from deployments.settings import ModelSettings
@@ -41,7 +43,8 @@ def read(place):
     parts = load_components(own)
     with torch.inference_mode():
         asked = GenerationSettings("a forest", "", 0, 1, 1.0, 1.0)
-        return parts, TextEncoder(parts).encode(asked)[0]
+        texts = ChatTextEncoder(parts, TEXT_LAYERS, parts.text_tokens)
+        return parts, texts.encode(asked)[0]
 
 (_, exact), (parts, found) = read("device"), read("int8")
 layer, encoder = parts.text_encoders[0].model.layers[0], parts.text_encoders[0]
@@ -53,6 +56,10 @@ print(json.dumps({{
     "off": float(((found - exact).square().mean() / exact.square().mean()).sqrt()),
 }}))
 """
+
+
+def _encoder(parts: Flux2Components) -> ChatTextEncoder:
+    return ChatTextEncoder(parts, TEXT_LAYERS, parts.text_tokens)
 
 
 @pytest.fixture(scope="session")
@@ -105,9 +112,9 @@ def test_8_bits_without_torchao_say_what_to_install(klein: Path) -> None:
 
 def test_on_the_cpu_it_reads_the_same(klein: Path) -> None:
     with torch.inference_mode():
-        expected, _ = TextEncoder(tiny_flux2()).encode(ASKED)
+        expected, _ = _encoder(tiny_flux2()).encode(ASKED)
         parts = load_components(settings(klein, **KLEIN, text_encoder="cpu"))
-        found, _ = TextEncoder(parts).encode(ASKED)
+        found, _ = _encoder(parts).encode(ASKED)
     assert torch.equal(found, expected)
     assert "int8" not in parts.origin
 
@@ -124,6 +131,6 @@ def test_texts_are_encoded_where_the_encoder_is() -> None:
         device=torch.device("meta"),
     )
     with torch.inference_mode():
-        found, _ = TextEncoder(elsewhere).encode(ASKED)
+        found, _ = _encoder(elsewhere).encode(ASKED)
     assert found.device.type == "meta"
     assert parts.text_encoders[0].device.type == "cpu"

@@ -25,11 +25,13 @@ class Flux2Components(Components):
     Attributes:
         transformer: Flux2Transformer2DModel.
         distilled: The weights were distilled to few steps and take no guidance.
+        remembers: They read references alone and once, as klein KV does; see `references`.
         text_tokens: Those of every text: a shorter one is filled up, a longer one is cut.
     """
 
     transformer: Any
     distilled: bool
+    remembers: bool = False
     text_tokens: int = 512
 
     @property

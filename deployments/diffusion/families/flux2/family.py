@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import diffusers
@@ -28,7 +30,8 @@ _PARTS: Mapping[str, Classes] = {
     "text_encoder": {"Qwen3ForCausalLM": transformers.Qwen3ForCausalLM},
     "vae": {"AutoencoderKLFlux2": diffusers.AutoencoderKLFlux2},
 }
-_PIPELINES = ("Flux2KleinPipeline", "Flux2KleinInpaintPipeline")
+_REMEMBERING = "Flux2KleinKVPipeline"
+_PIPELINES = ("Flux2KleinPipeline", "Flux2KleinInpaintPipeline", _REMEMBERING)
 _SCHEDULER = "FlowMatchEulerDiscreteScheduler"
 
 
@@ -47,17 +50,26 @@ def _check_index(source: Source, index: Mapping[str, Any]) -> None:
         )
 
 
+def _stock(name: str, transformer: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
+    others = dict.fromkeys(("scheduler", "vae", "text_encoder", "tokenizer"))
+    return getattr(diffusers, name)(transformer=transformer, **others)
+
+
 class _Flux2Family:
     blueprint = Blueprint(_PARTS, check_index=_check_index)
 
     def assemble(self, loaded: LoadedParts) -> Flux2Components:
         """See `Family`."""
+        remembers = loaded.index.get("_class_name") == _REMEMBERING
+        if remembers:
+            _stock(_REMEMBERING, loaded.modules["transformer"])  # sets what reads them alone
         return Flux2Components(
             tokenizers=loaded.all_of("tokenizer"),
             text_encoders=loaded.all_of("text_encoder"),
             vae=loaded.modules["vae"],
             transformer=loaded.modules["transformer"],
-            distilled=bool(loaded.index.get("is_distilled", False)),
+            distilled=bool(loaded.index.get("is_distilled", remembers)),
+            remembers=remembers,
             scheduler_config=loaded.scheduler_config,
             device=loaded.device,
             dtype=loaded.dtype,
@@ -70,10 +82,7 @@ class _Flux2Family:
 
     def adaptable(self, parts: Flux2Components) -> tuple[Any, Sequence[torch.nn.Module]]:
         """See `Family`."""
-        others = dict.fromkeys(("scheduler", "vae", "text_encoder", "tokenizer"))
-        stock: Any = diffusers
-        pipeline = stock.Flux2KleinPipeline(transformer=parts.transformer, **others)
-        return pipeline, [parts.transformer]
+        return _stock(_PIPELINES[0], parts.transformer), [parts.transformer]
 
     def create_model(self, parts: Flux2Components, settings: ModelSettings) -> Runnable:
         """See `Family`."""
@@ -95,8 +104,10 @@ def _trial(parts: Flux2Components, size: int) -> Trial:
 
     def forward(rows: int) -> Callable[[], object]:
         model = Flux2Klein(parts)
-        state = model.prepare(job, photo)
-        return lambda: model.predict([state] * rows)
+        shades = (replace(photo, pixels=blank + row) for row in range(rows))
+        states = [partial(model.prepare, job, shade) for shade in shades]
+        _ = [state() for state in states]  # encodes; what a row remembers of them counts below
+        return lambda: model.predict([state() for state in states])
 
     def encode() -> object:
         return Flux2Klein(parts).prepare(job, photo)  # a new one remembers no encoding

@@ -24,11 +24,14 @@ from deployments.diffusion.compute.networks import within_memory
 from deployments.diffusion.compute.transfer import to_device
 from deployments.diffusion.engine.denoising import Demand
 from deployments.diffusion.families.caching import Cache
-from deployments.diffusion.families.flux2.components import Flux2Components
-from deployments.diffusion.families.flux2.schedule import Schedule, make_schedule
-from deployments.diffusion.families.flux2.texts import TextEncoder
-from deployments.diffusion.families.flux2.tokens import PictureEncoder, pack, painted, positions
+from deployments.diffusion.families.chat_texts import ChatTextEncoder
+from deployments.diffusion.families.flow_matching import Schedule
+from deployments.diffusion.families.flux2.components import TEXT_LAYERS, Flux2Components
+from deployments.diffusion.families.flux2.references import References, Shown, layout_of
+from deployments.diffusion.families.flux2.schedule import make_schedule
+from deployments.diffusion.families.flux2.tokens import PictureEncoder, pack, painted
 from deployments.diffusion.families.pictures import check_latents, to_pixels
+from deployments.diffusion.families.row_memories import RowMemories
 from deployments.diffusion.families.row_order import in_lora_order
 from deployments.errors import InvalidRequest
 from deployments.family_traits import FAMILIES
@@ -62,8 +65,7 @@ class EditDenoising:
         size: Height and width of the picture in pixels.
         schedule: Its times.
         latents: The tokens of the picture so far.
-        references: Those of what the model is shown beside it.
-        positions: int64 [tokens, 4] of both.
+        shown: What the model sees beside it.
         texts: [rows, text tokens, width]: the prompt's, after the negative prompt's if guided.
         guidance_scale: Weight of the prompt against the negative prompt.
         kept: What is put back after each step; None where nothing is kept.
@@ -75,8 +77,7 @@ class EditDenoising:
     size: tuple[int, int]
     schedule: Schedule
     latents: torch.Tensor
-    references: torch.Tensor
-    positions: torch.Tensor
+    shown: Shown
     texts: torch.Tensor
     guidance_scale: float
     kept: Kept | None
@@ -97,12 +98,12 @@ class Flux2Klein:
 
     def __init__(self, parts: Flux2Components) -> None:
         self._parts = parts
-        self._texts = TextEncoder(parts)
+        self._texts = ChatTextEncoder(parts, TEXT_LAYERS, parts.text_tokens)
         self._pictures = PictureEncoder(parts, TorchAutoencoder(parts.vae))
         kind: Any = diffusers.FlowMatchEulerDiscreteScheduler
         self._scheduler = kind.from_config(dict(parts.scheduler_config))
         self._schedules: Cache[Schedule] = Cache(_CACHED)
-        self._positions: Cache[torch.Tensor] = Cache(_CACHED)
+        self._references = References(parts, self._pictures)
         places = torch.zeros(parts.text_tokens, 4, dtype=torch.int64)
         places[:, 3] = torch.arange(parts.text_tokens)
         self._text_positions = places.to(parts.device)
@@ -129,7 +130,7 @@ class Flux2Klein:
             field = "guidance_scale" if guided else "negative_prompt"
             raise InvalidRequest(f"{field}: this model is distilled and takes none")
         self._parts.loras.check(settings.lora)
-        layout = _layout(photo)
+        layout = layout_of(photo)
         for place, pixels in enumerate(layout):
             if pixels < side or pixels % side:
                 name = ("height", "width")[place % 2]
@@ -145,10 +146,10 @@ class Flux2Klein:
             photo: The picture that is edited, with the mask around what is kept of it, and the
                 references beside it.
         """
-        parts, settings, layout = self._parts, job.settings, _layout(photo)
+        parts, settings, size = self._parts, job.settings, layout_of(photo)[:2]
         texts, warnings = self._texts.encode(settings)
-        shown = [self._pictures.encode(one) for one in (photo.pixels, *photo.references)]
-        rows, columns = (pixels // parts.token_side for pixels in layout[:2])
+        shown = self._references.show(photo, settings.lora)
+        rows, columns = (pixels // parts.token_side for pixels in size)
         drawn = torch.randn(
             (1, parts.token_channels, rows, columns),
             generator=torch.Generator().manual_seed(settings.seed),
@@ -160,16 +161,13 @@ class Flux2Klein:
         kept, latents = None, noise
         if photo.mask is not None:
             mask = painted(photo.mask, parts.token_side).to(parts.dtype)
-            kept = Kept(to_device(mask, parts.device), shown[0], noise)
-            latents = schedule.noised(shown[0], noise, 0)
+            kept = Kept(to_device(mask, parts.device), shown.photo, noise)
+            latents = schedule.noised(shown.photo, noise, 0)
         return EditDenoising(
-            size=(layout[0], layout[1]),
+            size=(size[0], size[1]),
             schedule=schedule,
             latents=latents,
-            references=torch.cat(shown, dim=1),
-            positions=self._positions.get(
-                layout, lambda: to_device(positions(layout, parts.token_side), parts.device)
-            ),
+            shown=shown,
             texts=texts,
             guidance_scale=settings.guidance_scale,
             kept=kept,
@@ -195,17 +193,20 @@ class Flux2Klein:
     def _predict(self, batch: Sequence[EditDenoising]) -> list[torch.Tensor]:
         rows = [one.texts.shape[0] for one in batch]
         loras = [one.lora for one, count in zip(batch, rows, strict=True) for _ in range(count)]
-        tokens, times = [], []
+        tokens, times, memories = [], [], []
         for one, count in zip(batch, rows, strict=True):
-            tokens += [torch.cat([one.latents, one.references], dim=1)] * count
+            tokens += [torch.cat([one.latents, one.shown.tokens], dim=1)] * count
             times += [one.schedule.told[one.step].expand(count)]
-        given = {
+            memories += [one.shown.memory] * count
+        given: dict[str, Any] = {
             "hidden_states": torch.cat(tokens),
             "timestep": torch.cat(times),
             "encoder_hidden_states": torch.cat([one.texts for one in batch]),
-            "img_ids": batch[0].positions,
+            "img_ids": batch[0].shown.positions,
             "txt_ids": self._text_positions,
         }
+        if self._parts.remembers:
+            given |= {"kv_cache": RowMemories(memories), "kv_cache_mode": "cached"}
         with self._parts.loras.given_to(loras):
             run = partial(self._parts.transformer, **given, return_dict=False)
             (predicted,) = within_memory(run)
@@ -246,9 +247,3 @@ def _taken(job: ImageJob, photo: PreparedPhoto) -> int:
     """The steps that a job takes; an edit takes all of them."""
     strength = 1.0 if photo.mask is None else job.settings.strength
     return FAMILIES["flux2"].steps_taken(job.settings.steps, strength)
-
-
-def _layout(photo: PreparedPhoto) -> tuple[int, ...]:
-    """Height and width of the picture, of itself as a reference, and of the further ones."""
-    pictures = (photo.pixels, photo.pixels, *photo.references)
-    return tuple(side for picture in pictures for side in picture.shape[:2])

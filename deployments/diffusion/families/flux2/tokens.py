@@ -6,7 +6,6 @@ Tokens are [1, tokens, channels], row by row of the picture.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 
 from deployments.diffusion.compute.autoencoder import Autoencoder
 from deployments.diffusion.compute.transfer import to_device
-from deployments.diffusion.families.caching import Cache
+from deployments.diffusion.families.caching import Cache, digest
 from deployments.diffusion.families.flux2.components import PATCH, Flux2Components
 from deployments.diffusion.families.pictures import picture_tensor
 from deployments.jobs import Mask, Pixels
@@ -74,8 +73,7 @@ class PictureEncoder:
 
     def encode(self, pixels: Pixels) -> torch.Tensor:
         """Make the tokens of a picture, uint8 [height, width, 3]; equal pixels share them."""
-        key = (pixels.shape, hashlib.blake2b(pixels.tobytes()).digest())
-        return self._pictures.get(key, lambda: self._encode(pixels))
+        return self._pictures.get(digest(pixels), lambda: self._encode(pixels))
 
     def decode(self, tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """Decode the tokens of a picture of so many pixels to [1, 3, height, width], -1 to 1."""

@@ -1,4 +1,4 @@
-"""Texts of FLUX.2 klein: hidden layers of a language model that reads them as a chat.
+"""Texts for a transformer: hidden layers of a language model that reads them as a chat.
 
 The arithmetic is that of diffusers' pipelines for FLUX.2 klein. One thread may use an encoder at a
 time.
@@ -10,18 +10,24 @@ import torch
 
 from deployments.diffusion.compute.transfer import to_device
 from deployments.diffusion.families.caching import Cache
-from deployments.diffusion.families.flux2.components import TEXT_LAYERS, Flux2Components
+from deployments.diffusion.weights.components import Components
 from deployments.jobs import GenerationSettings
 
 _CACHED_TEXTS = 16
 """One takes 8 MB with the published weights."""
 
 
-class TextEncoder:
-    """Encodes the texts of jobs, and keeps the last ones."""
+class ChatTextEncoder:
+    """Encodes the texts of jobs, and keeps the last ones.
 
-    def __init__(self, parts: Flux2Components) -> None:
-        self._parts = parts
+    Args:
+        parts: With the language model and its tokenizer, which has a chat template.
+        layers: The hidden states that are read, beside each other; 0 would be the embedding.
+        most: Tokens of every text: a shorter one is filled up, a longer one is cut.
+    """
+
+    def __init__(self, parts: Components, layers: tuple[int, ...], most: int) -> None:
+        self._parts, self._layers, self._most = parts, layers, most
         self._texts: Cache[tuple[torch.Tensor, bool]] = Cache(_CACHED_TEXTS)
 
     def encode(self, settings: GenerationSettings) -> tuple[torch.Tensor, tuple[str, ...]]:
@@ -39,7 +45,7 @@ class TextEncoder:
             embedding, cut = self._texts.get(text, lambda text=text: self._encode(text))  # type: ignore[misc]
             read.append(embedding)
             if cut:
-                read_of_it = f"the model reads {self._parts.text_tokens} tokens"
+                read_of_it = f"the model reads {self._most} tokens"
                 warnings.append(f"{field} was cut: {read_of_it}, with those around it")
         return torch.cat(read), tuple(warnings)
 
@@ -53,8 +59,7 @@ class TextEncoder:
             add_generation_prompt=True,
             enable_thinking=False,
         )
-        most = parts.text_tokens
-        options = {"padding": "max_length", "max_length": most, "return_tensors": "pt"}
+        options = {"padding": "max_length", "max_length": self._most, "return_tensors": "pt"}
         tokens = tokenizer(chat, truncation=True, **options)
         # The model without its head: nothing is to be written.
         read = encoder.model(
@@ -63,6 +68,6 @@ class TextEncoder:
             output_hidden_states=True,
             use_cache=False,
         )
-        embedding = torch.cat([read.hidden_states[layer] for layer in TEXT_LAYERS], dim=-1)
+        embedding = torch.cat([read.hidden_states[layer] for layer in self._layers], dim=-1)
         whole = tokenizer(chat, verbose=False).input_ids
-        return embedding.to(parts.device, parts.dtype), len(whole) > most
+        return embedding.to(parts.device, parts.dtype), len(whole) > self._most
