@@ -91,7 +91,6 @@ def build(args: AppArgs) -> Application:
         health_check_period_s=2,
     )(OnlyAdmission).bind(
         {model.id: args.ingress.max_waiting_images for model in args.models},
-        args.ingress.rates,
         max_wait_s=args.ingress.max_wait_s,
     )
     surface = serve.ingress()(Ingress)

@@ -19,6 +19,7 @@ from deployments.model_settings import LoraSettings as LoraSettings
 from deployments.model_settings import ModelSettings as ModelSettings
 from deployments.page_origins import PageOrigin
 from deployments.presets import DEFAULT_PRESETS, PresetFields, PresetName
+from deployments.rate_settings import RateSettings as RateSettings
 from deployments.strict_settings import Settings as Settings
 from deployments.webhook_settings import WebhookSettings
 from storage.settings import FilesystemSettings, StoreSettings
@@ -47,18 +48,6 @@ class UploadLimits(Settings):
     min_bytes_per_s: int = Field(4096, ge=1, le=1_000_000_000)
     body_grace_s: float = Field(15.0, gt=0, le=3600)
     max_arriving: int = Field(100, ge=1, le=10_000)
-
-
-class RateSettings(Settings):
-    """How much one API key may ask for; without API keys all callers count as one.
-
-    Attributes:
-        requests_per_minute: POST requests in any 60 seconds; None is no limit.
-        images_per_minute: Images in any 60 seconds; None is no limit.
-    """
-
-    requests_per_minute: int | None = Field(None, ge=1, le=1_000_000)
-    images_per_minute: int | None = Field(None, ge=1, le=1_000_000)
 
 
 BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]*[^/\s?#]$")]
@@ -132,12 +121,10 @@ class IngressSettings(Settings):
                 f"max_waiting_images {self.max_waiting_images} is under max_images "
                 f"{self.max_images}: there would never be room for the largest requests"
             )
-        per_minute = self.rates.images_per_minute
-        if per_minute is not None and per_minute < self.max_images:
-            raise ValueError(
-                f"rates.images_per_minute {per_minute} is under max_images {self.max_images}: "
-                "the largest requests would always be refused"
-            )
+        try:
+            self.rates.check(self.max_images)
+        except ValueError as error:
+            raise ValueError(f"rates.{error}") from None
         if self.require_key and self.allow_anonymous:
             raise ValueError("require_key and allow_anonymous contradict each other")
         return self

@@ -20,7 +20,7 @@ from deployments.admission.places import Places
 from deployments.admission.rates import Rates
 from deployments.admission_messages import HEARTBEAT_S, Claim, Granted, Lease, RateLeft, Report
 from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
-from deployments.settings import RateSettings
+from deployments.rate_settings import RateSettings
 
 LEARNING_S = 1.5 * HEARTBEAT_S
 """Seconds after the start in which nothing is granted: every ingress replica reports in them."""
@@ -34,7 +34,6 @@ class Admission:
 
     Args:
         limits: Images in flight by catalog id.
-        rates: How much one API key may ask for.
         max_wait_s: See `Places`.
         learning_s: See `LEARNING_S`.
         clock: Seconds, monotonic.
@@ -43,24 +42,26 @@ class Admission:
     def __init__(
         self,
         limits: Mapping[str, int],
-        rates: RateSettings,
         *,
         max_wait_s: float = math.inf,
         learning_s: float = LEARNING_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._places = {model: Places(model, limit, max_wait_s) for model, limit in limits.items()}
-        self._rates = Rates(rates)
+        self._rates = Rates()
         self._ledger = Ledger(PATIENCE_S)
         self._clock = clock
         self._knows_all = clock() + learning_s
 
-    async def take(self, replica: str, lease: Lease) -> Granted | Overloaded | RateLimited:
+    async def take(
+        self, replica: str, lease: Lease, rates: RateSettings
+    ) -> Granted | Overloaded | RateLimited:
         """Take places for all images of a request, or none; repeating it is harmless.
 
         Args:
             replica: The ingress replica.
             lease: What it asks for; its model is in the catalog.
+            rates: Those of its API key.
 
         Returns:
             What is granted, or the refusal, which does not count against a rate.
@@ -69,27 +70,30 @@ class Admission:
         now, key = self._clock(), lease.api_key_name
         held = self._ledger.leases(lease.model, now)
         if self._ledger.holds(replica, lease):
-            return Granted(len(held), None, self._rates.left(key))
+            return Granted(len(held), None, self._rates.left(key, rates))
         try:
             expected_s = self._places[lease.model].take(lease, held, now)
-            rates = self._rates.take(key, lease.images)
+            left = self._rates.take(key, lease.images, rates)
         except (Overloaded, RateLimited) as refusal:
             return refusal.with_traceback(None)
         self._ledger.add(replica, lease, now)
         self._places[lease.model].saw(self._ledger.leases(lease.model, now), now)
-        return Granted(len(held) + 1, expected_s, rates)
+        return Granted(len(held) + 1, expected_s, left)
 
-    async def count(self, api_key_name: str) -> tuple[RateLeft, ...] | RateLimited:
+    async def count(
+        self, api_key_name: str, rates: RateSettings
+    ) -> tuple[RateLeft, ...] | RateLimited:
         """Count a request that makes no images.
 
         Args:
             api_key_name: Empty without a key.
+            rates: Those of the key.
 
         Returns:
             What is left of the key's rates, or the refusal, which does not count against them.
         """
         try:
-            return self._rates.take(api_key_name, 0)
+            return self._rates.take(api_key_name, 0, rates)
         except RateLimited as refusal:
             return refusal.with_traceback(None)
 
@@ -134,16 +138,13 @@ class OnlyAdmission(Admission):
 
     Args:
         limits: See `Admission`.
-        rates: See `Admission`.
         max_wait_s: See `Admission`.
 
     Raises:
         ValueError: The configuration gives the deployment several replicas.
     """
 
-    def __init__(
-        self, limits: Mapping[str, int], rates: RateSettings, *, max_wait_s: float = math.inf
-    ) -> None:
+    def __init__(self, limits: Mapping[str, int], *, max_wait_s: float = math.inf) -> None:
         # Imported here, because `Admission` runs without Ray.
         from ray import serve
 
@@ -153,4 +154,4 @@ class OnlyAdmission(Admission):
                 f"num_replicas: the deployment admission has {replicas} replicas, and each would "
                 "count for itself; leave it at 1"
             )
-        super().__init__(limits, rates, max_wait_s=max_wait_s)
+        super().__init__(limits, max_wait_s=max_wait_s)

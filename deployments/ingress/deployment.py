@@ -64,7 +64,7 @@ class Ingress:
         models: dict[str, Handle],
     ) -> None:
         join_replica_log()
-        self._keys = KeyRing.from_environment()
+        self._keys = keys = KeyRing.from_environment(args.ingress.max_images)
         check_exposure(args.ingress, keyed=self._keys is not None, host=_http_host())
         if faults := list(presets.faults(args)):
             raise ValueError(f"args.presets.{faults[0]}")
@@ -96,6 +96,9 @@ class Ingress:
                 replicas=RunningReplicas(
                     sorted(args.frame - {"ingress"}), looking_at_serve(storage.app_name)
                 ),
+            ),
+            rates_of=lambda name: (
+                args.ingress.rates if keys is None else keys.rates_of(name, args.ingress.rates)
             ),
             studio=args.studio,
             version=self._version,

@@ -155,7 +155,7 @@ def obstacles(plan: Plan) -> Iterator[str]:
         except ValueError as error:
             yield f"{application.place}.args.ingress: {error}"
         try:
-            KeyRing.from_environment()
+            KeyRing.from_environment(application.args.ingress.max_images)
             check_exposure(application.args.ingress, keyed=_keyed(application), host=plan.host)
         except ValueError as error:
             yield f"{application.place}.args.ingress: {error}"

@@ -103,11 +103,10 @@ def test_the_arguments_reach_their_deployments():
 
 
 def test_one_replica_counts_for_all():
-    by_name = composed(ingress={"max_waiting_images": 9, "rates": {"requests_per_minute": 5}})
+    by_name = composed(ingress={"max_waiting_images": 9})
     admission = by_name["admission"]
-    limits, rates = admission.init_args
+    (limits,) = admission.init_args
     assert limits == {"stable-diffusion": 9, "controlnet": 9}
-    assert rates.requests_per_minute == 5
     config = admission._deployment_config
     assert (config.num_replicas, config.autoscaling_config) == (1, None)
     # Two at a time, in an update, would count apart.

@@ -13,7 +13,7 @@ from deployments.ingress.core.callbacks.signing import FILE_VARIABLE as SECRETS_
 from deployments.ingress.core.callbacks.signing import SECRETS_VARIABLE
 from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE
 from deployments.ingress.http.exposure import UnsafeConfiguration
-from deployments.settings import AppArgs, RateSettings
+from deployments.settings import AppArgs
 
 ELSEWHERE = "0.0.0.0"  # noqa: S104 - what must be refused
 
@@ -42,6 +42,6 @@ def test_a_second_replica_of_the_admission(monkeypatch):
     context = SimpleNamespace(world_size=2)
     monkeypatch.setattr(serve, "get_replica_context", lambda: context)
     with pytest.raises(ValueError, match=r"num_replicas: the deployment admission has 2 replicas"):
-        OnlyAdmission({}, RateSettings())
+        OnlyAdmission({})
     context.world_size = 1
-    OnlyAdmission({}, RateSettings())
+    OnlyAdmission({})

@@ -29,6 +29,7 @@ from deployments.admission_messages import (
 from deployments.errors import ServiceError
 from deployments.ingress.core.events import Waiting
 from deployments.ingress.core.ports import Admission
+from deployments.rate_settings import RatesOf
 
 logger = logging.getLogger(__name__)
 
@@ -132,11 +133,15 @@ class PlacesClient:
 
     Args:
         admission: The deployment.
+        rates_of: Tells the rates of API keys.
         heartbeat_s: Seconds between two reports while anything is held.
     """
 
-    def __init__(self, admission: Admission, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(
+        self, admission: Admission, rates_of: RatesOf, *, heartbeat_s: float = HEARTBEAT_S
+    ) -> None:
         self._admission = admission
+        self._rates_of = rates_of
         self._heartbeat_s = heartbeat_s
         self._name = secrets.token_hex(8)
         self._numbers = itertools.count(1)
@@ -183,7 +188,8 @@ class PlacesClient:
             searches=searches,
             mark=mark,
         )
-        granted = await self._ask(lease.id, self._admission.take(self._name, lease))
+        rates = self._rates_of(api_key_name)
+        granted = await self._ask(lease.id, self._admission.take(self._name, lease, rates))
         self._leases[lease.id] = lease
         self._repeat()
         return RequestPlaces(self, lease, granted)

@@ -30,6 +30,7 @@ from deployments.jobs import (
     Progress,
     StoredImage,
 )
+from deployments.rate_settings import RateSettings
 from deployments.recipes import Recipe
 
 
@@ -284,11 +285,11 @@ class StoredUploads(Protocol):
 class Admission(Protocol):
     """What all ingress replicas share. Asking again for the same lease or claim is harmless."""
 
-    async def take(self, replica: str, lease: Lease) -> Granted:
-        """Take places, or raise Overloaded or RateLimited."""
+    async def take(self, replica: str, lease: Lease, rates: RateSettings) -> Granted:
+        """Take places within the rates of their API key, or raise Overloaded or RateLimited."""
         ...
 
-    async def count(self, api_key_name: str) -> tuple[RateLeft, ...]:
+    async def count(self, api_key_name: str, rates: RateSettings) -> tuple[RateLeft, ...]:
         """Count a request without images, and tell what is left, or raise RateLimited."""
         ...
 

@@ -31,6 +31,7 @@ from deployments.ingress.core.result_urls import ResultName
 from deployments.ingress.core.studio_places import StudioPlaces
 from deployments.ingress.core.terms import Terms
 from deployments.jobs import ImageJob, Layout, Photo
+from deployments.rate_settings import RatesOf
 from deployments.settings import IngressSettings, ModelSettings, StudioSettings
 
 
@@ -44,11 +45,13 @@ class Service:
         replicas: Which deployments have a replica.
         background: The use cases around requests that are answered later.
         max_output_side: The longer side of a result in pixels, at most.
+        rates_of: Tells the rates of API keys.
 
     Args:
         catalog: The models, in listing order.
         settings: Limits.
         backends: The other deployments.
+        rates_of: Tells the rates of API keys.
         studio: Of results: their longest side, the shape with which one is not made once more, and
             whether their files tell how they were made.
         version: Version of this package, for the recipes.
@@ -60,6 +63,7 @@ class Service:
         catalog: Sequence[ModelSettings],
         settings: IngressSettings,
         backends: Backends,
+        rates_of: RatesOf,
         studio: StudioSettings,
         version: str,
     ) -> None:
@@ -68,15 +72,14 @@ class Service:
         self._backends = backends
         self.results = ResultFiles(backends, public_recipes=studio.public_metadata)
         self.replicas = backends.replicas
+        self.rates_of = rates_of
         self._shape_floor = studio.shape_floor
         self._version = version
         self.max_output_side = studio.max_output_side
         self._decoder = Decoder(settings.limits, studio.max_output_side)
-        self._places = PlacesClient(backends.admission)
+        self._places = PlacesClient(backends.admission, rates_of)
         self._idempotency = Idempotency(self._places, backends.answers)
-        self._studio_places = StudioPlaces(
-            backends.admission, counts_requests=settings.rates.requests_per_minute is not None
-        )
+        self._studio_places = StudioPlaces(backends.admission, rates_of)
         self.cutouts = CutOuts(
             backends, self._decoder, self._idempotency, self._studio_places, version=version
         )

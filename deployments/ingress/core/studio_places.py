@@ -6,6 +6,7 @@ from deployments.admission_messages import RateLeft
 from deployments.errors import Overloaded
 from deployments.ingress.core.events import Waiting
 from deployments.ingress.core.ports import Admission
+from deployments.rate_settings import RatesOf
 
 MOST_AT_ONCE = 16
 """Pictures that one ingress replica makes at once: some seconds of work for a studio."""
@@ -18,12 +19,12 @@ class StudioPlaces:
 
     Args:
         admission: Counts requests for the keys' rates.
-        counts_requests: Whether there are rates.
+        rates_of: Tells the rates of API keys.
     """
 
-    def __init__(self, admission: Admission, *, counts_requests: bool) -> None:
+    def __init__(self, admission: Admission, rates_of: RatesOf) -> None:
         self._admission = admission
-        self._counts_requests = counts_requests
+        self._rates_of = rates_of
         self._running = 0
 
     async def take(self, api_key_name: str) -> StudioPlace:
@@ -41,14 +42,15 @@ class StudioPlaces:
                 "there is no room for another cut-out or plain picture now", RETRY_AFTER_S
             )
         self._running += 1
-        rates: tuple[RateLeft, ...] = ()
+        left: tuple[RateLeft, ...] = ()
         try:
-            if self._counts_requests:
-                rates = await self._admission.count(api_key_name)
+            rates = self._rates_of(api_key_name)
+            if rates.requests_per_minute is not None:
+                left = await self._admission.count(api_key_name, rates)
         except BaseException:
             self.give_back()
             raise
-        return StudioPlace(self, rates)
+        return StudioPlace(self, left)
 
     def give_back(self) -> None:
         """Give a place back."""

@@ -11,11 +11,12 @@ import hmac
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from deployments.ingress.http.key_options import KeyOptions, read_options
+from deployments.rate_settings import RateSettings
 
 logger = logging.getLogger(__name__)
 
@@ -48,13 +49,17 @@ class KeyRing:
         keys: By name the secret, or `sha256:` and the secret's digest in lower-case hexadecimal.
         file: A file of further keys, as `BACKDROP_API_KEYS_FILE` names it. It is read again when it
             has changed, so that a key can be added or taken back while the service runs.
+        max_images: The most images of one request, which a key's own rate must allow.
 
     Raises:
         ValueError: The file cannot be read, holds no key, or one that is wrong, as in
             `from_environment`.
     """
 
-    def __init__(self, keys: Mapping[str, str], file: Path | None = None) -> None:
+    def __init__(
+        self, keys: Mapping[str, str], file: Path | None = None, *, max_images: int = 1
+    ) -> None:
+        self._max_images = max_images
         self._own = {name: ApiKey(name, _digest(secret)) for name, secret in keys.items()}
         self._file = file
         self._version: tuple[int, ...] = ()
@@ -64,13 +69,16 @@ class KeyRing:
             self._keys = self._own | self._read(file)
 
     @classmethod
-    def from_environment(cls) -> KeyRing | None:
+    def from_environment(cls, max_images: int = 1) -> KeyRing | None:
         """Read the keys; None when neither variable is set.
 
         `BACKDROP_API_KEYS` holds `name:secret` pairs separated by commas; the file that
         `BACKDROP_API_KEYS_FILE` names holds one a line, blank lines and lines that begin with `#`
         aside; there `KeyOptions` may follow a key. In place of a secret both take `sha256:` and its
         digest.
+
+        Args:
+            max_images: As above.
 
         Raises:
             ValueError: A pair has no name or no secret, repeats a name, or has a secret that no
@@ -82,7 +90,7 @@ class KeyRing:
         if not text and not file:
             return None
         keys = dict(_pairs(KEYS_VARIABLE, "pair", _split(text))) if text else {}
-        return cls(keys, Path(file) if file else None)
+        return cls(keys, Path(file) if file else None, max_images=max_images)
 
     def find(self, secret: str) -> ApiKey | None:
         """A key, expired or not, or None if it is not one of ours."""
@@ -93,6 +101,23 @@ class KeyRing:
             if hmac.compare_digest(given, key.digest):
                 found = key
         return found
+
+    def rates_of(self, name: str, service: RateSettings) -> RateSettings:
+        """The rates of a key, expired or not, by its name.
+
+        Args:
+            name: The key's; of one that is not there any more the service's hold.
+            service: What holds where it has none of its own.
+        """
+        self._refresh()
+        key = self._keys.get(name)
+        return service if key is None else key.options.rates_over(service)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the keys, in the order of their places."""
+        self._refresh()
+        return tuple(self._keys)
 
     def _refresh(self) -> None:
         if self._file is None or (version := _version(self._file)) == self._version:
@@ -116,8 +141,12 @@ class KeyRing:
             for number, line in enumerate(map(str.strip, lines), start=1)
             if line and not line.startswith("#")
         )
-        options: dict[str, KeyOptions] = {}
-        keys = dict(_pairs(FILE_VARIABLE, "line", _without_options(numbered, options)))
+        words: dict[str, tuple[int, list[str]]] = {}
+        keys = dict(_pairs(FILE_VARIABLE, "line", _without_options(numbered, words)))
+        options = {
+            name: read_options(given, f"{FILE_VARIABLE}: line {number}", self._max_images)
+            for name, (number, given) in words.items()
+        }
         if not keys:
             raise ValueError(f"{FILE_VARIABLE}: {file} names no key")
         if both := sorted(self._own.keys() & keys.keys()):
@@ -151,19 +180,19 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _without_options(
-    numbered: Iterable[tuple[int, str]], options: dict[str, KeyOptions] | None = None
+    numbered: Iterable[tuple[int, str]], words: dict[str, tuple[int, list[str]]] | None = None
 ) -> Iterator[tuple[int, str]]:
     """The lines of a file without what stands after their keys.
 
     Args:
         numbered: The lines.
-        options: Is given what stands there, by the names of the keys.
+        words: Is given what stands there, with the numbers of the lines, by the names of the keys.
     """
     for number, line in numbered:
         name, sign, rest = line.partition(":")
-        secret, *words = rest.split() or [""]
-        if options is not None:
-            options[name.strip()] = read_options(words, f"{FILE_VARIABLE}: line {number}")
+        secret, *after = rest.split() or [""]
+        if words is not None:
+            words[name.strip()] = number, after
         yield number, f"{name}{sign}{secret}"
 
 

@@ -60,13 +60,15 @@ def add_catalogue(
 
     @app.head("/api/models", include_in_schema=False)
     @app.get("/api/models", **openapi.models_route())
-    async def models() -> ModelsAnswer:
+    async def models(request: Request) -> ModelsAnswer:
         """List the models and what each can do, the presets, and the service's limits."""
         running = await service.replicas.running()
         return ModelsAnswer(
             models=[_entry(model, running, service.max_output_side) for model in service.catalog],
             presets=named,
-            limits=limits,
+            limits=limits.model_copy(
+                update=service.rates_of(request.state.api_key_name).model_dump()
+            ),
             formats=formats,
         )
 

@@ -25,6 +25,7 @@ from deployments.jobs import (
     Preserve,
     Progress,
 )
+from deployments.rate_settings import RateSettings
 from deployments.recipes import Recipe
 from storage.store import StoredObject
 
@@ -32,11 +33,15 @@ from storage.store import StoredObject
 class AdmissionCalls(Protocol):
     """The admission, whose refusals are values."""
 
-    async def take(self, replica: str, lease: Lease) -> Granted | Overloaded | RateLimited:
+    async def take(
+        self, replica: str, lease: Lease, rates: RateSettings
+    ) -> Granted | Overloaded | RateLimited:
         """See `Admission.take`."""
         ...
 
-    async def count(self, api_key_name: str) -> tuple[RateLeft, ...] | RateLimited:
+    async def count(
+        self, api_key_name: str, rates: RateSettings
+    ) -> tuple[RateLeft, ...] | RateLimited:
         """See `Admission.count`."""
         ...
 

@@ -32,6 +32,7 @@ from deployments.jobs import (
     Preserve,
     Progress,
 )
+from deployments.rate_settings import RateSettings
 from deployments.recipes import Recipe
 
 FIDELITY_BOUNDARIES = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99, 0.999]
@@ -53,17 +54,21 @@ class AdmissionHandle:
     def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
         self._admission = Callee(handle, "the admission", observer, outage_s)
 
-    async def take(self, replica: str, lease: Lease) -> Granted:
-        granted = await self._admission.call(AdmissionCalls.take, replica, lease, patience=REPEATED)
+    async def take(self, replica: str, lease: Lease, rates: RateSettings) -> Granted:
+        granted = await self._admission.call(
+            AdmissionCalls.take, replica, lease, rates, patience=REPEATED
+        )
         if isinstance(granted, ServiceError):
             raise granted
         return granted
 
-    async def count(self, api_key_name: str) -> tuple[RateLeft, ...]:
-        rates = await self._admission.call(AdmissionCalls.count, api_key_name, patience=REPEATED)
-        if isinstance(rates, ServiceError):
-            raise rates
-        return rates
+    async def count(self, api_key_name: str, rates: RateSettings) -> tuple[RateLeft, ...]:
+        left = await self._admission.call(
+            AdmissionCalls.count, api_key_name, rates, patience=REPEATED
+        )
+        if isinstance(left, ServiceError):
+            raise left
+        return left
 
     async def claim(self, replica: str, claim: Claim) -> bool:
         granted = await self._admission.call(

@@ -28,11 +28,25 @@ def report(replica: str, sequence: int, *leases: Lease, made=()) -> Report:
     return Report(replica, sequence, leases, (), frozenset(), tuple(made))
 
 
-def admission(limit: int = 4, rates: RateSettings | None = None, **given) -> Admission:
-    return Admission({"m": limit}, rates or RateSettings(), **{"learning_s": 0.0, **given})
+class Desk(Admission):
+    """The admission, for keys that all have the same rates."""
+
+    rates = RateSettings()
+
+    async def take(self, replica, lease):
+        return await super().take(replica, lease, self.rates)
+
+    async def count(self, api_key_name):
+        return await super().count(api_key_name, self.rates)
 
 
-def taken(desk: Admission) -> int:
+def admission(limit: int = 4, rates: RateSettings | None = None, **given) -> Desk:
+    desk = Desk({"m": limit}, **{"learning_s": 0.0, **given})
+    desk.rates = rates or RateSettings()
+    return desk
+
+
+def taken(desk: Desk) -> int:
     """Places in use."""
     return sum(lease.images for lease in desk._ledger.leases("m", desk._clock()))
 

@@ -31,7 +31,7 @@ from deployments.jobs import (
     PreparedPhoto,
     Progress,
 )
-from deployments.settings import IngressSettings, ModelSettings, StudioSettings
+from deployments.settings import IngressSettings, ModelSettings, RateSettings, StudioSettings
 from deployments.studio.deployment import Studio
 from storage.filesystem import FilesystemStore
 from tests.unit.ingress.receiving import Receiving
@@ -115,19 +115,19 @@ class Admitting:
         self, settings: IngressSettings, catalog: Sequence[ModelSettings] = CATALOG
     ) -> None:
         limits = {model.id: settings.max_waiting_images for model in catalog}
-        self.replica = Admission(limits, settings.rates, learning_s=0)
+        self.replica = Admission(limits, learning_s=0)
 
-    async def take(self, replica: str, lease: Lease) -> Granted:
-        granted = await self.replica.take(replica, lease)
+    async def take(self, replica: str, lease: Lease, rates: RateSettings) -> Granted:
+        granted = await self.replica.take(replica, lease, rates)
         if isinstance(granted, ServiceError):
             raise granted
         return granted
 
-    async def count(self, api_key_name: str) -> tuple[RateLeft, ...]:
-        rates = await self.replica.count(api_key_name)
-        if isinstance(rates, ServiceError):
-            raise rates
-        return rates
+    async def count(self, api_key_name: str, rates: RateSettings) -> tuple[RateLeft, ...]:
+        left = await self.replica.count(api_key_name, rates)
+        if isinstance(left, ServiceError):
+            raise left
+        return left
 
     async def claim(self, replica: str, claim: Claim) -> bool:
         granted = await self.replica.claim(replica, claim)
@@ -301,6 +301,9 @@ def surface(
             receivers=receivers or Receiving(),
             admission=admission,
             replicas=running,
+        ),
+        rates_of=lambda name: (
+            settings.rates if keys is None else keys.rates_of(name, settings.rates)
         ),
         studio=studio_settings,
         version="0",

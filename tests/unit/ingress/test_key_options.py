@@ -11,8 +11,9 @@ import pytest
 from deployments.ingress.http.api_keys import FILE_VARIABLE, KeyRing, a_secret
 from deployments.ingress.http.key_options import SCOPES
 from deployments.ingress.http.middleware.gate import scopes_for
-from deployments.settings import IngressSettings
+from deployments.settings import IngressSettings, RateSettings
 from tests.unit.ingress.memory import png, surface
+from tests.unit.ingress.test_cutouts import cut
 
 DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"  # of "test"
 
@@ -20,7 +21,7 @@ DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a0
 def ring(folder: Path, *lines: str) -> KeyRing:
     file = folder / "keys"
     file.write_text("\n".join(lines))
-    return KeyRing({}, file)
+    return KeyRing({}, file, max_images=8)
 
 
 def headers(secret: str) -> dict[str, str]:
@@ -52,6 +53,12 @@ def test_options_are_read(tmp_path):
     ("shop:secret expires=tomorrow", "line 2: expires must be a date or a time by ISO 8601"),
     ("shop:secret rate=7", "line 2: after the key come scopes"),
     ("shop:secret word", "line 2: after the key come scopes"),
+    ("shop:secret images_per_minute=7", "line 2: images_per_minute 7 is under max_images 8"),
+    ("shop:secret images_per_minute=", "line 2: images_per_minute must be a whole number from 1"),
+    ("shop:secret images_per_minute=8.5", "line 2: images_per_minute must be a whole number"),
+    ("shop:secret requests_per_minute=0", "line 2: requests_per_minute must be a whole number"),
+    ("shop:secret requests_per_minute=1000001", "line 2: requests_per_minute must be .* 1000000"),
+    ("shop:secret requests_per_minute=many", "line 2: requests_per_minute must be .* or none"),
     ("shop:secret scopes=read scopes=read", "line 2: scopes is given twice"),
 ])  # fmt: skip
 def test_wrong_options_are_told_by_their_line(tmp_path, line, told):
@@ -59,6 +66,66 @@ def test_wrong_options_are_told_by_their_line(tmp_path, line, told):
         ring(tmp_path, "other:key", line)
     assert FILE_VARIABLE in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+def test_a_key_has_rates_of_its_own_in_place_of_the_service_s(tmp_path):
+    keys = ring(
+        tmp_path,
+        "plain:secret-1",
+        "small:secret-2 requests_per_minute=2",
+        "free:secret-3 images_per_minute=none requests_per_minute=70",
+    )
+    service = RateSettings(requests_per_minute=60, images_per_minute=100)
+    told = [keys.rates_of(name, service) for name in ("plain", "small", "free", "gone", "")]
+    assert [(rates.requests_per_minute, rates.images_per_minute) for rates in told] == [
+        (60, 100), (2, 100), (70, None), (60, 100), (60, 100),
+    ]  # fmt: skip
+
+
+async def test_what_a_key_may_ask_for_is_what_its_line_says_now(tmp_path, caplog):
+    keys = ring(tmp_path, "shop:one requests_per_minute=1", "other:two")
+    settings = IngressSettings(rates=RateSettings(requests_per_minute=2))
+    api = surface(tmp_path / "data", settings, keys=keys)
+
+    async def generate(secret: str):
+        fields = {"prompt": "p", "model": "stable-diffusion", "num_images": "1"}
+        files = {"image": ("photo.png", png(), "image/png")}
+        return await api.client.post(
+            "/api/generate", data=fields, files=files, headers=headers(secret)
+        )
+
+    def write(text: str) -> None:
+        fresh = tmp_path / "fresh"
+        fresh.write_text(text)
+        os.replace(fresh, tmp_path / "keys")
+
+    first = await generate("one")
+    assert (first.status_code, first.headers["ratelimit-policy"]) == (200, '"requests";q=1;w=60')
+    refused = await generate("one")
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert "requests_per_minute: the limit of key 'shop' is 1" in refused.json()["error"]
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert [(await generate("two")).status_code for _ in range(3)] == [200, 200, 429]
+    for secret, most in (("one", 1), ("two", 2)):
+        limits = (await api.client.get("/api/models", headers=headers(secret))).json()["limits"]
+        assert limits["requests_per_minute"] == most
+
+    write("shop:one requests_per_minute=2\nother:two requests_per_minute=none")
+    assert [(await generate("one")).status_code for _ in range(2)] == [200, 429]
+    free = await generate("two")
+    assert (free.status_code, "ratelimit" in free.headers) == (200, False)
+    write("shop:one requests_per_minute=none\nother:two images_per_minute=-1")
+    assert (await generate("one")).status_code == 429
+    assert (
+        f"the API keys stay as they were: {FILE_VARIABLE}: line 2: images_per_minute must be"
+    ) in caplog.text
+
+
+async def test_a_cut_out_counts_for_its_key_alone(tmp_path):
+    keys = ring(tmp_path, "shop:one requests_per_minute=1", "other:two")
+    api = surface(tmp_path / "data", keys=keys)
+    answers = [await cut(api, headers=headers(secret)) for secret in ("one", "one", "two", "two")]
+    assert [answer.status_code for answer in answers] == [200, 429, 200, 200]
 
 
 def test_wrong_options_leave_the_keys_as_they_were(tmp_path, caplog):

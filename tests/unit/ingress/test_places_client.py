@@ -9,10 +9,14 @@ import pytest
 
 from deployments.errors import Overloaded, ReplicaLost
 from deployments.ingress.core.places_client import PlacesClient
-from deployments.settings import IngressSettings
+from deployments.settings import IngressSettings, RateSettings
 from tests.unit.ingress.memory import Admitting
 
 MODEL = "stable-diffusion"
+
+
+def no_rates(name: str) -> RateSettings:
+    return RateSettings()
 
 
 class Desk(Admitting):
@@ -31,8 +35,8 @@ class Desk(Admitting):
         self.reports = 0
         self.failing = 0
 
-    async def take(self, replica, lease):
-        granted = await super().take(replica, lease)
+    async def take(self, replica, lease, rates):
+        granted = await super().take(replica, lease, rates)
         await self.line.wait()
         return granted
 
@@ -59,7 +63,7 @@ def desk() -> Desk:
 
 @pytest.fixture
 def client(desk: Desk) -> PlacesClient:
-    return PlacesClient(desk, heartbeat_s=0.02)
+    return PlacesClient(desk, no_rates, heartbeat_s=0.02)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -113,7 +117,7 @@ async def test_a_restarted_admission_learns_what_is_held(desk, client):
     assert await client.claim("name", "f") is not None
     desk.replica = Desk().replica
     await taken(desk, 3)
-    assert await PlacesClient(desk).claim("name", "f") is None
+    assert await PlacesClient(desk, no_rates).claim("name", "f") is None
 
 
 async def test_what_a_lost_report_should_have_given_back_the_next_one_does(desk, client):

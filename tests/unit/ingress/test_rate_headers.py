@@ -80,7 +80,7 @@ async def test_a_stream_begins_with_the_place_in_the_line(tmp_path, before):
     made = surface(tmp_path, IngressSettings(max_waiting_images=64))
     for number in range(before):
         other = Lease(str(number), number + 1, "stable-diffusion", "", 1, 4, 1)
-        await made.admission.replica.take("other", other)
+        await made.admission.replica.take("other", other, RateSettings())
     async with made.client:
         name, data = (await streamed(made, num_images=1))[0]
     assert name == "waiting"

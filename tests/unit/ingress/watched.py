@@ -140,7 +140,7 @@ class World:
         self.folder = folder
         self.store = FilesystemStore(folder)
         self.settings = IngressSettings(max_waiting_images=LIMIT)
-        self.admission = CountingPlaces(Admitting(self.settings))
+        self.admission = CountingPlaces(Admitting(self.settings), lambda name: self.settings.rates)
         self.models = ScriptedModels()
         self.models.gate.set()
         self.watched = Watched()
