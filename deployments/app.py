@@ -49,6 +49,7 @@ def build(args: AppArgs) -> Application:
         args.storage.retention_s,
         args.storage.sweep_interval_s,
         request_retention_s=args.storage.request_retention_s,
+        usage_retention_s=args.storage.usage_retention_s,
     )
     finder = args.studio.finder
     studio = serve.deployment(name="studio", max_ongoing_requests=64, **handover)(Studio).bind(
@@ -116,3 +117,4 @@ if TYPE_CHECKING:
     _answers: type[callees.AnswerCalls] = Storage
     _requests: type[callees.RequestCalls] = Storage
     _callbacks: type[callees.CallbackCalls] = Storage
+    _usage: type[callees.UsageCalls] = Storage

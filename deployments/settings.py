@@ -50,6 +50,22 @@ class UploadLimits(Settings):
     max_arriving: int = Field(100, ge=1, le=10_000)
 
 
+class UsageSettings(Settings):
+    """What is told of how much each API key uses.
+
+    Attributes:
+        metric_keys: API keys that the metrics tell apart, at most, by their names; 0 has no such
+            metrics.
+        daily: Write it down in the store, by day.
+        write_interval_s: Seconds between two writings, of which a replica that is killed loses as
+            many.
+    """
+
+    metric_keys: int = Field(0, ge=0, le=1000)
+    daily: bool = False
+    write_interval_s: float = Field(60.0, ge=1, le=3600)
+
+
 BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]*[^/\s?#]$")]
 """What result URLs start with: scheme, host, port and path, without a slash at the end."""
 
@@ -89,6 +105,7 @@ class IngressSettings(Settings):
         public_results: Everybody who has a result's URL may read it. With API keys, false asks for
             one there too.
         rates: How much one API key may ask for.
+        usage: What is told of how much each key uses.
         playground: Serve the chat page at `/`.
         cors: Browser pages that may call.
         limits: What an upload may be.
@@ -108,6 +125,7 @@ class IngressSettings(Settings):
     allow_anonymous: bool = False
     public_results: bool = True
     rates: RateSettings = RateSettings()
+    usage: UsageSettings = UsageSettings()
     playground: bool = True
     cors: CorsSettings = CorsSettings()
     limits: UploadLimits = UploadLimits()
@@ -138,6 +156,8 @@ class StorageSettings(Settings):
         retention_s: Seconds a result is kept; None keeps it for ever.
         request_retention_s: Seconds a background request is kept after its end; None keeps it for
             ever.
+        usage_retention_s: Seconds that what API keys used in a day is kept after it; None keeps it
+            for ever.
         sweep_interval_s: Seconds between two removals of results that are too old, and of what
             unfinished work left behind.
     """
@@ -145,6 +165,7 @@ class StorageSettings(Settings):
     store: StoreSettings = FilesystemSettings(kind="filesystem")
     retention_s: float | None = Field(None, gt=0)
     request_retention_s: float | None = Field(604_800.0, gt=0)
+    usage_retention_s: float | None = Field(34_560_000.0, gt=0)
     sweep_interval_s: float = Field(600.0, gt=0)
 
 

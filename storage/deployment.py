@@ -7,7 +7,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Literal, ParamSpec, Protocol, TypeVar
 
 from storage.answers import Answers
@@ -26,6 +26,7 @@ from storage.settings import FilesystemSettings, StoreSettings
 from storage.store import StoredObject
 from storage.sweeping import Sweeper
 from storage.tiles import Tiles
+from storage.usage import save_usage
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -49,7 +50,7 @@ class EncodedSources(Protocol):
 
 
 class Storage(RequestCalls, CallbackCalls):
-    """Saves and loads results, cut-outs, sources, answers, background requests and callbacks.
+    """Saves and loads results, cut-outs, sources, answers, background requests, callbacks, usage.
 
     At most 16 operations run at once, and the event loop is never blocked. The deployment's
     `max_ongoing_requests` bounds how many more may wait.
@@ -62,6 +63,7 @@ class Storage(RequestCalls, CallbackCalls):
         sweep_interval_s: float = 600.0,
         observer: Observer | None = None,
         request_retention_s: float | None = None,
+        usage_retention_s: float | None = None,
     ) -> None:
         """Open the store, check that it can serve, and start the sweep.
 
@@ -74,6 +76,8 @@ class Storage(RequestCalls, CallbackCalls):
             observer: Hears of the store's operations; by default Ray's metrics do.
             request_retention_s: Finished background requests older than this many seconds are
                 removed. None keeps them for ever.
+            usage_retention_s: Counts of what API keys use are removed so many seconds after their
+                day. None keeps them for ever.
 
         Raises:
             StorageError: The store cannot serve, or each node of this Ray cluster would have
@@ -92,6 +96,7 @@ class Storage(RequestCalls, CallbackCalls):
             _refuse_several_nodes()
         store = ObservedStore(open_store(settings), observer)
         store.check()
+        self._store = store
         self._records = Records(store)
         self._tiles = Tiles(store)
         self._lineage = Lineage(store)
@@ -101,7 +106,13 @@ class Storage(RequestCalls, CallbackCalls):
         self._callbacks = Callbacks(store)
         retentions = _after(retention_s), _after(request_retention_s)
         # The replica is no argument: a thread that holds it would keep it alive for ever.
-        sweeper = Sweeper(store, *retentions, sweep_interval_s, self._stop)
+        sweeper = Sweeper(
+            store,
+            *retentions,
+            sweep_interval_s,
+            self._stop,
+            usage_retention=_after(usage_retention_s),
+        )
         self._sweeper = threading.Thread(target=sweeper.run, name="storage-sweep", daemon=True)
         self._sweeper.start()
 
@@ -242,6 +253,12 @@ class Storage(RequestCalls, CallbackCalls):
     async def load_answer(self, key: str) -> dict[str, object] | None:
         """Load an answer; see `Answers.load`."""
         return await self._run(self._answers.load, key)
+
+    async def save_usage(
+        self, day: date, replica: str, keys: Mapping[str, Mapping[str, int]]
+    ) -> None:
+        """Store what API keys have used in a day; see `usage.save_usage`."""
+        await self._run(save_usage, self._store, day, replica, keys)
 
     async def check_health(self) -> None:
         """Check this replica, and on purpose not its store.

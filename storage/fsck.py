@@ -7,7 +7,6 @@ of that only damage is told.
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,8 +33,8 @@ from storage.names import (
 )
 from storage.opening import open_store
 from storage.reading import check_picture, document_of
-from storage.settings import FilesystemSettings, MinioSettings, StoreSettings
 from storage.store import ImageStore, ObjectInfo
+from storage.store_arguments import add_store, settings_of
 
 _BESIDE = {RESULTS: "recipe", CUTOUTS: "record"}
 """By folder, what an image there has beside it."""
@@ -191,14 +190,7 @@ def _check_lineage(
 def main() -> None:
     """Entry point: look at the store that the arguments name; exit with 1 where all is not well."""
     parser = argparse.ArgumentParser(prog="python -m storage.fsck", description=__doc__)
-    place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument("--path", help="folder of a filesystem store")
-    place.add_argument("--endpoint", help="host:port of an S3 store")
-    parser.add_argument("--bucket", default="backdrop")
-    parser.add_argument("--region", default="us-east-1")
-    parser.add_argument("--prefix", default="", help="what object names start with")
-    parser.add_argument("--insecure", action="store_true", help="do not speak TLS")
-    parser.add_argument("--ca-file", default=None, help="PEM file of a CA bundle of your own")
+    add_store(parser)
     parser.add_argument(
         "--age", type=float, default=3600, help="seconds after which no request still writes"
     )
@@ -207,7 +199,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         found = examine(
-            open_store(_settings(options)), datetime.now(UTC) - timedelta(seconds=options.age)
+            open_store(settings_of(options)), datetime.now(UTC) - timedelta(seconds=options.age)
         )
     except (StorageError, ValueError) as error:
         sys.exit(f"storage.fsck: {error}")
@@ -218,22 +210,6 @@ def main() -> None:
         print(line)
     if found.damaged or found.half_there or found.orphaned:
         sys.exit(1)
-
-
-def _settings(options: argparse.Namespace) -> StoreSettings:
-    if options.path is not None:
-        if not os.path.isdir(options.path):
-            raise ValueError(f"{options.path!r} is not a folder")
-        return FilesystemSettings(path=options.path)
-    return MinioSettings(
-        endpoint=options.endpoint,
-        bucket=options.bucket,
-        region=options.region,
-        prefix=options.prefix,
-        secure=not options.insecure,
-        ca_file=options.ca_file,
-        create_bucket=False,
-    )
 
 
 if __name__ == "__main__":

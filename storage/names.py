@@ -22,6 +22,7 @@ REQUESTS = "requests/"
 UNFINISHED = "unfinished/"
 UPLOADS = "uploads/"
 CALLBACKS = "callbacks/"
+USAGE = "usage/"
 
 SWEEPER = f"sweeper/{'0' * 32}.json"
 """The document about who sweeps the store."""
@@ -151,6 +152,11 @@ def uploads_prefix(request: str) -> str:
 def upload_name(request: str, number: int, suffix: str) -> str:
     """Name a file that came with a background request, by its number from 1."""
     return f"{uploads_prefix(request)}-{number}.{suffix}"
+
+
+def usage_name(begin: datetime, replica: str) -> str:
+    """Name what a replica, 20 lower-case hex digits, has counted in the day that so begins."""
+    return f"{USAGE}{_checked(made_by(begin) + replica)}.json"
 
 
 def owner_in(recipe: Mapping[str, object]) -> str | None:

@@ -30,6 +30,7 @@ from storage.names import (
     RESULTS,
     SOURCES,
     TILES,
+    USAGE,
     made_by,
 )
 from storage.records import Records
@@ -41,6 +42,7 @@ from storage.store import ImageStore, ObjectInfo
 _HALF_PAIR_MAX_AGE = timedelta(hours=1)
 # A reference is written when a request begins, and no request may take more than a day.
 _PENDING_MAX_AGE = timedelta(hours=25)
+_DAY = timedelta(days=1)
 # Names that are looked at before others are asked whether to go on.
 _PIECE = 1000
 # Removals at the same time: a removal is a dozen requests one after the other.
@@ -77,11 +79,13 @@ class Ages:
         retention: Of results, cut-outs and kept answers, and of sources that nothing needs. Without
             it a source that nothing needs is kept for the time that a request may take.
         request_retention: Of finished background requests.
+        usage_retention: Of counts of what API keys use, from the end of their day on.
     """
 
     now: datetime
     retention: timedelta | None = None
     request_retention: timedelta | None = None
+    usage_retention: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,8 @@ class Retention:
     are removed.
 
     Attributes:
-        removed: Results, cut-outs, sources, lone recipes, kept answers, and objects of background
-            requests that were removed.
+        removed: Results, cut-outs, sources, lone recipes, kept answers, counts of usage, and
+            objects of background requests that were removed.
 
     Args:
         store: Where the objects are kept.
@@ -134,6 +138,9 @@ class Retention:
             after = made_by(ages.now - ages.request_retention)
             for owner in owners(self._store, REQUESTS):
                 self._walk(REQUESTS, REQUESTS + owner, owner + after, owner + OLDEST)
+        if ages.usage_retention is not None:
+            after = made_by(ages.now - ages.usage_retention - _DAY)
+            self._walk(USAGE, USAGE, after, OLDEST)
 
     def patrol(self, place: Place, most: int | None) -> Place:
         """Look at the next names of the store, whatever they tell.
@@ -184,6 +191,9 @@ class Retention:
             self._attempt(self._lone_sources(piece))
         elif folder == ANSWERS:
             self._attempt(self._old_answers(piece))
+        elif folder == USAGE:
+            names = (info.name for _, infos in piece for info in infos)
+            self._attempt((name, partial(self._delete, name, 1)) for name in names)
         else:
             self.removed += self._requests.look(info for _, infos in piece for info in infos)
 

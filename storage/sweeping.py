@@ -71,6 +71,7 @@ class Sweeper:
         interval_s: Seconds between the beginnings of two sweeps, of whichever replica.
         stop: Ends it.
         dead_s: See `DEAD_S`.
+        usage_retention: See `Ages`.
     """
 
     def __init__(
@@ -81,10 +82,12 @@ class Sweeper:
         interval_s: float,
         stop: threading.Event,
         dead_s: float = DEAD_S,
+        usage_retention: timedelta | None = None,
     ) -> None:
         self._store = store
         self._retention = retention
         self._request_retention = request_retention
+        self._usage_retention = usage_retention
         self._interval_s = interval_s
         self._stop = stop
         self._dead_s = dead_s
@@ -115,7 +118,9 @@ class Sweeper:
         wait_s = self._take()
         if wait_s:
             return wait_s
-        ages = Ages(datetime.now(UTC), self._retention, self._request_retention)
+        ages = Ages(
+            datetime.now(UTC), self._retention, self._request_retention, self._usage_retention
+        )
         swept = Retention(self._store, ages, self._go_on)
         progress: dict[str, object] = {}
         try:

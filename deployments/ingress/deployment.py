@@ -11,6 +11,7 @@ from ray.serve.context import _get_global_client
 from deployments.ingress.core.callbacks.signing import Signer
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.service import Service
+from deployments.ingress.core.usage import DailyUsage, Usage
 from deployments.ingress.http import presets
 from deployments.ingress.http.api import create_api
 from deployments.ingress.http.api_keys import KeyRing
@@ -20,6 +21,7 @@ from deployments.ingress.remote.metrics import (
     CallbackCounter,
     ImageMetrics,
     RetryCounter,
+    UsageMetrics,
 )
 from deployments.ingress.remote.readiness import announce_readiness
 from deployments.ingress.remote.receivers import HttpReceivers
@@ -39,6 +41,7 @@ from deployments.ingress.remote.stored_backends import (
     ResultsHandle,
     SourcesHandle,
     TilesHandle,
+    UsageHandle,
 )
 from deployments.logs import join_replica_log
 from deployments.settings import AppArgs
@@ -73,6 +76,16 @@ class Ingress:
         self._args = args
         self._version = version("backdrop")
         retries, images, outage_s = RetryCounter(), ImageMetrics(), args.ingress.outage_s
+        usage = args.ingress.usage
+        daily = None
+        if usage.daily:
+            written = UsageHandle(storage, retries, outage_s)
+            daily = DailyUsage(written, usage.write_interval_s)
+        counting = []
+        if usage.metric_keys:
+            counting.append(
+                UsageMetrics(usage.metric_keys, lambda: () if keys is None else keys.names)
+            )
         pixels = StudioHandle(studio, retries, outage_s)
         self._service = Service(
             catalog=args.models,
@@ -96,6 +109,7 @@ class Ingress:
                 replicas=RunningReplicas(
                     sorted(args.frame - {"ingress"}), looking_at_serve(storage.app_name)
                 ),
+                usage=Usage(counting, daily),
             ),
             rates_of=lambda name: (
                 args.ingress.rates if keys is None else keys.rates_of(name, args.ingress.rates)

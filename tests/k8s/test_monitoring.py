@@ -49,6 +49,11 @@ def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
         "ray_backdrop_engine_ticks",
         "ray_backdrop_engine_cancel_latency_seconds",
         "ray_backdrop_fidelity_pixels",
+        # Off by default, and named by the operator's own keys.
+        "ray_backdrop_key_requests",
+        "ray_backdrop_key_images",
+        "ray_backdrop_key_steps",
+        "ray_backdrop_key_pixels",
     }
 
 

@@ -22,6 +22,7 @@ from deployments.settings import (
     StorageSettings,
     StudioSettings,
     UploadLimits,
+    UsageSettings,
 )
 from deployments.webhook_settings import WebhookSettings
 from storage.settings import FilesystemSettings, MinioSettings
@@ -93,6 +94,7 @@ DEFAULTS = {
     },
     CorsSettings: {"origins": (), "localhost": True, "private_network": False},
     RateSettings: {"requests_per_minute": None, "images_per_minute": None},
+    UsageSettings: {"metric_keys": 0, "daily": False, "write_interval_s": 60.0},
     IngressSettings: {
         "public_base_url": None,
         "earlier_base_urls": (),
@@ -106,6 +108,7 @@ DEFAULTS = {
         "allow_anonymous": False,
         "public_results": True,
         "rates": RateSettings(),
+        "usage": UsageSettings(),
         "playground": True,
         "cors": CorsSettings(),
         "limits": UploadLimits(),
@@ -123,6 +126,7 @@ DEFAULTS = {
         "store": FilesystemSettings(path="data"),
         "retention_s": None,
         "request_retention_s": 604_800.0,
+        "usage_retention_s": 34_560_000.0,
         "sweep_interval_s": 600.0,
     },
 }
@@ -165,6 +169,9 @@ BOUNDS: list[tuple[type[Settings], str, list[Any], list[Any]]] = [
     (ModelSettings, "control_map", ["canny"], ["depth"]),
     (ModelSettings, "weights", ["demo", "/models/sd"], [""]),
     (ModelSettings, "name", ["x", "x" * 100], ["", "x" * 101]),
+    (UsageSettings, "metric_keys", [0, 1000], [-1, 1001]),
+    (UsageSettings, "write_interval_s", [1, 3600], [0.9, 3601]),
+    (StorageSettings, "usage_retention_s", [0.1, None], [0]),
     (UploadLimits, "max_body_bytes", [1024], [1023]),
     (UploadLimits, "max_json_bytes", [1024, 67_108_864], [1023, 67_108_865]),
     (UploadLimits, "max_pixels", [1, 178_956_970], [0, 178_956_971]),

@@ -228,6 +228,8 @@ class Generation:
             await self._backends.results.save(job.key, finished.file, recipe.document())
             self._stored.add(job.key)
             timings += Timings(0, 0, time.monotonic() - made)
+            pixels = finished.width * finished.height
+            self._backends.usage.made(self._terms.api_key_name, self._steps(job), pixels)
             self._tell(
                 ImageStored(
                     index=index,
@@ -241,6 +243,12 @@ class Generation:
                     timings=timings,
                 )
             )
+
+    def _steps(self, job: ImageJob | PlainJob) -> int:
+        model = self._plan.model
+        if model is None or not isinstance(job, ImageJob):
+            return 0
+        return model.traits.steps_taken(job.settings.steps, job.settings.strength)
 
     def _tell(self, made: Made) -> None:
         self.made.append(made)

@@ -15,6 +15,7 @@ from deployments.admission_messages import Claim, Granted, Lease, RateLeft, Repo
 from deployments.composition import FileFormat
 from deployments.ingress.core.background.names import Name
 from deployments.ingress.core.callbacks.ports import Receivers, StoredCallbacks
+from deployments.ingress.core.usage import Usage
 from deployments.jobs import (
     EncodedCutOut,
     EncodedSources,
@@ -339,6 +340,7 @@ class Backends:
         receivers: Whom these go to.
         admission: What all ingress replicas share.
         replicas: Which deployments have a replica.
+        usage: Hears what API keys use.
     """
 
     studio: Studio
@@ -357,3 +359,4 @@ class Backends:
     receivers: Receivers
     admission: Admission
     replicas: Replicas
+    usage: Usage

@@ -43,6 +43,7 @@ class Service:
         cutouts: The use cases around cut-outs.
         results: The use cases around stored results.
         replicas: Which deployments have a replica.
+        usage: Hears what API keys use.
         background: The use cases around requests that are answered later.
         max_output_side: The longer side of a result in pixels, at most.
         rates_of: Tells the rates of API keys.
@@ -72,6 +73,7 @@ class Service:
         self._backends = backends
         self.results = ResultFiles(backends, public_recipes=studio.public_metadata)
         self.replicas = backends.replicas
+        self.usage = backends.usage
         self.rates_of = rates_of
         self._shape_floor = studio.shape_floor
         self._version = version

@@ -91,10 +91,11 @@ def create_api(
 
     @asynccontextmanager
     async def working(_: FastAPI) -> AsyncIterator[None]:
-        """Work on background requests, and tell of them, as long as the application runs."""
+        """Work on background requests, tell of them, and write usage down, while it runs."""
         work = [
             asyncio.create_task(service.background.run()),
             asyncio.create_task(background.deliver()),
+            asyncio.create_task(service.usage.run()),
         ]
         try:
             yield
@@ -247,6 +248,7 @@ def create_api(
         routes=app.routes,
         models=[model.id for model in service.catalog],
         observer=observer,
+        usage=service.usage,
         sends_request_id=sends_request_id,
         departures=departures,
     )

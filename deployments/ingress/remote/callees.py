@@ -7,6 +7,7 @@ them. So a call that is misspelled, or that a deployment no longer has, fails th
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import date
 from typing import Literal, Protocol
 
 from deployments.admission_messages import Claim, Granted, Lease, RateLeft, Report
@@ -204,6 +205,16 @@ class AnswerCalls(Protocol):
 
     async def load_answer(self, key: str) -> dict[str, object] | None:
         """See `Storage.load_answer`."""
+        ...
+
+
+class UsageCalls(Protocol):
+    """The storage's counts of what API keys use."""
+
+    async def save_usage(
+        self, day: date, replica: str, keys: Mapping[str, Mapping[str, int]]
+    ) -> None:
+        """See `Storage.save_usage`."""
         ...
 
 

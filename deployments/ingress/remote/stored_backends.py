@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
+from datetime import date
 from typing import Literal
 
 from deployments.composition import FileFormat
@@ -14,6 +15,7 @@ from deployments.ingress.remote.callees import (
     ResultCalls,
     SourceCalls,
     TileCalls,
+    UsageCalls,
 )
 from deployments.ingress.remote.metrics import ImageMetrics
 from deployments.ingress.remote.remote_backends import NO_PRODUCT, REPEATED
@@ -188,6 +190,17 @@ class CutOutsHandle:
         await self._storage.call(
             CutOutCalls.delete_cutout, key, list(sources), patience=self._stored
         )
+
+
+class UsageHandle:
+    """`usage.StoredUsage` by the storage deployment."""
+
+    def __init__(self, handle: Handle, observer: RetryObserver, outage_s: float) -> None:
+        self._storage = Callee(handle, "the storage", observer, outage_s)
+        self._stored = stored(outage_s)
+
+    async def save(self, day: date, replica: str, keys: Mapping[str, Mapping[str, int]]) -> None:
+        await self._storage.call(UsageCalls.save_usage, day, replica, keys, patience=self._stored)
 
 
 def _image(stored: StoredObject) -> StoredImage:

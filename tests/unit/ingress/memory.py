@@ -18,6 +18,7 @@ from deployments.errors import IdempotencyConflict, ServiceError
 from deployments.ingress.core.callbacks.ports import Receivers
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.service import Service
+from deployments.ingress.core.usage import Counting, DailyUsage, Usage
 from deployments.ingress.http.api import create_api
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.jobs import (
@@ -270,6 +271,8 @@ def surface(
     keys: KeyRing | None = None,
     admission: Admitting | None = None,
     receivers: Receivers | None = None,
+    counting: Counting | None = None,
+    daily: DailyUsage | None = None,
     catalog: Sequence[ModelSettings] = CATALOG,
 ) -> Surface:
     settings = settings or IngressSettings()
@@ -301,6 +304,7 @@ def surface(
             receivers=receivers or Receiving(),
             admission=admission,
             replicas=running,
+            usage=Usage([] if counting is None else [counting], daily),
         ),
         rates_of=lambda name: (
             settings.rates if keys is None else keys.rates_of(name, settings.rates)

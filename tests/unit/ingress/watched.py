@@ -16,6 +16,7 @@ from deployments.ingress.core.orders import Order, Plan
 from deployments.ingress.core.places_client import PlacesClient
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.terms import Terms
+from deployments.ingress.core.usage import Usage
 from deployments.jobs import GenerationSettings, ImageJob, Layout, Photo
 from deployments.settings import IngressSettings, StudioSettings
 from storage.filesystem import FilesystemStore
@@ -176,6 +177,7 @@ class World:
             receivers=Receiving(),
             admission=Admitting(self.settings),
             replicas=Running(),
+            usage=Usage(),
         )
         jobs = [
             ImageJob(new_key(), GenerationSettings("p", "", seed, 4, 3.0, 1.0))

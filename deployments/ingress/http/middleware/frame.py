@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments.ingress.core.usage import Usage, end_of
 from deployments.ingress.http.middleware.request_ids import safe_id
 from deployments.ingress.http.outcome import (
     CLIENT_GONE,
@@ -51,6 +52,7 @@ class RequestFrame:
         routes: The application's routes, for their templates.
         models: Catalog ids.
         observer: Hears of every outcome; None where nobody wants to know.
+        usage: Hears of every POST request, by its API key.
         sends_request_id: Put the id into the answer's headers.
         departures: Errors that `receive` raises when the caller has left.
     """
@@ -62,6 +64,7 @@ class RequestFrame:
         routes: Sequence[BaseRoute],
         models: Sequence[str],
         observer: Observer | None,
+        usage: Usage,
         sends_request_id: bool,
         departures: tuple[type[BaseException], ...],
     ) -> None:
@@ -69,6 +72,7 @@ class RequestFrame:
         self._routes = routes
         self._models = frozenset(models)
         self._observer = observer
+        self._usage = usage
         self._sends_request_id = sends_request_id
         self._departures = departures
 
@@ -114,6 +118,8 @@ class RequestFrame:
         finally:
             outcome = self._outcome(scope, status if ended or not left else CLIENT_GONE, begun)
             _log(scope, outcome)
+            if scope["method"] == "POST":
+                self._usage.asked(state["api_key_name"], end_of(outcome.status))
             if self._observer is not None:
                 self._observer.ended(outcome)
 
