@@ -27,6 +27,7 @@ from tests.s3_server import S3Server
 from tests.tiny_models import save_tiny_controlnet, save_tiny_weights
 
 KEY = "limited-key-7f3a"
+HURRIED = "hurried-key-51c0"
 START_TIMEOUT_S = 300
 ROOM = 256 * 2**20
 """Bytes of the disk that the main application stores on."""
@@ -42,6 +43,7 @@ class Cluster:
         small_disk: Whether it is on a file system of its own, which a test may fill.
         weights: The tiny models' weights.
         s3: The limited application's store.
+        keys: The file of its keys, beside the one of the environment.
         pid: The process that started it all.
     """
 
@@ -50,6 +52,7 @@ class Cluster:
     small_disk: bool
     weights: Path
     s3: S3Server
+    keys: Path
     pid: int
     client: httpx.Client = field(repr=False)
 
@@ -89,12 +92,13 @@ def started(folder: Path) -> Iterator[Cluster]:
     ):
         # One model cannot load, and trying again would not help it.
         patch.setenv("RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT", "1")
+        (folder / "keys").write_text(f"hurried:{HURRIED} requests_per_minute=1\n")
         config.write_text(yaml.safe_dump(configuration(folder, s3, port)))
         with serve_run(config) as child, httpx.Client(base_url=url, timeout=120) as client:
             wait_until_up(client, "/api/models")
             wait_until_up(client, "/limited/api/models")
             data = folder / "disk" / "data"
-            yield Cluster(url, data, mounted, folder / "sd", s3, child.pid, client)
+            yield Cluster(url, data, mounted, folder / "sd", s3, folder / "keys", child.pid, client)
 
 
 @contextmanager
@@ -152,6 +156,7 @@ def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
         "max_waiting_images": 2,
         "deadline_s": 4.0,
         "require_key": True,
+        "usage": {"metric_keys": 1, "daily": True, "write_interval_s": 1},
         "limits": {"max_body_bytes": 65536},
     }
     s3_store = {
@@ -163,6 +168,7 @@ def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
     secrets = {
         # By its digest, so that the key itself stands nowhere but in requests.
         "BACKDROP_API_KEYS": f"test:sha256:{hashlib.sha256(KEY.encode()).hexdigest()}",
+        "BACKDROP_API_KEYS_FILE": str(folder / "keys"),
         "BACKDROP_S3_ACCESS_KEY": s3.admin.access_key,
         "BACKDROP_S3_SECRET_KEY": s3.admin.secret_key,
     }

@@ -25,10 +25,10 @@ SELDOM = {
 }
 
 
-def exported(url: str) -> dict[str, list[dict[str, str]]]:
-    """Labels of the samples, by name."""
+def exported(text: str) -> dict[str, list[dict[str, str]]]:
+    """Labels of the samples that an exporter tells, by name."""
     found: dict[str, list[dict[str, str]]] = {}
-    for family in text_string_to_metric_families(httpx.get(url, timeout=30).text):
+    for family in text_string_to_metric_families(text):
         for sample in family.samples:
             found.setdefault(sample.name, []).append(sample.labels)
     return found
@@ -90,7 +90,9 @@ def test_dashboard_and_alerts_read_what_is_exported(cluster: Cluster) -> None:
     read = {selector.name for _, text in expressions() for selector in selectors(text)}
     wanted = (read - SELDOM) | {"ray_backdrop_engine_cancel_latency_seconds_bucket"}
     deadline = time.monotonic() + 60
-    while missing := (wanted - (found := exported(url)).keys()) | not_told(found):
+    while missing := (
+        wanted - (found := exported(httpx.get(url, timeout=30).text)).keys()
+    ) | not_told(found):
         assert time.monotonic() < deadline, missing  # reported every few seconds
         time.sleep(1)
     for name in wanted:

@@ -34,6 +34,7 @@ KINDS: list[tuple[type[Settings], dict[str, Any]]] = [
     (UploadLimits, {}),
     (CorsSettings, {}),
     (RateSettings, {}),
+    (UsageSettings, {}),
     (IngressSettings, {}),
     (StudioSettings, {}),
     (StorageSettings, {}),
@@ -240,6 +241,7 @@ def test_every_number_and_choice_has_its_bounds_tested():
         "earlier_base_urls",
     }
     switches = {
+        "daily",
         "require_key",
         "allow_anonymous",
         "public_results",

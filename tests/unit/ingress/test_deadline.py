@@ -82,7 +82,7 @@ async def test_the_arrival_of_the_body_counts(api):
 
 async def test_waiting_for_the_admission_counts(tmp_path):
     class Away(Admitting):
-        async def take(self, replica, lease):
+        async def take(self, replica, lease, rates):
             await asyncio.sleep(30)
 
     api = surface(tmp_path, admission=Away(IngressSettings()))
