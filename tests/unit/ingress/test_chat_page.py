@@ -13,6 +13,7 @@ from tests.unit.ingress.memory import surface
 MOST_BYTES, MOST_COMPRESSED = 160_000, 96_000
 PAGE = files("deployments") / "ingress" / "http" / "page"
 SOURCES = {entry.name: entry.read_text() for entry in PAGE.iterdir()}
+TEXTS = SOURCES["strings.js"] + SOURCES["later_strings.js"]
 
 
 def policy(answer: httpx.Response) -> dict[str, str]:
@@ -87,10 +88,8 @@ async def test_nothing_else_is_served(api, name):
 
 
 async def test_every_picture_is_shown(api):
-    listed = set(re.findall(r'file: "([^"]+)"', SOURCES["strings.js"]))
-    listed |= {
-        f"pictures/{name}" for name in re.findall(r'small: "([^"]+)"', SOURCES["strings.js"])
-    }
+    listed = set(re.findall(r'file: "([^"]+)"', TEXTS))
+    listed |= {f"pictures/{name}" for name in re.findall(r'small: "([^"]+)"', TEXTS)}
     listed |= set(re.findall(r'"playground/(pictures/[^"]+)"', SOURCES["index.html"]))
     assert listed == {name for name in load_assets() if "/" in name}
 
@@ -192,11 +191,11 @@ def test_there_is_no_inline_script_or_style():
 
 
 def test_every_text_is_among_the_strings():
-    page, known = SOURCES["index.html"], SOURCES["strings.js"]
+    page = SOURCES["index.html"]
     used = set(re.findall(r'data-(?:text|label|placeholder|alt)="(\w+)"', page))
     for name, text in SOURCES.items():
         used |= set(re.findall(r"\bstrings\.(?!js)(\w+)", text)) if name.endswith(".js") else set()
-    defined = set(re.findall(r"^  (\w+):", known, re.MULTILINE))
+    defined = set(re.findall(r"^  (\w+):", TEXTS, re.MULTILINE))
     assert used - defined == set()
     assert defined - used == set()
 

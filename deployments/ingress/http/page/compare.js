@@ -5,9 +5,9 @@
  * @module
  */
 
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { movesProduct, titleOf } from "./recipe.js";
-import { strings } from "./strings.js";
+import { strings } from "./later_strings.js";
 
 /** Images that there is room for side by side. */
 const MOST_BESIDE = 4;
@@ -45,25 +45,20 @@ export function besideButtons(places, index, beside, show) {
   const inOrder = (/** @type {number[]} */ some) => places.filter((place) => some.includes(place));
   /** @type {(text: string, label: string, pressed: boolean, next: number[] | null) => any} */
   const toggle = (text, label, pressed, next) =>
-    element("button", {
-      type: "button",
-      "aria-label": label,
-      "aria-pressed": String(pressed),
-      onclick: () => {
-        show(next);
-        // The button that was pressed is there again.
-        /** @type {any} */ (document.querySelector(`.zoom [aria-label="${label}"]`)).focus();
-      },
-    }, text);
+    button(text, () => {
+      show(next);
+      // The button that was pressed is there again.
+      /** @type {any} */ (document.querySelector(`.zoom [aria-label="${label}"]`)).focus();
+    }, { "aria-label": label, "aria-pressed": String(pressed) });
   const first = inOrder([...places.slice(places.indexOf(index)), ...places].slice(0, MOST_BESIDE));
   const all = toggle("◫", strings.sideBySide, beside !== null, beside ? null : first);
   if (!beside || places.length === 2) return [all];
   return [all, ...places.map((place) => {
     const shown = beside.includes(place);
     const next = shown ? beside.filter((other) => other !== place) : [...beside, place];
-    const button = toggle(String(place + 1), strings.image(place + 1), shown, inOrder(next));
-    button.disabled = next.length < 2 || next.length > MOST_BESIDE;
-    return button;
+    const choice = toggle(String(place + 1), strings.image(place + 1), shown, inOrder(next));
+    choice.disabled = next.length < 2 || next.length > MOST_BESIDE;
+    return choice;
   })];
 }
 

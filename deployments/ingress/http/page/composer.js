@@ -257,7 +257,7 @@ export class Composer {
     const { photo, continued } = this.#source;
     if (!photo || continued) return this.#say(strings.maskNeedsPhoto);
     const { id, picture } = photo;
-    const loaded = await withDialogs(import("./mask.js")).catch(() => null);
+    const loaded = await withDialogs(import("./mask.js"), "painting.css").catch(() => null);
     if (!loaded) return this.#say(strings.notLoaded);
     const blob = await loaded.paintMask(picture);
     if (blob && this.#source.photo?.id === id) this.#source.setMask({ id: newId(), blob });

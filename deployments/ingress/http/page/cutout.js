@@ -6,8 +6,9 @@
  */
 
 import { BackdropError } from "./client.js";
-import { announce, element } from "./dom.js";
-import { sentence, strings } from "./strings.js";
+import { painter, show } from "./dialogs.js";
+import { announce, button, element } from "./dom.js";
+import { sentence, strings } from "./later_strings.js";
 import { StrokeSurface } from "./strokes.js";
 
 /** Milliseconds after a stroke before the service is asked: the next may follow at once. */
@@ -56,58 +57,30 @@ class Correction {
     this.photoUrl = URL.createObjectURL(photo.file);
     this.said = element("ul", { class: "notes", role: "status" });
     this.dialog = this.#build();
-    this.dialog.addEventListener("close", () => {
+    show(this.dialog, () => {
       clearTimeout(this.#timer);
       this.#asking.abort();
       URL.revokeObjectURL(this.photoUrl);
-      this.dialog.remove();
       resolve(this.dialog.returnValue === "use" ? this.#cut : null);
     });
-    document.body.append(this.dialog);
-    this.dialog.showModal();
     this.#show();
   }
 
   #build() {
-    const { canvas } = this.#surface;
-    const surface = element(
-      "div",
-      { class: "surface board" },
-      element("img", { class: "under", src: this.photoUrl, alt: "" }),
-      this.product,
-      canvas,
-    );
-    surface.style.setProperty("--aspect", String(canvas.width / canvas.height));
+    const under = element("img", { class: "under", src: this.photoUrl, alt: "" });
+    const surface = this.#surface.over("board", under, this.product);
     const over = element("input", {
       type: "checkbox",
       checked: true,
       onchange: () => surface.classList.toggle("alone", !over.checked),
     });
-    this.use = element("button", {
-      type: "button",
-      class: "primary",
-      onclick: () => this.dialog.close("use"),
-    }, strings.useCutOut);
-    return element(
-      "dialog",
-      { class: "painter cutout", "aria-labelledby": "cutout-title" },
-      element("h2", { id: "cutout-title" }, strings.cutOutTitle),
-      element("p", { class: "hint" }, strings.cutOutHelp),
-      surface,
-      element(
-        "div",
-        { class: "tools" },
-        ...this.#surface.tools(),
-        element("label", {}, over, element("span", {}, strings.overPhoto)),
-      ),
-      this.said,
-      element(
-        "div",
-        { class: "actions" },
-        this.use,
-        element("button", { type: "button", onclick: () => this.dialog.close() }, strings.cancel),
-      ),
-    );
+    this.use = button(strings.useCutOut, () => this.dialog.close("use"), { class: "primary" });
+    const tools = [
+      ...this.#surface.tools(),
+      element("label", {}, over, element("span", {}, strings.overPhoto)),
+    ];
+    return painter("cutout", strings.cutOutTitle, strings.cutOutHelp, surface, tools, this.said,
+      this.use, button(strings.cancel, () => this.dialog.close()));
   }
 
   #changed() {

@@ -26,6 +26,17 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /**
+ * A button.
+ * @param {string | Node} content
+ * @param {() => void} act
+ * @param {Record<string, any>} [attributes] as of `element`
+ * @returns {any}
+ */
+export function button(content, act, attributes = {}) {
+  return element("button", { type: "button", onclick: () => act(), ...attributes }, content);
+}
+
+/**
  * The element of an id, which the page has.
  * @param {string} id
  * @returns {any}

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { element } from "./dom.js";
-import { strings } from "./strings.js";
+import { button, element } from "./dom.js";
+import { strings } from "./later_strings.js";
 
 /** Formats by the endings of files. */
 const FORMATS = /** @type {Record<string, string>} */ ({
@@ -49,28 +49,24 @@ export function downloads(gallery, results, result, say) {
     if (blob) save(blob, nameOf(result, format.value || own));
     else say(strings.notSaved);
   });
-  const all = element("button", {
-    type: "button",
-    hidden: results.length < 2,
-    onclick: async () => {
-      say(strings.packing);
-      try {
-        const { zip } = await import("./zip.js");
-        /** @type {{name: string, blob: Blob}[]} */
-        const files = [];
-        for (const one of results) {
-          const name = nameOf(one, format.value || endingOf(one.url));
-          const taken = files.some((file) => file.name === name);
-          const blob = await fileOf(gallery, one, format.value);
-          files.push({ name: taken ? `${files.length + 1}-${name}` : name, blob });
-        }
-        save(await zip(files), "backdrop.zip");
-        say("");
-      } catch {
-        say(strings.notSaved);
+  const all = button(strings.downloadAll(results.length), async () => {
+    say(strings.packing);
+    try {
+      const { zip } = await import("./zip.js");
+      /** @type {{name: string, blob: Blob}[]} */
+      const files = [];
+      for (const one of results) {
+        const name = nameOf(one, format.value || endingOf(one.url));
+        const taken = files.some((file) => file.name === name);
+        const blob = await fileOf(gallery, one, format.value);
+        files.push({ name: taken ? `${files.length + 1}-${name}` : name, blob });
       }
-    },
-  }, strings.downloadAll(results.length));
+      save(await zip(files), "backdrop.zip");
+      say("");
+    } catch {
+      say(strings.notSaved);
+    }
+  }, { hidden: results.length < 2 });
   return {
     download: link,
     all,

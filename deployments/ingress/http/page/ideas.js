@@ -4,7 +4,7 @@
  * @module
  */
 
-import { byId, element, rove } from "./dom.js";
+import { button, byId, rove } from "./dom.js";
 
 /** The group of buttons. */
 export class Ideas {
@@ -30,11 +30,8 @@ export class Ideas {
   /** Show those of the model that is chosen now. */
   show() {
     const ideas = this.#prompts.get(this.#model.value) ?? [];
-    const buttons = ideas.map((idea, index) => element("button", {
-      type: "button",
-      tabindex: index === 0 ? 0 : -1,
-      onclick: () => this.#take(idea),
-    }, idea));
+    const buttons = ideas.map((idea, index) =>
+      button(idea, () => this.#take(idea), { tabindex: index === 0 ? 0 : -1 }));
     this.#group.replaceChildren(...buttons);
     byId("idea-list").hidden = buttons.length === 0;
   }

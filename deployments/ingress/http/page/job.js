@@ -9,7 +9,7 @@
 
 import { BackdropError } from "./client.js";
 import { newId } from "./history.js";
-import { strings } from "./strings.js";
+import { strings } from "./later_strings.js";
 
 /** Longest pause before a service that is out of reach is tried again; the first is a second. */
 const LONGEST_PAUSE_S = 30;

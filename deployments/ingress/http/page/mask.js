@@ -4,9 +4,10 @@
  * @module
  */
 
-import { element } from "./dom.js";
+import { painter, show } from "./dialogs.js";
+import { button, element } from "./dom.js";
 import { readPicture } from "./pictures.js";
-import { strings } from "./strings.js";
+import { strings } from "./later_strings.js";
 import { StrokeSurface } from "./strokes.js";
 
 /**
@@ -36,19 +37,13 @@ class Painter {
     const quiet = () => (this.said.textContent = "");
     this.#surface = new StrokeSurface(photo, { paint: "white", erase: "black" }, 35, quiet);
     this.dialog = this.#build();
-    this.dialog.addEventListener("close", () => {
+    show(this.dialog, () => {
       URL.revokeObjectURL(this.#photoUrl);
-      this.dialog.remove();
       resolve(this.#result);
     });
-    document.body.append(this.dialog);
-    this.dialog.showModal();
   }
 
   #build() {
-    /** @type {(text: string, act: () => void, more?: object) => HTMLElement} */
-    const button = (text, act, more = {}) =>
-      element("button", { type: "button", onclick: act, ...more }, text);
     const upload = element("input", {
       id: "mask-file",
       class: "visually-hidden",
@@ -56,36 +51,16 @@ class Painter {
       accept: "image/png,image/jpeg,image/webp",
       onchange: () => this.#upload(upload.files[0]),
     });
-    const { canvas } = this.#surface;
-    const surface = element(
-      "div",
-      { class: "surface" },
-      element("img", { src: this.#photoUrl, alt: "" }),
-      canvas,
-    );
-    surface.style.setProperty("--aspect", String(canvas.width / canvas.height));
-    return element(
-      "dialog",
-      { class: "painter", "aria-labelledby": "mask-title" },
-      element("h2", { id: "mask-title" }, strings.maskTitle),
-      element("p", { class: "hint" }, strings.maskHelp),
-      surface,
-      element(
-        "div",
-        { class: "tools" },
-        ...this.#surface.tools(),
-        button(strings.clearMask, () => this.#surface.clear()),
-        upload,
-        element("label", { for: "mask-file", class: "button" }, strings.uploadMask),
-      ),
-      this.said,
-      element(
-        "div",
-        { class: "actions" },
-        button(strings.useMask, () => this.#use(), { class: "primary" }),
-        button(strings.cancel, () => this.dialog.close()),
-      ),
-    );
+    const surface = this.#surface.over("", element("img", { src: this.#photoUrl, alt: "" }));
+    const tools = [
+      ...this.#surface.tools(),
+      button(strings.clearMask, () => this.#surface.clear()),
+      upload,
+      element("label", { for: "mask-file", class: "button" }, strings.uploadMask),
+    ];
+    return painter("", strings.maskTitle, strings.maskHelp, surface, tools, this.said,
+      button(strings.useMask, () => this.#use(), { class: "primary" }),
+      button(strings.cancel, () => this.dialog.close()));
   }
 
   async #use() {

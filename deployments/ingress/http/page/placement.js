@@ -6,9 +6,9 @@
  * @module
  */
 
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { fieldsFor, measure, place } from "./placing.js";
-import { strings } from "./strings.js";
+import { strings } from "./later_strings.js";
 
 /** How far an arrow key moves, as a share of the canvas; with Shift it is more. */
 const STEP = 0.01;
@@ -76,7 +76,7 @@ export class Placement {
         { class: "beside" },
         element("p", { class: "hint" }, strings.placeHelp),
         element("label", {}, element("span", {}, strings.placeSize), this.slider),
-        element("button", { type: "button", onclick: () => placed(null) }, strings.placeReset),
+        button(strings.placeReset, () => placed(null)),
         this.said,
       ),
     );

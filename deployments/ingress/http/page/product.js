@@ -109,7 +109,7 @@ export class Product {
   async correct() {
     const photo = this.#photo;
     if (!photo) return;
-    const loaded = await withDialogs(import("./cutout.js")).catch(() => null);
+    const loaded = await withDialogs(import("./cutout.js"), "painting.css").catch(() => null);
     if (!loaded) return this.#fail(strings.notLoaded);
     const { correctCutOut } = loaded;
     const cut = await correctCutOut(this.#client, this.#gallery, photo, this.#cut);

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { element } from "./dom.js";
-import { strings } from "./strings.js";
+import { show } from "./dialogs.js";
+import { button, element } from "./dom.js";
+import { strings } from "./later_strings.js";
 
 /**
  * @param {string} question
@@ -20,18 +21,9 @@ export function confirm(question, yes) {
     element(
       "div",
       { class: "actions" },
-      element("button", { type: "button", autofocus: true, onclick: () => dialog.close() },
-        strings.keep),
-      element("button", { type: "button", class: "danger", onclick: () => dialog.close("yes") },
-        yes),
+      button(strings.keep, () => dialog.close(), { autofocus: true }),
+      button(yes, () => dialog.close("yes"), { class: "danger" }),
     ),
   );
-  document.body.append(dialog);
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "yes");
-    });
-  });
+  return new Promise((resolve) => show(dialog, () => resolve(dialog.returnValue === "yes")));
 }

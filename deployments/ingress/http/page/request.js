@@ -4,9 +4,9 @@
  * @module
  */
 
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { titleOf } from "./recipe.js";
-import { strings } from "./strings.js";
+import { strings } from "./later_strings.js";
 
 /**
  * @param {import("./history.js").Turn} turn
@@ -45,6 +45,6 @@ function threadTo(imageUrl, history, reveal) {
     ({ recipe, index: results.findIndex((result) => result?.url === imageUrl) }));
   const from = places.find(({ index }) => index >= 0);
   if (!from) return element("span", {}, ` · ${strings.continues(strings.linkedImage)}`);
-  return element("button", { type: "button", class: "thread", onclick: () => reveal(imageUrl) },
-    `↳ ${strings.thread(from.index + 1, titleOf(from.recipe))}`);
+  return button(`↳ ${strings.thread(from.index + 1, titleOf(from.recipe))}`,
+    () => reveal(imageUrl), { class: "thread" });
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { byId, element, rove } from "./dom.js";
+import { button, byId, element, rove } from "./dom.js";
 import { strings } from "./strings.js";
 
 /**
@@ -21,12 +21,11 @@ export function fillSamples(take, fail) {
   };
   const picture = (/** @type {string} */ small, /** @type {object} */ size) =>
     element("img", { src: `playground/pictures/${small}`, alt: "", ...size });
-  byId("samples").append(...strings.samples.map((sample) => element("button", {
-    type: "button",
-    title: sample.name,
-    "aria-label": sample.name,
-    onclick: () => fetched(sample),
-  }, picture(sample.small, { width: 40, height: 40 }))));
+  byId("samples").append(...strings.samples.map((sample) => button(
+    picture(sample.small, { width: 40, height: 40 }),
+    () => fetched(sample),
+    { title: sample.name, "aria-label": sample.name },
+  )));
   rove(byId("samples"));
   byId("tries").append(...strings.samples.map((sample) => element("button", {
     type: "button",

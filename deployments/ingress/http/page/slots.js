@@ -4,10 +4,10 @@
  * @module
  */
 
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { tilePixels } from "./layout.js";
 import { titleOf } from "./recipe.js";
-import { strings } from "./strings.js";
+import { strings } from "./later_strings.js";
 
 /** The grid of one turn. */
 export class Slots {
@@ -79,12 +79,8 @@ export class Slots {
       const gone = () =>
         slot.replaceChildren(element("span", { class: "nothing" }, strings.gone));
       this.#gallery.show(image, result.url, gone, tilePixels(this.grid));
-      slot.append(element("button", {
-        type: "button",
-        class: "result",
-        "aria-label": strings.openImage(number),
-        onclick: () => this.#open(index),
-      }, image));
+      slot.append(button(image, () => this.#open(index),
+        { class: "result", "aria-label": strings.openImage(number) }));
     } else if (status === "running") {
       slot.append(element("progress", { "aria-label": strings.image(number), max: 1, value: 0 }));
     } else {

@@ -5,7 +5,7 @@
  */
 
 import { announce } from "./dom.js";
-import { strings } from "./strings.js";
+import { strings } from "./later_strings.js";
 
 /** How long what follows the last step takes, as a share of the steps; learned from each turn. */
 const ends = { share: 0.15 };

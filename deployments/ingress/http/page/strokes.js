@@ -7,8 +7,8 @@
  * @module
  */
 
-import { element } from "./dom.js";
-import { strings } from "./strings.js";
+import { button, element } from "./dom.js";
+import { strings } from "./later_strings.js";
 
 /** The longer side of the canvas that is painted on, in pixels. */
 const CANVAS_SIDE = 1024;
@@ -55,20 +55,27 @@ export class StrokeSurface {
   /** The brush's size with its name, and a button for each kind of stroke. */
   tools() {
     const kinds = Object.keys(this.#colours).map((kind) =>
-      element("button", {
-        type: "button",
-        class: `kind kind-${kind}`,
-        "aria-pressed": String(kind === this.kind),
-        onclick: () => {
-          this.kind = kind;
-          for (const other of kinds) other.ariaPressed = String(other.matches(`.kind-${kind}`));
-        },
-      }, strings.strokes[kind]));
+      button(strings.strokes[kind], () => {
+        this.kind = kind;
+        for (const other of kinds) other.ariaPressed = String(other.matches(`.kind-${kind}`));
+      }, { class: `kind-${kind}`, "aria-pressed": String(kind === this.kind) }));
     return [
       element("label", {}, element("span", {}, strings.brush), this.brush),
       ...kinds,
-      element("button", { type: "button", onclick: () => this.undo() }, strings.undo),
+      button(strings.undo, () => this.undo()),
     ];
+  }
+
+  /**
+   * The canvas over what lies under it.
+   * @param {string} kind its class
+   * @param {...HTMLElement} under
+   * @returns {HTMLElement}
+   */
+  over(kind, ...under) {
+    const surface = element("div", { class: `surface ${kind}` }, ...under, this.canvas);
+    surface.style.setProperty("--aspect", String(this.canvas.width / this.canvas.height));
+    return surface;
   }
 
   /** Whether anything of a kind is there to see. */

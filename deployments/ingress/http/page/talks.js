@@ -4,9 +4,10 @@
  * @module
  */
 
-import { element } from "./dom.js";
+import { closing, show as showDialog } from "./dialogs.js";
+import { button, element } from "./dom.js";
 import { titleOf } from "./recipe.js";
-import { strings } from "./strings.js";
+import { strings } from "./later_strings.js";
 
 /** Widest copy that a small picture needs, in pixels. */
 const SMALL_PX = 128;
@@ -53,21 +54,15 @@ export function openTalks(history, gallery, shown, { open, remove, show, clear }
   };
   const dialog = element(
     "dialog",
-    { class: "sheet", "aria-labelledby": "talks-title", onclose: () => dialog.remove() },
+    { class: "sheet", "aria-labelledby": "talks-title" },
     element("h2", { id: "talks-title" }, strings.talks),
     search,
     found,
     list,
     element("h2", {}, strings.favourites),
     favourites,
-    element("button", { type: "button", class: "quiet", onclick: leaving(clear) },
-      strings.clearHistory),
-    element("button", {
-      type: "button",
-      class: "close",
-      "aria-label": strings.close,
-      onclick: () => dialog.close(),
-    }, "×"),
+    button(strings.clearHistory, leaving(clear), { class: "quiet" }),
+    closing(),
   );
 
   /** @param {import("./history.js").Talk} talk */
@@ -89,10 +84,10 @@ export function openTalks(history, gallery, shown, { open, remove, show, clear }
         element("span", {}, element("b", { dir: "auto" }, title),
           element("span", { class: "hint" }, strings.talkFacts(turns.length, new Date(used)))),
       ),
-      element("button", { type: "button", class: "quiet", "aria-label": strings.renameTalk(title),
-        onclick: () => rename(item, talk) }, strings.rename),
-      element("button", { type: "button", class: "remove", "aria-label": strings.removeTalk(title),
-        onclick: leaving(() => remove(id)) }, "×"),
+      button(strings.rename, () => rename(item, talk),
+        { class: "quiet", "aria-label": strings.renameTalk(title) }),
+      button("×", leaving(() => remove(id)),
+        { class: "remove", "aria-label": strings.removeTalk(title) }),
     );
     return item;
   };
@@ -134,13 +129,11 @@ export function openTalks(history, gallery, shown, { open, remove, show, clear }
       const image = element("img", { alt: strings.imageAlt(index + 1, titleOf(turn.recipe)),
         width: 96, height: 96, loading: "lazy" });
       gallery.show(image, result.url, () => image.replaceWith(strings.gone), SMALL_PX);
-      return element("button", { type: "button", class: "result",
-        onclick: leaving(() => show(turn, index)) }, image);
+      return button(image, leaving(() => show(turn, index)), { class: "result" });
     }));
     if (all.length === 0) favourites.append(element("p", { class: "hint" }, strings.noFavourites));
   };
 
   fill();
-  document.body.append(dialog);
-  dialog.showModal();
+  showDialog(dialog);
 }

@@ -5,14 +5,14 @@
  */
 
 import { BackdropError } from "./client.js";
-import { announce, byId, element } from "./dom.js";
+import { announce, button, byId, element } from "./dom.js";
 import { TurnJob } from "./job.js";
 import { fit } from "./layout.js";
 import { titleOf } from "./recipe.js";
 import { requestOf } from "./request.js";
 import { Slots } from "./slots.js";
 import { TurnState } from "./state.js";
-import { sentence, strings } from "./strings.js";
+import { sentence, strings } from "./later_strings.js";
 
 /**
  * What a turn needs of the page.
@@ -36,6 +36,8 @@ export class TurnView {
   #job;
   /** @type {TurnState} */
   #state;
+  /** What the button beside the state does. */
+  #act = () => {};
   /** Whether it is to be kept in this browser. */
   kept = true;
 
@@ -49,13 +51,9 @@ export class TurnView {
     this.#slots = new Slots(turn, page.gallery, (index) => page.open(this, index));
     this.grid = this.#slots.grid;
     this.state = element("span", { class: "state" });
-    this.action = element("button", { type: "button", class: "quiet", hidden: true });
-    this.removal = element("button", {
-      type: "button",
-      class: "quiet",
-      "aria-label": strings.removeTurn(titleOf(turn.recipe)),
-      onclick: () => page.remove(this),
-    }, strings.remove);
+    this.action = button("", () => this.#act(), { class: "quiet", hidden: true });
+    this.removal = button(strings.remove, () => page.remove(this),
+      { class: "quiet", "aria-label": strings.removeTurn(titleOf(turn.recipe)) });
     this.alert = element("div", { class: "failure", role: "alert" });
     this.notes = element("ul", { class: "notes", role: "list", hidden: true });
     this.article = element(
@@ -325,7 +323,7 @@ export class TurnView {
    */
   #offer(text, act) {
     this.action.textContent = text;
-    this.action.onclick = act;
+    this.#act = act;
     this.action.hidden = false;
   }
 }

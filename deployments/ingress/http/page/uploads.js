@@ -5,7 +5,7 @@
  */
 
 import { readPicture } from "./pictures.js";
-import { strings } from "./strings.js";
+import { strings } from "./later_strings.js";
 
 /** Bytes of a request beside its photo, at most: a mask, a prompt. */
 const BESIDE = 2 ** 20;

@@ -9,11 +9,12 @@
 
 import { BackdropError } from "./client.js";
 import { besideButtons, comparison, sideBySide } from "./compare.js";
-import { announce, element } from "./dom.js";
+import { closing, show } from "./dialogs.js";
+import { announce, button, element } from "./dom.js";
 import { downloads } from "./downloads.js";
 import { confirm } from "./question.js";
 import { recipeLink, titleOf } from "./recipe.js";
-import { sentence, strings } from "./strings.js";
+import { sentence, strings } from "./later_strings.js";
 import { Zoom } from "./zoom.js";
 
 /**
@@ -76,19 +77,16 @@ export class Viewer {
     const dialog = element("dialog", {
       class: "viewer",
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#typed(event),
-      onclose: () => {
-        dialog.remove();
-        // The event comes late: another result may be open by now.
-        if (this.#dialog !== dialog) return;
-        this.#dialog = null;
-        // What was done from here has put the focus where it goes on.
-        if (!dialog.returnValue) this.#shown.view.focus(this.#shown.index);
-      },
     });
     this.#dialog = dialog;
-    document.body.append(dialog);
     this.#fill(dialog, view, index);
-    dialog.showModal();
+    show(dialog, () => {
+      // The event comes late: another result may be open by now.
+      if (this.#dialog !== dialog) return;
+      this.#dialog = null;
+      // What was done from here has put the focus where it goes on.
+      if (!dialog.returnValue) this.#shown.view.focus(this.#shown.index);
+    });
     swipes(dialog, (by) => {
       if (!this.#zoom.zoomed) this.#go(by);
     });
@@ -108,16 +106,14 @@ export class Viewer {
     const places = made(view);
     /** @type {(by: number, text: string, label: string, kind: string) => HTMLElement} */
     const go = (by, text, label, kind) =>
-      element("button", {
-        type: "button",
+      button(text, () => this.#go(by), {
         class: `go ${kind}`,
         "aria-label": label,
         hidden: places.length < 2 || beside !== null,
-        onclick: () => this.#go(by),
-      }, text);
+      });
     /** @type {(text: string, label: string, act: () => void) => HTMLElement} */
     const tool = (text, label, act) =>
-      element("button", { type: "button", "aria-label": label, onclick: act }, text);
+      button(text, act, { "aria-label": label });
     const whole = tool("", "", () => this.#zoom.reset());
     const stage = element(
       "div",
@@ -152,12 +148,7 @@ export class Viewer {
         ...facts(result),
         this.#buttons(dialog, view, index, result),
       ),
-      element("button", {
-        type: "button",
-        class: "close",
-        "aria-label": strings.close,
-        onclick: () => dialog.close(),
-      }, "×"),
+      closing(),
     );
   }
 
@@ -209,15 +200,12 @@ export class Viewer {
    * @param {ShownResult} result
    */
   #buttons(dialog, view, index, result) {
-    /** @type {(text: string, act: () => void, kind?: string | null) => HTMLElement} */
-    const button = (text, act, kind = null) =>
-      element("button", { type: "button", class: kind, onclick: act }, text);
     const said = element("p", { class: "said", role: "status" });
     /** @type {(text: string, act: () => void, kind?: string) => HTMLElement} */
     const leaving = (text, act, kind) => button(text, () => {
       dialog.close("done");
       act();
-    }, kind);
+    }, { class: kind });
     const { change: go, same: again, more: alike, other: anew, own: start } = this.#actions;
     const shared = view.drop === undefined;
     const change = leaving(strings.changeIt, () => go(view, index), shared ? "" : "primary");
@@ -235,7 +223,7 @@ export class Viewer {
     const link = recipeLink(view.turn.recipe, result);
     const copy = button(strings.copyLink, () => copyLink(link, said));
     const erase = () => this.#delete(dialog, view, index, said);
-    const remove = button(strings.deleteIt, erase, "danger");
+    const remove = button(strings.deleteIt, erase, { class: "danger" });
     const results = /** @type {ShownResult[]} */ (view.turn.results.filter(Boolean));
     const { download, all, format } = downloads(this.#gallery, results, result,
       (text) => (said.textContent = text));
