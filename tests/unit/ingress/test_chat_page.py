@@ -200,6 +200,21 @@ def test_every_text_is_among_the_strings():
     assert defined - used == set()
 
 
+@pytest.mark.parametrize("name", [name for name in SOURCES if name.endswith((".js", ".css"))])
+def test_only_comments_are_left_out(name):
+    source, sent = SOURCES[name].split("\n"), load_assets()[name].content.decode().split("\n")
+    if name == "client.js":  # it is there to be copied
+        assert sent == source
+        return
+    # Each line is where it was, for whoever reads of it in the console.
+    assert len(sent) == len(source)
+    left_out = [was for was, now in zip(source, sent, strict=True) if was != now]
+    assert {now for was, now in zip(source, sent, strict=True) if was != now} <= {""}
+    if name.endswith(".js"):
+        assert all(line.lstrip().startswith(("/**", "*", "//")) for line in left_out)
+        assert not re.search(r"^\s*(?:/\*\*?$|\*|//)", "\n".join(sent), re.MULTILINE)
+
+
 def test_the_page_is_light():
     assert sum(len(SOURCES[name].encode()) for name in at_once()) < MOST_BYTES
     sent = [asset for name, asset in load_assets().items() if name in SOURCES]
