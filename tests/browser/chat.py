@@ -41,6 +41,19 @@ class Chat:
         self.composer.get_by_label("Photo", exact=True).set_input_files(photo)
         expect(self.composer.get_by_role("button", name="Remove the photo")).to_be_visible()
 
+    def shape(self, name: str) -> Locator:
+        """The choice of a shape, in `Picture`, which is opened."""
+        shapes = self.composer.get_by_role("group", name="Shape", exact=True)
+        if not shapes.is_visible():
+            self.composer.get_by_text("Picture", exact=True).click()
+        return shapes.get_by_role("radio", name=name, exact=True)
+
+    def choose_shape(self, name: str) -> None:
+        """Click a shape's button."""
+        self.shape(name)
+        self.composer.locator("#shapes label").get_by_text(name, exact=True).click()
+        expect(self.shape(name)).to_be_checked()
+
     def advanced(self, name: str, value: str) -> None:
         """Fill an advanced field."""
         field = self.composer.get_by_label(name, exact=True)

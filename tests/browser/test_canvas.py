@@ -24,7 +24,7 @@ def size_of(chat, turn) -> tuple[int, int]:
 def test_a_plain_background_needs_no_prompt(chat, screenshots):
     chat.add_photo()
     choose(chat, "Background", "White")
-    choose(chat, "Shape", "1:1")
+    chat.choose_shape("1:1")
     choose(chat, "File", "JPEG")
     chat.prompt.fill("kept for later")
     chat.create.click()

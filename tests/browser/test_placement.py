@@ -38,8 +38,8 @@ def opened(chat: Chat, photo: Image.Image | None = None) -> Locator:
 
 
 def shaped(chat: Chat, shape: str) -> None:
-    """Choose a shape by its value; that of the photo has none."""
-    chat.composer.get_by_role("combobox", name="Shape", exact=True).select_option(shape)
+    """Choose a shape; the photo's by the empty name."""
+    chat.choose_shape(shape or "As photo")
 
 
 def shown(canvas: Locator) -> np.ndarray:

@@ -119,7 +119,7 @@ def test_a_stroke_that_is_taken_back_leaves_what_was_found(chat):
 def test_where_no_product_is_found_strokes_are_tried_on_the_photo(chat, expected_failures):
     expected_failures.append("status of 400")
     chat.add_photo(file(Image.new("RGB", (300, 200), (225, 222, 215))))
-    expect(chat.found()).to_have_text("No product found: mark it")
+    expect(chat.found()).to_have_text("No product: mark it")
     chat.found().click()
     dialog = chat.page.get_by_role("dialog")
     expect(dialog.get_by_text("Draw with Keep over it")).to_be_visible()

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { byId, element } from "./dom.js";
+import { byId, choose, element, fieldOf } from "./dom.js";
 import { withDialogs } from "./later.js";
 import { strings } from "./strings.js";
 
-/** Select fields, and what they are in a recipe. */
-const SELECTS = {
+/** Choices, and what they are in a recipe. */
+const CHOICES = {
   preset: "preset",
   shape: "aspectRatio",
   shadow: "shadow",
@@ -74,7 +74,7 @@ export class CanvasFields {
   /** The chosen shape as width over height; null is the photo's. */
   get aspect() {
     const { size, aspect_ratio: ratio } = this.#preset;
-    const sides = sidesOf(byId("shape").value || String(size ?? ratio ?? ""));
+    const sides = sidesOf(fieldOf("shape").value || String(size ?? ratio ?? ""));
     return sides && sides[0] / sides[1];
   }
 
@@ -88,7 +88,7 @@ export class CanvasFields {
     const position = productPosition ?? preset.product_position ?? "auto";
     const room = padding ?? preset.padding;
     return {
-      size: byId("shape").value ? null : sidesOf(String(preset.size ?? "")),
+      size: fieldOf("shape").value ? null : sidesOf(String(preset.size ?? "")),
       aspect: this.aspect,
       padding: room === undefined ? null : Number(room),
       position: position === "auto" ? null : String(position),
@@ -121,8 +121,8 @@ export class CanvasFields {
   recipe() {
     /** @type {Record<string, any>} */
     const recipe = {};
-    for (const [id, name] of Object.entries(SELECTS)) {
-      if (byId(id).value) recipe[name] = byId(id).value;
+    for (const [id, name] of Object.entries(CHOICES)) {
+      if (fieldOf(id).value) recipe[name] = fieldOf(id).value;
     }
     const { value: position } = byId("position");
     if (position) recipe.productPosition = position === FREE ? byId("place").value : position;
@@ -140,10 +140,10 @@ export class CanvasFields {
    * @param {Partial<import("./client.js").Recipe>} recipe
    */
   load(recipe) {
-    for (const [id, name] of Object.entries(SELECTS)) choose(byId(id), /** @type {any} */ (recipe)[name]);
+    for (const [id, name] of Object.entries(CHOICES)) choose(id, /** @type {any} */ (recipe)[name]);
     this.#setPlace(recipe.productPosition ?? "", recipe.padding);
     const background = recipe.background ?? "";
-    choose(byId("background"), background.toUpperCase() === "#FFFFFF" ? "#FFFFFF" : background);
+    choose("background", background.toUpperCase() === "#FFFFFF" ? "#FFFFFF" : background);
     if (byId("background").value === "" && SIX_DIGITS.test(background)) {
       byId("background").value = "colour";
       byId("background-colour").value = background.toLowerCase();
@@ -212,7 +212,7 @@ export class CanvasFields {
   #setPlace(position, padding) {
     const free = position.includes(",");
     if (free) byId("place").value = position;
-    choose(byId("position"), free ? FREE : position);
+    choose("position", free ? FREE : position);
     byId("padding").value = padding === undefined ? "" : String(Math.round(padding * 1e4) / 100);
   }
 }
@@ -224,14 +224,4 @@ export class CanvasFields {
 function sidesOf(shape) {
   const [wide, high] = shape.split(/[:x]/).map(Number);
   return wide > 0 && high > 0 ? [wide, high] : null;
-}
-
-/**
- * Choose an option, or the first where there is no such.
- * @param {any} select
- * @param {string | undefined} value
- */
-function choose(select, value) {
-  const known = [...select.options].some((option) => option.value === value);
-  select.value = known ? value : "";
 }

@@ -45,6 +45,26 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
+/**
+ * A field of the composer; a group of radio buttons is one, with the value of the chosen one.
+ * @param {string} name its id, or the name of the group
+ * @returns {any}
+ */
+export function fieldOf(name) {
+  return byId("composer").elements[name];
+}
+
+/**
+ * Set a field; a choice that has no such value takes the one without any.
+ * @param {string} name
+ * @param {string | undefined} value
+ */
+export function choose(name, value) {
+  const field = fieldOf(name);
+  const known = [...(field.options ?? field)].some((choice) => choice.value === value);
+  field.value = known ? value : "";
+}
+
 /** Put the texts into the elements that name them. */
 export function fillTexts() {
   const places = {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { byId } from "./dom.js";
+import { fieldOf } from "./dom.js";
 
 /** The fields, in an order in which each finds those it depends on. */
 const FIELDS = [
@@ -14,9 +14,9 @@ const FIELDS = [
   "seed", "steps", "strength", "guidance", "negative-prompt", "preserve",
 ];
 
-/** @returns {Record<string, string>} values by the ids of the elements */
+/** @returns {Record<string, string>} values by the names of the fields */
 export function fieldValues() {
-  return Object.fromEntries(FIELDS.map((id) => [id, byId(id).value]));
+  return Object.fromEntries(FIELDS.map((id) => [id, fieldOf(id).value]));
 }
 
 /**
@@ -25,7 +25,7 @@ export function fieldValues() {
  */
 export function putFieldValues(values) {
   for (const id of FIELDS) {
-    const field = byId(id);
+    const field = fieldOf(id);
     const value = values[id];
     const known = !field.options || [...field.options].some((option) => option.value === value);
     if (value !== undefined && known) field.value = value;

@@ -37,7 +37,7 @@ export const strings = {
   // Composer
   newImage: "New image",
   photo: "Photo",
-  photoHint: "Drop or paste one, or try a sample",
+  photoHint: "Drop or paste, or try a sample",
   camera: "Take a photo",
   sampleGroup: "Sample photos",
   removePhoto: "Remove the photo",
@@ -55,7 +55,7 @@ export const strings = {
   lookingForProduct: "Finding the product …",
   productFound: "Product found",
   productDoubtful: "Check the product",
-  noProduct: "No product found: mark it",
+  noProduct: "No product: mark it",
   prompt: "Prompt",
   promptPlaceholder: "Describe the scene",
   model: "Model",
@@ -77,7 +77,7 @@ export const strings = {
   colour: "Colour",
   backgroundFile: "Background picture",
   shape: "Shape",
-  shapePhoto: "The photo’s",
+  shapePhoto: "As photo",
   padding: "Room around, %",
   position: "Product lies",
   /** @type {Record<string, string>} */
@@ -118,7 +118,7 @@ export const strings = {
   removeMask: "Remove the mask",
   maskSet: "Mask added",
   maskHint: "Shows which part of the photo is the product. Without it, the service finds it.",
-  maskNeedsPhoto: "A mask belongs to a photo: add one first.",
+  maskNeedsPhoto: "A mask belongs to one photo: add that first.",
   apiKey: "API key",
   apiKeyHint: "This service needs a key. It is kept until this tab is closed.",
 
