@@ -109,8 +109,11 @@ export function actionsOf(composer, history, begin) {
       } else if (blob && photo !== null) {
         const masked = history.picture(mask);
         const file = blob instanceof File ? blob : new File([blob], strings.photo);
-        await composer.setPhoto(file, photo, mask && masked ? { id: mask, blob: masked } : null,
-          recipe.cutout);
+        await composer.setPhoto(file, {
+          id: photo,
+          mask: mask && masked ? { id: mask, blob: masked } : null,
+          cutout: recipe.cutout,
+        });
       }
       composer.load({ ...recipe, seed: resultOf(view, index).seed ?? undefined });
       if (imageUrl === null && !blob) composer.fail(strings.photoGone);

@@ -15,7 +15,6 @@ import { newId } from "./history.js";
 import { Ideas } from "./ideas.js";
 import { withDialogs } from "./later.js";
 import { Models } from "./models.js";
-import { readPicture } from "./pictures.js";
 import { fillSamples } from "./samples.js";
 import { Source } from "./source.js";
 import { strings } from "./strings.js";
@@ -32,6 +31,7 @@ import { strings } from "./strings.js";
  * @property {import("./client.js").Recipe} recipe
  * @property {string} modelName
  * @property {import("./source.js").Photo | null} photo
+ * @property {import("./source.js").Photo[]} others of a batch: each for a conversation of its own
  * @property {import("./source.js").Mask | null} mask
  * @property {Continued | null} continued
  * @property {number | null} aspect width over height where it is not the photo's
@@ -72,10 +72,10 @@ export class Composer {
       told();
     });
     this.#begun = begun;
-    this.#canvas = new CanvasFields(gallery, { changed: told, fail: (text) => this.#say(text) });
+    this.#canvas = new CanvasFields(gallery, { changed: told, fail: (text) => this.fail(text) });
     this.#source = new Source(client, gallery, {
       needKey: () => this.askKey(),
-      fail: (text) => this.#say(text),
+      fail: (text) => this.fail(text),
       changed,
       left: () => this.focus(),
     });
@@ -90,11 +90,16 @@ export class Composer {
       changed();
     });
     this.#form.addEventListener("input", () => {
-      this.#say("");
+      this.fail("");
       changed();
     });
     for (const id of ["photo", "camera"]) {
-      byId(id).addEventListener("change", (/** @type {Event} */ event) => this.#picked(event.target));
+      byId(id).addEventListener("change", () => {
+        const files = [...byId(id).files];
+        // Emptied, so that the same file can be chosen again.
+        byId(id).value = "";
+        if (files.length) this.#choose(files);
+      });
     }
     byId("paint-mask").onclick = () => this.paintMask();
     const key = byId("api-key");
@@ -109,8 +114,8 @@ export class Composer {
       if (prompt === undefined) return;
       this.#prompt.value = prompt;
       this.#form.requestSubmit();
-    }, (text) => this.#say(text));
-    takeDrops((file) => this.setPhoto(file), (text) => this.#say(text));
+    }, (text) => this.fail(text));
+    takeDrops((files) => this.#choose(files), (text) => this.fail(text));
   }
 
   /**
@@ -130,9 +135,9 @@ export class Composer {
     this.models.showDemo();
   }
 
-  /** @param {string} text what is wrong, said beside the prompt */
+  /** @param {string} text what is wrong, said beside the prompt; empty takes it back */
   fail(text) {
-    this.#say(text);
+    if (this.#error.textContent !== text) this.#error.textContent = text;
   }
 
   /** Ask for the API key. */
@@ -151,6 +156,12 @@ export class Composer {
    */
   giveBack(prompt) {
     this.#prompt.value ||= prompt;
+    this.#changed();
+  }
+
+  /** What was begun with a batch goes on in its conversations. */
+  leaveBatch() {
+    this.#source.drop();
     this.#changed();
   }
 
@@ -180,7 +191,7 @@ export class Composer {
     byId("images").value = 1;
     byId("advanced").open = true;
     this.#canvas.load(recipe);
-    this.#say("");
+    this.fail("");
     this.#changed();
     this.focus();
   }
@@ -188,31 +199,34 @@ export class Composer {
   /**
    * Start from this photo, and perhaps with this mask.
    * @param {File} file
-   * @param {string} [id] where it is known already
-   * @param {{id: string, blob: Blob} | null} [mask]
-   * @param {string} [cutout] the id of the cut-out of its product, where one was made
+   * @param {Parameters<Source["choose"]>[2]} [known] what is known of it already
    */
-  async setPhoto(file, id = newId(), mask = null, cutout = undefined) {
-    const { admitted } = await import("./uploads.js").catch(() => ({ admitted: null }));
-    if (!admitted) return this.#say(strings.notLoaded);
-    const { picture, said } = await admitted(file, this.#limits);
-    if (!picture) return this.#say(said);
-    this.#source.put({ id, picture }, mask, cutout);
+  async setPhoto(file, known) {
+    await this.#choose([file], known);
+  }
+
+  /**
+   * @param {File[]} files
+   * @param {Parameters<Source["choose"]>[2]} [known]
+   */
+  async #choose(files, known) {
+    if (!(await this.#source.choose(files, this.#limits, known))) return;
     this.#begun();
-    this.#say(said);
     this.focus();
   }
 
   /**
    * What is in the fields, with what it starts from.
-   * @returns {Omit<import("./history.js").Draft, "photo" | "mask" | "background"> & {
-   *   photo: Asked["photo"], mask: Asked["mask"], background: File | null}}
+   * @returns {Omit<import("./history.js").Draft, "photo" | "others" | "mask" | "background"> & {
+   *   photo: Asked["photo"], others: Asked["others"], mask: Asked["mask"],
+   *   background: File | null}}
    */
   get draft() {
-    const { photo, mask, continued, product } = this.#source;
+    const { photo, others, mask, continued, product } = this.#source;
     return {
       fields: { ...fieldValues(), ...this.#wanted },
       photo,
+      others,
       photoName: photo?.picture.file.name ?? "",
       mask,
       cutout: product.cutout,
@@ -233,7 +247,7 @@ export class Composer {
     this.#canvas.load({});
     this.#replaced = null;
     if (!draft) return this.#afterwards(false);
-    const { fields, mask, cutout, continued } = draft;
+    const { fields, continued } = draft;
     const background = history.picture(draft.background);
     if (background) this.#canvas.load({ background: "image", backgroundImage: background });
     putFieldValues(fields);
@@ -241,24 +255,18 @@ export class Composer {
     this.#wanted = this.models.known ? {} : { model: fields.model, preset: fields.preset };
     this.models.showDemo();
     this.#afterwards(false);
-    const blob = history.picture(draft.photo);
-    const picture = blob && (await readPicture(new File([blob], draft.photoName, blob)));
-    if (picture && draft.photo !== null) {
-      const masked = history.picture(mask);
-      this.#source.put({ id: draft.photo, picture },
-        mask && masked ? { id: mask, blob: masked } : null, cutout ?? undefined);
-    }
+    await this.#source.restore(draft, history);
     if (continued) this.continueFrom(continued);
   }
 
   /** Open the mask painter. */
   async paintMask() {
     byId("advanced").open = true;
-    const { photo, continued } = this.#source;
-    if (!photo || continued) return this.#say(strings.maskNeedsPhoto);
+    const { photo, others, continued } = this.#source;
+    if (!photo || others.length || continued) return this.fail(strings.maskNeedsPhoto);
     const { id, picture } = photo;
     const loaded = await withDialogs(import("./mask.js"), "painting.css").catch(() => null);
-    if (!loaded) return this.#say(strings.notLoaded);
+    if (!loaded) return this.fail(strings.notLoaded);
     const blob = await loaded.paintMask(picture);
     if (blob && this.#source.photo?.id === id) this.#source.setMask({ id: newId(), blob });
     this.#changed();
@@ -268,7 +276,7 @@ export class Composer {
   #asked() {
     const model = byId("model");
     const prompt = this.#prompt.value.trim();
-    const { photo, mask, continued, product } = this.#source;
+    const { photo, others, mask, continued, product } = this.#source;
     if (!photo && !continued) return this.#refuse(strings.needPhoto, byId("photo"));
     const { missing, painted, aspect } = this.#canvas;
     if (missing) return this.#refuse(missing.text, missing.field);
@@ -296,15 +304,16 @@ export class Composer {
       modelName: painted ? model.selectedOptions[0].textContent : strings.plain,
       aspect,
       photo: continued ? null : photo,
+      others: continued ? [] : others,
       mask: continued ? null : mask,
       continued,
-      cutting: found || cutout ? undefined : product.found(),
+      cutting: found || cutout || others.length ? undefined : product.found(),
     };
   }
 
   /** @param {boolean} sent whether the prompt was sent */
   #afterwards(sent) {
-    this.#say("");
+    this.fail("");
     if (sent) this.#prompt.value = "";
     if (this.#replaced) {
       byId("images").value = this.#replaced.images;
@@ -321,28 +330,15 @@ export class Composer {
    * @param {HTMLElement} field
    */
   #refuse(text, field) {
-    this.#say(text);
+    this.fail(text);
     field.focus();
     return null;
-  }
-
-  /** @param {string} text */
-  #say(text) {
-    if (this.#error.textContent !== text) this.#error.textContent = text;
-  }
-
-  /** @param {any} input */
-  #picked(input) {
-    const file = input.files[0];
-    // Emptied, so that the same file can be chosen again.
-    input.value = "";
-    if (file) this.setPhoto(file);
   }
 
   /** @param {string} idea */
   #take(idea) {
     this.#prompt.value = idea;
-    this.#say("");
+    this.fail("");
     this.#changed();
     this.focus();
   }

@@ -5,14 +5,14 @@
  */
 
 import { byId } from "./dom.js";
-import { fileOf } from "./pictures.js";
+import { filesOf } from "./pictures.js";
 import { strings } from "./strings.js";
 
 /** The address of a picture, and nothing else. */
 const ADDRESS = /^https?:\/\/\S+\.(?:png|jpe?g|webp|gif|avif|heic)(?:\?\S*)?$/i;
 
 /**
- * @param {(file: File) => void} take
+ * @param {(files: File[]) => void} take
  * @param {(text: string) => void} say
  */
 export function takeDrops(take, say) {
@@ -27,20 +27,20 @@ export function takeDrops(take, say) {
   addEventListener("drop", (event) => {
     event.preventDefault();
     byId("card").classList.remove("dropping");
-    const file = fileOf(event.dataTransfer);
-    if (file) take(file);
+    const files = filesOf(event.dataTransfer);
+    if (files.length) take(files);
     // What another page shows is its address alone, and this page reads nothing of elsewhere.
     else if (event.dataTransfer?.types.includes("text/uri-list")) say(strings.pictureElsewhere);
   });
   addEventListener("paste", (event) => {
-    const file = fileOf(event.clipboardData);
-    if (!file) {
+    const files = filesOf(event.clipboardData);
+    if (!files.length) {
       const text = event.clipboardData?.getData("text/plain").trim() ?? "";
       // After the paste, whose input takes away what is said.
       if (ADDRESS.test(text)) setTimeout(() => say(strings.pictureElsewhere));
       return;
     }
     event.preventDefault();
-    take(file);
+    take(files);
   });
 }

@@ -46,6 +46,7 @@ const MOST_TURNS = 240;
  * @property {Record<string, string>} fields values by the ids of the elements
  * @property {string | null} photo id of the photo in the pictures
  * @property {string} photoName
+ * @property {{id: string, name: string}[]} [others] the further photos of a batch
  * @property {string | null} mask id of the mask in the pictures
  * @property {string | null} cutout id of the cut-out of the photo's product
  * @property {string | null} background id of the background picture in the pictures
@@ -265,6 +266,7 @@ export class History {
     for (const { draft } of this.#talks.values()) {
       if (!draft) continue;
       used.add(draft.photo).add(draft.mask).add(draft.background);
+      for (const { id } of draft.others ?? []) used.add(id);
       used.add(draft.continued?.photo ?? null);
     }
     for (const [id, { url }] of this.#pictures) {

@@ -171,7 +171,16 @@ export const strings = {
   useMask: "Use mask",
   canvasLabel: "The photo to paint on, with a mouse, pen or finger",
 
+  // A batch
+  batchBegun: (/** @type {number} */ photos) =>
+    `${photos} conversations are begun, one for each photo. This is the first.`,
+  showAll: "Show all",
+
   // Failures that the page itself finds
+  readingPhotos: (/** @type {number} */ photos) => `Reading ${photos} files …`,
+  tooManyPhotos: (/** @type {number} */ photos, /** @type {number} */ most) => `These are ${photos} files: choose at most ${most} at once.`,
+  ofFile: (/** @type {string} */ name, /** @type {string} */ said) =>
+    said.includes(name) ? said : `“${name}”: ${said}`,
   heic: (/** @type {string} */ name) =>
     `This browser cannot read “${name}”. Save it as JPEG, or set the phone’s camera to ` +
     "“Most compatible”.",

@@ -145,9 +145,11 @@ function note(text) {
 /** Keep what is in the composer. */
 function keepDraft() {
   if (!talk) return;
-  const { photo, mask, background, ...rest } = composer.draft;
+  const { photo, others, mask, background, ...rest } = composer.draft;
   const backgroundId = background && (backgrounds.get(background) ?? newId());
-  if (photo) history.savePicture(photo.id, photo.picture.file);
+  for (const { id, picture } of photo ? [photo, ...others] : []) {
+    history.savePicture(id, picture.file);
+  }
   if (mask) history.savePicture(mask.id, mask.blob);
   if (background && backgroundId) {
     backgrounds.set(background, backgroundId);
@@ -156,6 +158,7 @@ function keepDraft() {
   talk.draft = {
     ...rest,
     photo: photo?.id ?? null,
+    others: others.map(({ id, picture }) => ({ id, name: picture.file.name })),
     mask: mask?.id ?? null,
     background: backgroundId,
   };
@@ -191,19 +194,36 @@ async function setKey(key) {
 }
 
 /** @param {import("./composer.js").Asked} asked */
-function create({ recipe, modelName, photo, mask, continued, aspect, cutting }) {
-  if (photo) history.savePicture(photo.id, photo.picture.file);
+function create({ recipe, modelName, photo, others, mask, continued, aspect, cutting }) {
   if (mask) history.savePicture(mask.id, mask.blob);
-  begin({
-    recipe,
-    modelName,
-    photo: photo?.id ?? continued?.photo ?? null,
-    mask: mask?.id ?? null,
-    imageUrl: continued?.url ?? null,
-    aspect:
-      aspect ??
-      (photo ? photo.picture.width / photo.picture.height : (continued?.aspect ?? 1)),
-  }, cutting);
+  /** @type {(photo: import("./source.js").Photo | null) => import("./actions.js").Wanted} */
+  const wantedOf = (photo) => {
+    if (photo) history.savePicture(photo.id, photo.picture.file);
+    return {
+      recipe: { ...recipe },
+      modelName,
+      photo: photo?.id ?? continued?.photo ?? null,
+      mask: mask?.id ?? null,
+      imageUrl: continued?.url ?? null,
+      aspect:
+        aspect ??
+        (photo ? photo.picture.width / photo.picture.height : (continued?.aspect ?? 1)),
+    };
+  };
+  if (!photo || !others.length) return begin(wantedOf(photo), cutting);
+  batch([photo, ...others].map((one) => ({ name: one.picture.file.name, wanted: wantedOf(one) })));
+}
+
+/** @param {Parameters<typeof import("./batch.js").beginBatch>[0]} all */
+async function batch(all) {
+  await opened;
+  const loaded = await import("./batch.js").catch(() => null);
+  if (loaded && talk && (await conversation.load())) {
+    composer.leaveBatch();
+    return loaded.beginBatch(all, talk, { history, conversation, show: showTalk, talks: showTalks });
+  }
+  composer.giveBack(all[0].wanted.recipe.prompt ?? "");
+  composer.fail(strings.notLoaded);
 }
 
 /**

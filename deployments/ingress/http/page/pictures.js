@@ -28,11 +28,11 @@ export async function readPicture(file) {
 }
 
 /**
- * The first file of a drop or a paste.
+ * The files of a drop or a paste.
  * @param {DataTransfer | null} transfer
  */
-export function fileOf(transfer) {
-  return transfer?.files[0] ?? null;
+export function filesOf(transfer) {
+  return [...(transfer?.files ?? [])];
 }
 
 /**

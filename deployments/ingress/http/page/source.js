@@ -1,10 +1,13 @@
 /**
- * What the next turn starts from: a photo with its product or a mask, or an image that is continued.
+ * What the next turn starts from: a photo with its product or a mask, several photos of which each
+ * starts a conversation of its own, or an image that is continued.
  *
  * @module
  */
 
 import { byId } from "./dom.js";
+import { newId } from "./history.js";
+import { readPicture } from "./pictures.js";
 import { Product } from "./product.js";
 import { strings } from "./strings.js";
 
@@ -15,8 +18,13 @@ import { strings } from "./strings.js";
 export class Source {
   #gallery;
   #changed;
+  #fail;
   /** @type {Photo | null} */
   photo = null;
+  /** @type {Photo[]} the further photos of a batch */
+  others = [];
+  /** What was chosen last. */
+  #choosing = {};
   /** @type {Mask | null} */
   mask = null;
   /** @type {import("./composer.js").Continued | null} */
@@ -36,6 +44,7 @@ export class Source {
   constructor(client, gallery, { needKey, fail, changed, left }) {
     this.#gallery = gallery;
     this.#changed = changed;
+    this.#fail = fail;
     this.product = new Product(client, gallery, { needKey, fail, changed });
     const without = (/** @type {string} */ chip, /** @type {() => void} */ leave) => {
       byId(chip).querySelector("button").onclick = () => {
@@ -60,22 +69,67 @@ export class Source {
   }
 
   /**
-   * Start from a photo.
-   * @param {Photo} photo
-   * @param {Mask | null} mask
+   * Start from files that somebody chose, and say what is wrong with them.
+   * @param {File[]} files
+   * @param {import("./uploads.js").Limits} limits
+   * @param {{id?: string, mask?: Mask | null, cutout?: string}} [known] of a single one
+   * @returns {Promise<boolean>} whether it starts from them
+   */
+  async choose(files, limits, { id = newId(), mask = null, cutout } = {}) {
+    const choosing = (this.#choosing = {});
+    const loaded = await import("./uploads.js").catch(() => null);
+    if (!loaded) this.#fail(strings.notLoaded);
+    const found = await loaded?.admittedAll(files, limits, this.#fail);
+    // Whoever chose something else meanwhile wants that.
+    if (!found || choosing !== this.#choosing) return false;
+    const photos = found.pictures.map((picture, place) =>
+      ({ id: place === 0 ? id : newId(), picture }));
+    if (photos.length) this.put(photos, mask, cutout);
+    this.#fail(found.said);
+    return photos.length > 0;
+  }
+
+  /**
+   * Start from a photo, or from several, whose products the service finds when it makes them.
+   * @param {Photo[]} photos one or more
+   * @param {Mask | null} mask of a single one
    * @param {string} [cutout] the id of a cut-out of its product, where one was made
    */
-  put(photo, mask, cutout) {
+  put([photo, ...others], mask, cutout) {
     this.drop();
     const { file } = photo.picture;
     this.photo = photo;
+    this.others = others;
     this.#photoUrl = URL.createObjectURL(file);
-    byId("chosen").querySelector("img").src = this.#photoUrl;
-    byId("chosen").title = byId("chosen").querySelector("span").textContent =
-      file.name || strings.pasted;
+    const chip = byId("chosen");
+    const words = chip.querySelector("span");
+    const several = others.length > 0;
+    chip.querySelector("img").src = this.#photoUrl;
+    chip.querySelector("button").ariaLabel = several ? strings.removePhotos : strings.removePhoto;
+    words.className = several ? "" : "visually-hidden";
+    words.textContent = several ? strings.photos(others.length + 1) : file.name || strings.pasted;
+    chip.title = [photo, ...others].map(({ picture }) => picture.file.name || strings.pasted)
+      .join(", ");
     this.setMask(mask);
     this.continueFrom(null);
-    if (mask === null) this.product.find(photo.picture, cutout);
+    if (mask === null && !several) this.product.find(photo.picture, cutout);
+  }
+
+  /**
+   * Start from a draft's photos, those of them that are still here.
+   * @param {import("./history.js").Draft} draft
+   * @param {import("./history.js").History} history
+   */
+  async restore({ photo, photoName, others = [], mask, cutout }, history) {
+    const photos = [];
+    for (const { id, name } of [{ id: photo, name: photoName }, ...others]) {
+      const blob = history.picture(id);
+      const picture = blob && (await readPicture(new File([blob], name, blob)));
+      if (picture && id !== null) photos.push({ id, picture });
+    }
+    const masked = history.picture(mask);
+    const known = mask && masked ? { id: mask, blob: masked } : null;
+    if (photos.length) this.put(photos, known, cutout ?? undefined);
   }
 
   /**
@@ -96,8 +150,9 @@ export class Source {
   /** There is no photo any more. */
   drop() {
     if (this.#photoUrl) URL.revokeObjectURL(this.#photoUrl);
-    this.photo = null;
-    this.#photoUrl = null;
+    this.photo = this.#photoUrl = null;
+    this.others = [];
+    this.#choosing = {};
     this.product.leave();
     this.setMask(null);
     this.#show();

@@ -41,6 +41,8 @@ export const strings = {
   camera: "Take a photo",
   sampleGroup: "Sample photos",
   removePhoto: "Remove the photo",
+  removePhotos: "Remove the photos",
+  photos: (/** @type {number} */ photos) => `${photos} photos, one conversation each`,
   pasted: "pasted picture",
   continues: (/** @type {string} */ label) => `Continues: ${label}`,
   linkedImage: "the linked image",

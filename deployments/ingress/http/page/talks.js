@@ -72,7 +72,8 @@ export function openTalks(history, gallery, shown, { open, remove, show, clear }
     const title = nameOf(history, talk);
     const url = turns.findLast(({ results }) => results.some(Boolean))?.results.find(Boolean)?.url;
     const picture = element("img", { alt: "", width: 48, height: 48 });
-    if (url) gallery.show(picture, url, () => picture.removeAttribute("src"), SMALL_PX);
+    const seen = url ?? history.pictureUrl(turns.at(-1)?.photo ?? null);
+    if (seen) gallery.show(picture, seen, () => picture.removeAttribute("src"), SMALL_PX);
     const used = turns.at(-1)?.created ?? talk.created;
     const item = element(
       "li",

@@ -1,5 +1,5 @@
 /**
- * Tells that something was removed, and lets it be taken back for a while.
+ * Tells of something that was done, and for a while offers a button: that takes it back, mostly.
  *
  * @module
  */
@@ -18,7 +18,17 @@ let last = { timer: 0, settle: () => {} };
  * @param {() => void} back takes it back
  * @param {() => void} [gone] makes it final
  */
-export function offerUndo(text, back, gone = () => {}) {
+export function offerUndo(text, back, gone) {
+  offer(text, strings.undo, back, gone);
+}
+
+/**
+ * @param {string} text what was done
+ * @param {string} label of the button
+ * @param {() => void} back what the button does
+ * @param {() => void} [gone] the time for it is over
+ */
+export function offer(text, label, back, gone = () => {}) {
   const bar = byId("undo");
   clearTimeout(last.timer);
   last.settle();
@@ -30,7 +40,7 @@ export function offerUndo(text, back, gone = () => {}) {
   };
   bar.querySelector("span").textContent = text;
   const button = bar.querySelector("button");
-  button.textContent = strings.undo;
+  button.textContent = label;
   button.onclick = () => end(back);
   bar.hidden = false;
   last = { timer: Number(setTimeout(() => end(gone), LASTS_MS)), settle: gone };

@@ -1,5 +1,5 @@
 /**
- * Makes a picture that somebody chose into one that the service takes, or says why not.
+ * Makes pictures that somebody chose into ones that the service takes, or says why not.
  *
  * @module
  */
@@ -10,8 +10,35 @@ import { strings } from "./later_strings.js";
 /** Bytes of a request beside its photo, at most: a mask, a prompt. */
 const BESIDE = 2 ** 20;
 const MEGAPIXEL = 1_000_000;
+/** Photos that are chosen at once. */
+const MOST_PHOTOS = 50;
 
 /** @typedef {Record<string, number | null>} Limits as of the catalog; what is absent is not known */
+
+/**
+ * @param {File[]} files
+ * @param {Limits} limits
+ * @param {(text: string) => void} say tells of the wait
+ * @returns {Promise<{pictures: import("./pictures.js").Picture[], said: string}>} those that can be
+ *   used, in their order; `said` is what is wrong with the others, and what was done to these
+ */
+export async function admittedAll(files, limits, say) {
+  const several = files.length > 1;
+  if (files.length > MOST_PHOTOS) {
+    return { pictures: [], said: strings.tooManyPhotos(files.length, MOST_PHOTOS) };
+  }
+  if (several) say(strings.readingPhotos(files.length));
+  /** @type {import("./pictures.js").Picture[]} */
+  const pictures = [];
+  /** @type {string[]} */
+  const all = [];
+  for (const file of files) {
+    const { picture, said } = await admitted(file, limits);
+    if (picture) pictures.push(picture);
+    if (said) all.push(several ? strings.ofFile(file.name, said) : said);
+  }
+  return { pictures, said: all.join(" ") };
+}
 
 /**
  * @param {File} file
@@ -19,7 +46,7 @@ const MEGAPIXEL = 1_000_000;
  * @returns {Promise<{picture: import("./pictures.js").Picture | null, said: string}>} no picture
  *   where it cannot be used; `said` is why, or what was done to it
  */
-export async function admitted(file, limits) {
+async function admitted(file, limits) {
   const { max_aspect, max_pixels, max_side, max_body_bytes } = known(limits);
   const picture = await readPicture(file);
   if (!picture) {
