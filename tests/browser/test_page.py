@@ -98,6 +98,21 @@ def test_a_phone_needs_no_sideways_scrolling(chat, screenshots):
     chat.page.screenshot(path=screenshots / "phone-dialog.png")
 
 
+def test_create_does_not_wrap_alone(chat):
+    chat.add_photo()
+    chat.finished(chat.ask("Perfume backdrop", images=1), 1)
+    middle = (
+        "(field) => { const { y, height } = field.getBoundingClientRect(); return y + height / 2 }"
+    )
+    model = chat.composer.get_by_role("combobox", name="Model")
+    for width in (1440, 1280, 1024, 768):
+        chat.page.set_viewport_size({"width": width, "height": 900})
+        assert abs(chat.create.evaluate(middle) - model.evaluate(middle)) < 2, width
+        # Where all has room, there is one row.
+        if width == 1440:
+            assert abs(chat.create.evaluate(middle) - chat.prompt.evaluate(middle)) < 2
+
+
 def test_dark_is_dark(chat, screenshots):
     def light() -> float:
         colour = chat.page.evaluate("getComputedStyle(document.body).backgroundColor")

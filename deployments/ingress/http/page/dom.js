@@ -61,8 +61,11 @@ export function fieldOf(name) {
  */
 export function choose(name, value) {
   const field = fieldOf(name);
-  const known = [...(field.options ?? field)].some((choice) => choice.value === value);
-  field.value = known ? value : "";
+  const choices = [...(field.options ?? field)];
+  const chosen = choices.find((choice) => choice.value === value)
+    ?? choices.find((choice) => choice.value === "");
+  // A group of radio buttons takes no empty value.
+  chosen[field.options ? "selected" : "checked"] = true;
 }
 
 /** Put the texts into the elements that name them. */
