@@ -101,10 +101,9 @@ def test_they_are_made_in_order_and_go_on_after_a_reload(chat):
     chosen(chat, 3)
     chat.ask("Perfume backdrop", images=2, steps="40")
     page.reload()
-    finished = page.evaluate("""() => new Promise((resolve) => {
-        const seen = [];
-        const name = `backdrop ${new URL(".", document.baseURI).pathname}`;
-        const opening = indexedDB.open(name);
+    page.evaluate("""() => {
+        window.seen = [];
+        const opening = indexedDB.open(`backdrop ${new URL(".", document.baseURI).pathname}`);
         opening.onsuccess = () => setInterval(() => {
             const all = opening.result.transaction("turns").objectStore("turns").getAll();
             all.onsuccess = () => {
@@ -112,10 +111,11 @@ def test_they_are_made_in_order_and_go_on_after_a_reload(chat):
                 turns.forEach(({ status }, place) => {
                     if (status === "finished" && !seen.includes(place)) seen.push(place);
                 });
-                if (seen.length === 3) resolve(seen);
             };
         }, 50);
-    })""")
+    }""")
+    page.wait_for_function("() => window.seen.length === 3")
+    finished = page.evaluate("window.seen")
     assert finished == [0, 1, 2]
 
 

@@ -35,8 +35,12 @@ export async function beginBatch(all, here, { history, conversation, show, talks
     history.saveTalk(talk);
   });
   if (ids[0] !== here.id) await show(ids[0]);
-  all.forEach(({ wanted }, place) =>
+  all.forEach(({ wanted }, place) => {
     // Each a moment later, so that a page that is loaded again knows their order.
-    conversation.begin({ ...newTurn(ids[place], wanted), created: begun + place }));
+    const turn = { ...newTurn(ids[place], wanted), created: begun + place };
+    conversation.begin(turn);
+    // At once, so that a reload loses none that waits.
+    history.save(turn);
+  });
   offer(strings.batchBegun(all.length), strings.showAll, talks);
 }
