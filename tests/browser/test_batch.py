@@ -76,6 +76,7 @@ def test_several_photos_begin_a_conversation_each(chat, screenshots):
     expect(chat.composer.get_by_role("button", name="Remove the photos")).to_be_hidden()
     chat.finished(turn, 1)
     page.get_by_role("button", name="Show all").click()
+    expect(page.get_by_role("dialog", name="Conversations")).to_be_visible()
     page.keyboard.press("Escape")
     names = ["shoe-wide", "shoe-tall", "shoe-red"]
     for place, name in enumerate(names):
