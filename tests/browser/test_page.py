@@ -98,6 +98,16 @@ def test_a_phone_needs_no_sideways_scrolling(chat, screenshots):
     chat.page.screenshot(path=screenshots / "phone-dialog.png")
 
 
+@pytest.mark.parametrize("size", [(360, 740), (1280, 900), (1440, 900)])
+def test_nothing_moves_when_the_models_arrive(chat, size):
+    width, height = size
+    chat.page.set_viewport_size({"width": width, "height": height})
+    chat.page.reload()
+    expect(chat.models).not_to_have_count(0)
+    chat.page.wait_for_load_state("networkidle")
+    assert chat.page.evaluate("shifts.reduce((sum, { value }) => sum + value, 0)") < 0.02
+
+
 def test_create_does_not_wrap_alone(chat):
     chat.add_photo()
     chat.finished(chat.ask("Perfume backdrop", images=1), 1)
