@@ -145,7 +145,7 @@ class _WideText:
     """A tiny text encoder whose layers are repeated to a width."""
 
     def __init__(self, encoder: Any, width: int) -> None:
-        self.model = _Repeated(encoder.model, width)
+        self.model, self.device = _Repeated(encoder.model, width), encoder.device
 
 
 class _Repeated:

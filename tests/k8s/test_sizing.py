@@ -20,17 +20,24 @@ def sizing() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def costs(sizing: ModuleType) -> list:
-    return sizing.costs()
+def network_costs() -> ModuleType:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(K8S)
+        return importlib.import_module("network_costs")
 
 
 @pytest.fixture(scope="module")
-def editing(sizing: ModuleType) -> list:
-    return sizing.costs(sizing.EDITING_CONFIG)
+def costs(network_costs: ModuleType) -> list:
+    return network_costs.costs()
 
 
-def test_the_editing_configuration_is_read_strictly(sizing: ModuleType) -> None:
-    (application,) = read_config(sizing.EDITING_CONFIG)["applications"]
+@pytest.fixture(scope="module")
+def editing(network_costs: ModuleType) -> list:
+    return network_costs.costs(network_costs.EDITING_CONFIG)
+
+
+def test_the_editing_configuration_is_read_strictly(network_costs: ModuleType) -> None:
+    (application,) = read_config(network_costs.EDITING_CONFIG)["applications"]
     (model,) = AppArgs.model_validate(application["args"]).models
     (deployed,) = application["deployments"]
     assert model.family == "flux2"
@@ -45,10 +52,14 @@ def test_an_editing_model_has_the_weights_that_were_published(editing: list) -> 
     assert klein.parameters * 2 == pytest.approx(15_964e6, rel=1e-3)
 
 
-def test_a_text_encoder_elsewhere_spares_gpu_memory(sizing: ModuleType, editing: list) -> None:
+def test_a_text_encoder_elsewhere_spares_gpu_memory(
+    network_costs: ModuleType, editing: list
+) -> None:
     (klein,) = editing
     spared = {
-        place: sizing._spared(klein.model.model_copy(update={"text_encoder": place})) * 2 / 1e9
+        place: network_costs._spared(klein.model.model_copy(update={"text_encoder": place}))
+        * 2
+        / 1e9
         for place in ("device", "int8", "cpu")
     }
     assert spared["device"] == 0
@@ -56,10 +67,10 @@ def test_a_text_encoder_elsewhere_spares_gpu_memory(sizing: ModuleType, editing:
     assert 8.0 < spared["cpu"] < 8.2
 
 
-def test_an_edit_is_one_row_and_a_guided_one_two(sizing: ModuleType, editing: list) -> None:
+def test_an_edit_is_one_row_and_a_guided_one_two(network_costs: ModuleType, editing: list) -> None:
     (klein,) = editing
     base = klein.model.model_copy(update={"distilled": False})
-    doubled = sizing._edit_operations(base) / klein.operations
+    doubled = network_costs._edit_operations(base) / klein.operations
     assert 1.9 < doubled < 2.0  # the autoencoder runs once
 
 
@@ -108,6 +119,21 @@ def test_needs_grow_with_the_load(sizing: ModuleType, costs: list) -> None:
         assert many.gpus[gpu] >= 90 * one.gpus[gpu] - 90
     assert many.bucket_mb == pytest.approx(100 * one.bucket_mb)
     assert many.studio > many.ingress >= many.storage >= 1
+
+
+def test_what_ends_first_stands_first_and_grows_with_its_limit(
+    sizing: ModuleType, costs: list
+) -> None:
+    found = sizing.limits(costs[0], "H100")
+    reached = [images for _, _, images in found]
+    assert reached == sorted(reached)
+    assert found[0][:2] == ("`stable-diffusion`", "8 replicas")
+    assert reached[0] == pytest.approx(0.7 * 8 * costs[0].images_per_s("H100"))
+    names = {name for name, _, _ in found}
+    assert names == {"`stable-diffusion`", "`admission`", "`ingress`", "`studio`", "`storage`"}
+    slower = {name: images for name, _, images in sizing.limits(costs[0], "L4")}
+    assert slower["`stable-diffusion`"] < reached[0]
+    assert slower["`studio`"] == {name: images for name, _, images in found}["`studio`"]
 
 
 def test_the_readme_prints_the_tables(sizing: ModuleType, costs: list, editing: list) -> None:
