@@ -28,6 +28,7 @@ from deployments.diffusion.compute.backend_choice import create_networks
 from deployments.diffusion.compute.networks import OutOfMemory, Rows, example_rows
 from deployments.diffusion.families.flow_matching import Schedule
 from deployments.diffusion.families.flux2.model import EditDenoising, Flux2Klein
+from deployments.diffusion.families.flux2.references import Shown
 from deployments.diffusion.families.flux2.tokens import positions
 from deployments.diffusion.weights.components import UNetComponents
 from deployments.settings import ModelSettings
@@ -145,12 +146,12 @@ def measure_klein(
     width, text = network.config.in_channels, network.config.joint_attention_dim
 
     def edit() -> EditDenoising:
+        photo = torch.randn(1, side**2, width, **options)
         return EditDenoising(
             size=layout[:2],
             schedule=Schedule(torch.linspace(1, 0, 5), torch.full((4,), 0.5, **options), 4),
             latents=torch.randn(1, side**2, width, **options),
-            references=torch.randn(1, side**2, width, **options),
-            positions=where,
+            shown=Shown(photo, photo, where, None),
             texts=torch.randn(1, TEXT_TOKENS, text, **options),
             guidance_scale=1.0,
             kept=None,
