@@ -1,12 +1,11 @@
 """The weights that the repository keeps for training to go on from: a demo folder."""
 
+import shutil
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from transformers import CLIPTextModel
-
-from training import text
 
 FOLDER = Path(__file__).resolve().parent / "start"
 
@@ -20,7 +19,8 @@ def fetch_autoencoder(folder: Path) -> None:
 def fetch_networks(folder: Path) -> None:
     """Put the kept tokens, text encoder, UNet and, where there is one, ControlNet there."""
     weights, single = FOLDER / "weights", torch.float32
-    text.load_tokenizer(weights / "tokenizer").save_pretrained(folder / "tokenizer")
+    # Copied, because saved anew it has other files, and `learn_tokenizer` looks for these.
+    shutil.copytree(weights / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
     encoder = CLIPTextModel.from_pretrained(weights / "text_encoder", dtype=single)
     encoder.save_pretrained(folder / "text_encoder")
     unet = UNet2DConditionModel.from_pretrained(weights / "unet", dtype=single)

@@ -125,6 +125,9 @@ def test_shipped_weights_are_trained_on(work: Path, monkeypatch: pytest.MonkeyPa
     other = work / "other"
     start.fetch_autoencoder(other)
     start.fetch_networks(other)
+    for file in ("vocab.json", "merges.txt"):
+        fetched, kept = ((folder / "tokenizer" / file).read_text() for folder in (other, work))
+        assert fetched == kept
     for part in ("unet", "text_encoder", "vae", "controlnet"):
         new, old = (
             load_file(next((folder / part).glob("*.safetensors"))) for folder in (other, work)
