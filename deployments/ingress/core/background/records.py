@@ -123,11 +123,14 @@ class Record(BaseModel):
 
     @property
     def share_done(self) -> float:
-        """How much of its images is done, 0 to 1, as far as it was written down."""
+        """How much of its images is done, 0 to 1, as far as it was written down.
+
+        What comes after an image's last step, until it is stored, counts as one more.
+        """
         shares = dict.fromkeys(range(len(self.fixed.image_keys)), 0.0)
         for event in self.events:
             if isinstance(event.what, ImageProgress):
-                shares[event.what.index] = event.what.step / event.what.steps
+                shares[event.what.index] = event.what.step / (event.what.steps + 1)
             elif isinstance(event.what, ImageStored | ImageWithheld):
                 shares[event.what.index] = 1.0
         return sum(shares.values()) / len(shares)
