@@ -83,8 +83,7 @@ def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
                 mid_block_additional_residual=middle,
                 return_dict=False,
             )[0]
-        off = (predicted.float() - velocity).square().flatten(1).mean(1)
-        return (off * batches.weight(t)).mean()
+        return batches.loss(predicted.float() - velocity, t, picked)
 
     def on_save(_: nn.Module, step: int) -> None:
         model.save_pretrained(folder / "controlnet")

@@ -156,13 +156,29 @@ def test_a_text_encoder_is_taught_what_captions_say(work: Path) -> None:
     assert other["light"] == (None,)
 
 
-def test_losses_of_noise_and_of_pictures_weigh_alike() -> None:
-    """A model that predicts the mean has the same loss at every timestep."""
-    latents = 3 * torch.randn(64, 2, 8, 8)
+def test_losses_of_faint_and_of_strong_pictures_weigh_alike() -> None:
+    """A model that tells each picture's shapes as well as noise lets it has one loss for all."""
+    generator = torch.Generator().manual_seed(0)
+    latents = (
+        torch.randn(2, 2, 8, 8, generator=generator) * torch.tensor([3.0, 0.3])[:, None, None, None]
+    )
     batches = denoiser.Batches(lambda rng, place: "", None, latents)  # type: ignore[arg-type]
     kept = batches.schedule.alphas_cumprod
-    v = kept + (1 - kept) * batches.variance  # variance of what is to be predicted
-    known = batches.variance / (batches.variance * kept + 1 - kept)  # what of it stays unknown
-    losses = known * batches.weight(torch.arange(1000))
-    assert float(losses.max() / losses.min()) == pytest.approx(1, abs=1e-3)
-    assert float(v[-1]) == pytest.approx(batches.variance, rel=1e-3)
+    losses = []
+    for place in range(2):
+        own = batches.contrast[0][place]
+        for t in range(0, 1000, 111):
+            unknown = (own / (own * kept[t] + 1 - kept[t])).sqrt()  # of v
+            off = torch.tensor([[1.0, -1.0]]).expand(1, 2, 8, 2).repeat(1, 1, 1, 4) * unknown
+            losses.append(float(batches.loss(off, torch.tensor([t]), [place])))
+    assert min(losses) > 0
+    assert max(losses) / min(losses) == pytest.approx(1, abs=1e-3)
+
+
+def test_mean_colours_weigh_alike_in_all_pictures() -> None:
+    faint = 0.1 * torch.randn(1, 2, 8, 8)
+    latents = torch.cat([faint, 10 * faint])
+    batches = denoiser.Batches(lambda rng, place: "", None, latents)  # type: ignore[arg-type]
+    off, t = torch.ones(1, 2, 8, 8), torch.tensor([900])
+    losses = [float(batches.loss(off, t, [place])) for place in range(2)]
+    assert losses[0] == pytest.approx(losses[1])
