@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from deployments.jobs import Pixels
+from deployments.jobs import Mask, Pixels
 
 Value = TypeVar("Value")
 
@@ -33,6 +33,6 @@ class Cache(Generic[Value]):
         return self._values[key]
 
 
-def digest(pixels: Pixels) -> tuple[tuple[int, ...], bytes]:
-    """What equal pictures have in common, and no others: their shape and a BLAKE2b."""
+def digest(pixels: Pixels | Mask) -> tuple[tuple[int, ...], bytes]:
+    """What equal pictures or masks have in common, and no others: their shape and a BLAKE2b."""
     return pixels.shape, hashlib.blake2b(pixels.tobytes()).digest()

@@ -6,7 +6,6 @@ a seed gives the same image here. One thread may use an encoder at a time.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,11 +21,10 @@ from deployments.diffusion.families.pictures import picture_tensor
 from deployments.diffusion.families.sd.control_maps import of_kept
 from deployments.diffusion.families.sd.denoising import Conditioning
 from deployments.diffusion.weights.components import UNetComponents
-from deployments.jobs import ImageJob, Mask, Pixels, PreparedPhoto
+from deployments.jobs import ImageJob, Pixels, PreparedPhoto
 from deployments.loras import Lora
 
 _CACHED_PROMPTS = 64
-_CACHED_PHOTOS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,14 +34,12 @@ class EncodedText:
     Attributes:
         embedding: [1, tokens, width].
         pooled: [1, width] of the last encoder where its text is pooled.
-        kept: Number of tokens of a text that the encoders can read.
-        cut: Whether the text has more tokens.
+        cut_after: Number of tokens that are read of a text that has more; None for others.
     """
 
     embedding: torch.Tensor
     pooled: torch.Tensor
-    kept: int
-    cut: bool
+    cut_after: int | None
 
 
 class PromptEncoder:
@@ -62,8 +58,8 @@ class PromptEncoder:
 
         Args:
             job: The texts, whether it is guided, and its LoRA.
-            height: Height of the picture in pixels.
-            width: Width of the picture in pixels.
+            height: Of the picture, in pixels.
+            width: The same.
         """
         settings = job.settings
         texts = {"prompt": settings.prompt}
@@ -72,9 +68,9 @@ class PromptEncoder:
         lora = self.components.loras.of_texts(settings.lora)
         encoded = {field: self.embed(field, text, lora) for field, text in texts.items()}
         warnings = [
-            f"{field} was cut after {one.kept} tokens: the model reads no more"
+            f"{field} was cut after {one.cut_after} tokens: the model reads no more"
             for field, one in encoded.items()
-            if one.cut
+            if one.cut_after is not None
         ]
         return Conditioning(
             torch.cat([one.embedding for one in encoded.values()]),
@@ -122,7 +118,7 @@ class PromptEncoder:
             cut = cut or len(whole) > kept[-1]
             embedding, pooled = self.read(encoder, to_device(tokens.input_ids, parts.device))
             hidden.append(embedding)
-        return EncodedText(torch.cat(hidden, dim=-1), pooled, min(kept), cut)
+        return EncodedText(torch.cat(hidden, dim=-1), pooled, min(kept) if cut else None)
 
 
 class EncodedPhoto:
@@ -132,8 +128,7 @@ class EncodedPhoto:
         components: The loaded modules.
         autoencoder: What runs their autoencoder.
         control_map: uint8 [height, width, 3] to the same: what the ControlNet is shown.
-        pixels: uint8 [height, width, 3].
-        mask: uint8 [height, width]; from 128 the model paints.
+        photo: The picture and its mask.
     """
 
     def __init__(
@@ -141,14 +136,12 @@ class EncodedPhoto:
         components: UNetComponents,
         autoencoder: Autoencoder,
         control_map: Callable[[Pixels], Pixels],
-        pixels: Pixels,
-        mask: Mask | None,
+        photo: PreparedPhoto,
     ) -> None:
         self._components = components
         self._autoencoder = autoencoder
         self._control_map = control_map
-        self._pixels = pixels
-        self._mask = mask
+        self._pixels, self._mask = photo.pixels, photo.mask
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int]:
@@ -208,42 +201,5 @@ class EncodedPhoto:
 
     def _draw(self, encoding: Encoding, generator: torch.Generator) -> torch.Tensor:
         latents = encoding if isinstance(encoding, torch.Tensor) else encoding.sample(generator)
-        scaled: torch.Tensor = self._components.vae.config.scaling_factor * latents.to(
-            self._components.dtype
-        )
-        return scaled
-
-
-class PhotoEncoder:
-    """Encodes photos, and keeps the encodings of the last ones.
-
-    Args:
-        components: The loaded modules.
-        autoencoder: What runs their autoencoder.
-        control_map: uint8 [height, width, 3] to the same: what the ControlNet is shown. Used only
-            when the components have a ControlNet.
-    """
-
-    def __init__(
-        self,
-        components: UNetComponents,
-        autoencoder: Autoencoder,
-        control_map: Callable[[Pixels], Pixels],
-    ) -> None:
-        self._components = components
-        self._autoencoder = autoencoder
-        self._control_map = control_map
-        self._photos: Cache[EncodedPhoto] = Cache(_CACHED_PHOTOS)
-
-    def encode(self, photo: PreparedPhoto) -> EncodedPhoto:
-        """Find or start the encodings of a photo; equal pixels and mask share them."""
-        digest = hashlib.blake2b(photo.pixels.tobytes())
-        if photo.mask is not None:
-            digest.update(photo.mask.tobytes())
-        key = (photo.pixels.shape, digest.digest())
-        return self._photos.get(
-            key,
-            lambda: EncodedPhoto(
-                self._components, self._autoencoder, self._control_map, photo.pixels, photo.mask
-            ),
-        )
+        factor: float = self._components.vae.config.scaling_factor
+        return factor * latents.to(self._components.dtype)

@@ -40,6 +40,8 @@ PARTS: Mapping[str, Classes] = {
     },
 }
 
+_NOT_ADAPTED = ("vae", "tokenizer", "scheduler", "safety_checker", "feature_extractor")
+
 
 def text_encoders(source: Source, index: Mapping[str, Any]) -> tuple[bool, bool]:
     """Tell whether model_index.json has a first and a second text encoder, beside a UNet.
@@ -115,14 +117,10 @@ class UNetFamily:
         """See `Family`."""
         stock: Any = diffusers
         pipeline = stock.StableDiffusionPipeline(
-            vae=None,
             text_encoder=parts.text_encoders[0],
-            tokenizer=None,
             unet=parts.unet,
-            scheduler=None,
-            safety_checker=None,
-            feature_extractor=None,
             requires_safety_checker=False,
+            **dict.fromkeys(_NOT_ADAPTED),
         )
         return pipeline, [parts.unet, *parts.text_encoders]
 

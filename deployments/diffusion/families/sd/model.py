@@ -15,26 +15,19 @@ import torch
 
 from deployments.diffusion.compute.autoencoder import Autoencoder, TorchAutoencoder
 from deployments.diffusion.compute.networks import Networks, Rows
-from deployments.diffusion.compute.sampling import (
-    Sampler,
-    StepTable,
-    StockSampler,
-    TableSampler,
-    on_device,
-    tabulate,
-)
+from deployments.diffusion.compute.samplers import Samplers
 from deployments.diffusion.compute.transfer import to_device
 from deployments.diffusion.engine.denoising import Demand
-from deployments.diffusion.families.caching import Cache
+from deployments.diffusion.families.caching import Cache, digest
 from deployments.diffusion.families.pictures import check_latents, to_pixels
 from deployments.diffusion.families.row_order import in_lora_order
-from deployments.diffusion.families.sd.conditioning import PhotoEncoder, PromptEncoder
+from deployments.diffusion.families.sd.conditioning import EncodedPhoto, PromptEncoder
 from deployments.diffusion.families.sd.denoising import Control, Kept, PhotoDenoising
 from deployments.diffusion.families.sd.schedulers import create_scheduler, most_steps
 from deployments.errors import InvalidRequest
 from deployments.jobs import ControlSettings, ImageJob, Pixels, PreparedPhoto
 
-_CACHED_TABLES = 64
+_CACHED_PHOTOS = 8
 
 
 class StableDiffusion:
@@ -46,8 +39,7 @@ class StableDiffusion:
         scheduler: The sampler of every job.
         control_map: uint8 [height, width, 3] to the same: what the ControlNet is shown. Used only
             when the components have a ControlNet.
-        tables: Sample by coefficient tables and not by the stock scheduler. They never wait for the
-            device, and round differently from the stock pipeline. None does so on CUDA only.
+        tables: Whether to sample by tables; see `Samplers`.
         autoencoder: What runs the components' autoencoder; None for torch.
         control: How the ControlNet counts; used only when the components have one.
 
@@ -72,9 +64,9 @@ class StableDiffusion:
         self._scheduler = create_scheduler(scheduler, components.scheduler_config)
         self._prompts = prompts
         self._autoencoder = autoencoder or TorchAutoencoder(components.vae)
-        self._photos = PhotoEncoder(components, self._autoencoder, control_map)
-        self._by_table = components.device.type == "cuda" if tables is None else tables
-        self._tables: Cache[StepTable] = Cache(_CACHED_TABLES)
+        self._control_map = control_map
+        self._photos: Cache[EncodedPhoto] = Cache(_CACHED_PHOTOS)
+        self._samplers = Samplers(self._scheduler, components.device, components.dtype, tables)
 
     @property
     def origin(self) -> str:
@@ -87,8 +79,8 @@ class StableDiffusion:
         Raises:
             InvalidRequest: It names the field, its value and what is allowed.
         """
-        limit = most_steps(self._scheduler)
-        steps = job.settings.steps
+        limit, steps = most_steps(self._scheduler), job.settings.steps
+        size, shrinks = photo.pixels.shape[:2], self._components.shrinks
         if not 1 <= steps <= limit:
             raise InvalidRequest(
                 f"steps: scheduler {self._scheduler_name} takes 1 to {limit}, not {steps}"
@@ -98,16 +90,14 @@ class StableDiffusion:
                 f"strength: {job.settings.strength:g} of {steps} steps leaves none to take; "
                 f"it must be at least {math.ceil(1000 / steps) / 1000:g}"
             )
-        for name, side in zip(("height", "width"), photo.pixels.shape[:2], strict=False):
-            if side < self._components.shrinks or side % self._components.shrinks:
+        for name, side in zip(("height", "width"), size, strict=True):
+            if side < shrinks or side % shrinks:
                 raise InvalidRequest(
-                    f"{name}: this model takes multiples of {self._components.shrinks} pixels, "
-                    f"not {side}"
+                    f"{name}: this model takes multiples of {shrinks} pixels, not {side}"
                 )
-        height, width = photo.pixels.shape[:2]
         self._components.loras.check(job.settings.lora)
         rows = 2 if job.settings.guidance_scale > 1 else 1
-        return Demand((height, width), rows, job.settings.denoising_steps)
+        return Demand(size, rows, job.settings.denoising_steps)
 
     @torch.inference_mode()
     def prepare(self, job: ImageJob, photo: PreparedPhoto) -> PhotoDenoising:
@@ -124,7 +114,7 @@ class StableDiffusion:
         parts = self._components
         height, width = photo.pixels.shape[:2]
         conditioning = self._prompts.encode(job, height, width)
-        encoded = self._photos.encode(photo)
+        encoded = self._encoded(photo)
         generator = torch.Generator().manual_seed(job.settings.seed)
 
         # With a mask, full strength starts from noise alone. Without one, the stock pipeline adds
@@ -145,7 +135,8 @@ class StableDiffusion:
         elif masked:
             encoded.skip_draw(generator)
 
-        sampler = self._start_sampler(job, generator, encoded.latent_shape)
+        skipped = job.settings.steps - job.settings.denoising_steps
+        sampler = self._samplers.start(job.settings.steps, skipped, generator, encoded.latent_shape)
         if clean is None or from_noise:
             latents = sampler.pure(noise)
         else:
@@ -192,33 +183,22 @@ class StableDiffusion:
     def _predict(self, batch: Sequence[PhotoDenoising]) -> list[torch.Tensor]:
         rows = [one.rows for one in batch]
         # Repeated, not expanded: so concatenation keeps the strides, which choose kernels.
-        inputs = [
+        by_row = [one for one in batch for _ in range(one.rows)]
+        scaled = [
             [one.sampler.scaled(one.latents, one.step).to(self._components.dtype)] * one.rows
             for one in batch
         ]
-        sample = latents = torch.cat(list(chain.from_iterable(inputs)))
-        inpainting = [
-            row
-            for one in batch
-            if one.inpainting is not None
-            for row in [one.inpainting] * one.rows
-        ]
+        inputs = list(chain.from_iterable(scaled))
+        sample = torch.cat(inputs)
+        inpainting = [one.inpainting for one in by_row if one.inpainting is not None]
         if inpainting:
-            sample = torch.cat([latents, torch.cat(inpainting)], dim=1)
+            sample = torch.cat([sample, torch.cat(inpainting)], dim=1)
         conditionings = [one.conditioning for one in batch]
-
-        maps: list[torch.Tensor] = []
-        control_rows: list[int] = []
-        scales: list[float] = []
-        seen: list[torch.Tensor] = []
-        first = 0
-        for one, its_input in zip(batch, inputs, strict=True):
-            if one.control is not None and one.control.steps[one.step]:
-                maps += [one.control.embedded] * one.rows
-                control_rows += range(first, first + one.rows)
-                scales += [one.control.scale] * one.rows
-                seen += its_input
-            first += one.rows
+        controls = {
+            row: one.control
+            for row, one in enumerate(by_row)
+            if one.control is not None and one.control.steps[one.step]
+        }
         predicted = self._networks.predict(
             Rows(
                 sample=sample,
@@ -228,11 +208,11 @@ class StableDiffusion:
                     name: torch.cat([one.added[name] for one in conditionings])
                     for name in conditionings[0].added
                 },
-                control=torch.cat(maps) if maps else None,
-                control_rows=tuple(control_rows),
-                control_scales=tuple(scales),
-                control_sample=torch.cat(seen) if seen else None,
-                loras=tuple(one.lora for one in batch for _ in range(one.rows)),
+                control=_joined([control.embedded for control in controls.values()]),
+                control_rows=tuple(controls),
+                control_scales=tuple(control.scale for control in controls.values()),
+                control_sample=_joined([inputs[row] for row in controls]),
+                loras=tuple(one.lora for one in by_row),
             )
         )
         guided = []
@@ -273,26 +253,13 @@ class StableDiffusion:
         latents = denoising.latents.to(vae.dtype) / vae.config.scaling_factor
         return to_pixels(self._autoencoder.decode(latents))
 
-    def _start_sampler(
-        self, job: ImageJob, generator: torch.Generator, shape: tuple[int, ...]
-    ) -> Sampler:
-        parts = self._components
-        steps = job.settings.steps
-        skipped = steps - job.settings.denoising_steps
-        if not self._by_table:
-            return StockSampler(self._scheduler, steps, skipped, generator)
+    def _encoded(self, photo: PreparedPhoto) -> EncodedPhoto:
+        mask = None if photo.mask is None else digest(photo.mask)
+        return self._photos.get(
+            (digest(photo.pixels), mask),
+            lambda: EncodedPhoto(self._components, self._autoencoder, self._control_map, photo),
+        )
 
-        def make() -> StepTable:
-            # Half precision loses digits where the weighted sums cancel.
-            precision = torch.promote_types(parts.dtype, torch.float32)
-            return on_device(tabulate(self._scheduler, steps, skipped), parts.device, precision)
 
-        table = self._tables.get((steps, skipped), make)
-        draws = None
-        if table.draws:
-            # All at once: draws at each step would delay the steps of other jobs.
-            noises = [
-                torch.randn(shape, generator=generator, dtype=parts.dtype) for _ in table.timesteps
-            ]
-            draws = to_device(torch.cat(noises), parts.device)
-        return TableSampler(table, draws)
+def _joined(rows: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    return torch.cat(list(rows)) if rows else None

@@ -73,14 +73,11 @@ class _StableDiffusionXL(UNetFamily):
         first, second = parts.text_encoders
         stock: Any = diffusers
         pipeline = stock.StableDiffusionXLPipeline(
-            vae=None,
             text_encoder=first,
             text_encoder_2=second,
-            tokenizer=None,
-            tokenizer_2=None,
             unet=parts.unet,
-            scheduler=None,
             add_watermarker=False,
+            **dict.fromkeys(("vae", "tokenizer", "tokenizer_2", "scheduler")),
         )
         return pipeline, [parts.unet, first, second]
 
