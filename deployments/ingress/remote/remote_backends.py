@@ -8,6 +8,7 @@ from contextlib import aclosing
 from ray.serve.metrics import Counter, Histogram
 
 from deployments.admission_messages import Claim, Granted, Lease, RateLeft, Report
+from deployments.encoded import EncodedCutOut, EncodedSources, FinishedImage
 from deployments.errors import IdempotencyConflict, ReplicaLost, ServiceError
 from deployments.ingress.http.outcome import NO_MODEL
 from deployments.ingress.remote.callees import (
@@ -15,13 +16,11 @@ from deployments.ingress.remote.callees import (
     ModelCalls,
     StudioCalls,
 )
+from deployments.ingress.remote.failures import RETRY_AFTER_S
 from deployments.ingress.remote.metrics import ImageMetrics
 from deployments.ingress.remote.retries import Patience, RetryObserver
-from deployments.ingress.remote.serve_calls import RETRY_AFTER_S, Callee, Handle, Lent
+from deployments.ingress.remote.serve_calls import Callee, Handle, Lent
 from deployments.jobs import (
-    EncodedCutOut,
-    EncodedSources,
-    FinishedImage,
     GeneratedImage,
     Hints,
     ImageJob,

@@ -8,7 +8,8 @@ import gc
 import pytest
 
 from deployments.errors import ImageNotFound, ReplicaLost, StorageDown
-from deployments.ingress.remote.serve_calls import Callee, translate
+from deployments.ingress.remote.failures import translate
+from deployments.ingress.remote.serve_calls import Callee
 from storage.errors import StorageFull, StorageGone, StorageUnavailable
 
 
