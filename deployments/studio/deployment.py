@@ -20,11 +20,9 @@ import numpy as np
 from anyio import CapacityLimiter, to_thread
 from PIL import Image
 
+from deployments.encoded import EncodedCutOut, EncodedSources, FinishedImage
 from deployments.errors import InvalidRequest, ProductNotFound
 from deployments.jobs import (
-    EncodedCutOut,
-    EncodedSources,
-    FinishedImage,
     GeneratedImage,
     Hints,
     Layout,

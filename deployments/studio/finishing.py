@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deployments.composition import Look
+from deployments.encoded import FinishedImage
 from deployments.errors import InternalError
-from deployments.jobs import FinishedImage, GeneratedImage, OpenedPhoto, Pixels
+from deployments.jobs import GeneratedImage, OpenedPhoto, Pixels
 from deployments.recipes import Recipe
 from deployments.settings import StudioSettings
 from deployments.studio.backdrops import plain, transparent

@@ -16,12 +16,10 @@ from hypothesis import strategies as st
 
 from deployments import composition, jobs, loras, recipes
 from deployments.composition import Canvas, Look, Output, Placement
+from deployments.encoded import EncodedCutOut, EncodedSources, FinishedImage, StoredImage
 from deployments.jobs import (
     ControlSettings,
-    EncodedCutOut,
-    EncodedSources,
     Fidelity,
-    FinishedImage,
     GeneratedImage,
     GenerationSettings,
     Hints,
@@ -32,7 +30,6 @@ from deployments.jobs import (
     PreparedPhoto,
     Product,
     Progress,
-    StoredImage,
 )
 from deployments.loras import Lora, read_lora
 from deployments.recipes import Recipe

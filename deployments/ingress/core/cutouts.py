@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from deployments.encoded import StoredImage
 from deployments.errors import (
     ImageNotFound,
     InvalidRequest,
@@ -34,7 +35,7 @@ from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import ResultName
 from deployments.ingress.core.studio_places import StudioPlaces
 from deployments.ingress.core.terms import Terms
-from deployments.jobs import Hints, Photo, StoredImage
+from deployments.jobs import Hints, Photo
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,12 @@ import time
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from deployments.errors import AllWithheld, ReplicaLost, ServiceError
+from deployments.encoded import FinishedImage
+from deployments.errors import AllWithheld, ServiceError
 from deployments.ingress.core.editing import as_opened
 from deployments.ingress.core.events import (
     Event,
-    ImageProgress,
     ImageStored,
     ImageWithheld,
     Made,
@@ -26,13 +25,12 @@ from deployments.ingress.core.events import (
 )
 from deployments.ingress.core.idempotency import Turn
 from deployments.ingress.core.job_source import Origin, Source
-from deployments.ingress.core.keys import owner_of
+from deployments.ingress.core.making import Maker
 from deployments.ingress.core.orders import SEEDS, PlainJob, Plan
 from deployments.ingress.core.places_client import Places
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.terms import Terms
-from deployments.jobs import FinishedImage, GeneratedImage, ImageJob
-from deployments.recipes import Recipe
+from deployments.jobs import ImageJob
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +83,6 @@ class Generation:
         self._backends = backends
         self._shape_floor = plan.shape_floor
         self._terms = terms
-        self._version = version
         self._turn = turn
         self._again = again = terms.again
         self.made: list[Made] = [] if again is None else list(again.made)
@@ -94,6 +91,7 @@ class Generation:
             plan.jobs[image.index].key for image in self.made if isinstance(image, ImageWithheld)
         ]
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._maker = Maker(plan, backends, terms, version, self._queue.put_nowait)
         self._opened = asyncio.get_running_loop().create_future()
         self._work = asyncio.create_task(self._all())
         self._work.add_done_callback(self._ended)
@@ -205,14 +203,14 @@ class Generation:
         kept: asyncio.Task[None],
     ) -> None:
         async with AsyncExitStack() as calls:
-            recipe, finished, warnings, timings = await self._make(index, job, origin, calls)
+            recipe, finished, warnings, timings = await self._maker.make(index, job, origin, calls)
             shape = _shape(finished)
             again_below = self._shape_floor if isinstance(job, ImageJob) and origin.found else 0.0
             if isinstance(job, ImageJob) and shape is not None and shape < again_below:
                 logger.info("image %s has the shape %.2f", job.key, shape)
                 seed = (job.settings.seed + len(self._jobs)) % SEEDS
                 other = replace(job, settings=replace(job.settings, seed=seed))
-                again = await self._make(index, other, origin, calls)
+                again = await self._maker.make(index, other, origin, calls)
                 timings += again[-1]
                 if (_shape(again[1]) or 0.0) > shape:
                     job = other
@@ -253,76 +251,6 @@ class Generation:
     def _tell(self, made: Made) -> None:
         self.made.append(made)
         self._queue.put_nowait(made)
-
-    async def _make(
-        self,
-        index: int,
-        job: ImageJob | PlainJob,
-        origin: Origin,
-        calls: AsyncExitStack,
-    ) -> tuple[Recipe, FinishedImage, tuple[str, ...], Timings]:
-        asked = time.monotonic()
-        image, warnings = None, self._plan.warnings
-        if isinstance(job, ImageJob):
-            image = await self._generate(index, job, origin, calls)
-            warnings += image.warnings
-        engine_s = 0.0 if image is None else image.engine_s
-        made = time.monotonic()
-        recipe = self._recipe(job, image, origin)
-        finished = await self._backends.studio.finish(image, recipe, origin.opened)
-        timings = Timings(
-            engine_s=engine_s,
-            handle_s=made - asked - engine_s,
-            finish_s=time.monotonic() - made,
-        )
-        recipe = replace(recipe, fidelity=finished.fidelity, placement=finished.placement)
-        return recipe, finished, warnings, timings
-
-    async def _generate(
-        self,
-        index: int,
-        job: ImageJob,
-        origin: Origin,
-        calls: AsyncExitStack,
-    ) -> GeneratedImage:
-        model = self._plan.order.model or ""
-        items = self._backends.models.generate(
-            model, job, origin.opened, progress=self._terms.progress
-        )
-        # Closed by the caller, once there is time: closing cancels, and right after its image a
-        # call is about to end by itself.
-        await calls.enter_async_context(aclosing(items))
-        async for item in items:
-            if isinstance(item, GeneratedImage):
-                return item
-            self._queue.put_nowait(ImageProgress(index, item.step, item.steps))
-        raise ReplicaLost(f"model {model!r} ended without an image")
-
-    def _recipe(
-        self, job: ImageJob | PlainJob, image: GeneratedImage | None, origin: Origin
-    ) -> Recipe:
-        model, order = self._plan.model, self._plan.order
-        controlled = model is not None and model.controlnet is not None
-        return Recipe(
-            model=None if model is None else model.id,
-            weights=None if image is None else image.weights,
-            scheduler=None if model is None else model.scheduler,
-            source=origin.kind,
-            source_key=origin.key,
-            photo_key=origin.photo_key,
-            mask_key=origin.mask_key,
-            fidelity=None,
-            version=self._version,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            settings=job.settings if isinstance(job, ImageJob) else None,
-            control=image.control if image is not None and controlled else None,
-            look=order.look,
-            canvas=order.canvas,
-            photo_sha256=origin.photo_sha256,
-            photo_opaque=origin.photo_opaque,
-            style_sha256=origin.style_sha256,
-            owner=owner_of(self._terms.api_key_name),
-        )
 
     async def forget(self, keys: Collection[str]) -> None:
         """Remove images that nobody will get, and the sources that only they need."""

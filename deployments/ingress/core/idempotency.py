@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from deployments.errors import IdempotencyConflict, InternalError, ServiceError
 from deployments.ingress.core.deadline import Deadline
 from deployments.ingress.core.places_client import Holding, PlacesClient
-from deployments.ingress.core.ports import KeptAnswers
+from deployments.ingress.core.stores import KeptAnswers
 
 logger = logging.getLogger(__name__)
 

@@ -17,12 +17,13 @@ from typing import Literal, Protocol, TypeGuard
 from pydantic import TypeAdapter, ValidationError
 
 from deployments.composition import SUFFIXES, FileFormat, Placement
+from deployments.encoded import StoredImage
 from deployments.errors import ImageNotFound, InternalError
 from deployments.ingress.core.decoder import Decoder
 from deployments.ingress.core.keys import is_key
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import ResultName
-from deployments.jobs import Layout, Mask, OpenedPhoto, Photo, Preserve, StoredImage
+from deployments.jobs import Layout, Mask, OpenedPhoto, Photo, Preserve
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from deployments.composition import FileFormat
+from deployments.encoded import StoredImage
 from deployments.errors import ImageNotFound
 from deployments.ingress.core.job_source import distinct, file_format, lineage
 from deployments.ingress.core.keys import owner_of
 from deployments.ingress.core.ports import Backends
-from deployments.jobs import StoredImage
 
 GONE = "the image does not exist, or no longer"
 NOT_YOURS = "the image does not exist, or no longer, or another API key made it"

@@ -8,7 +8,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from deployments.jobs import StoredImage
+from deployments.encoded import StoredImage
 
 LONGEST_CACHE_S = 365 * 24 * 3600
 

@@ -11,11 +11,9 @@ from datetime import date
 from typing import Literal, Protocol
 
 from deployments.admission_messages import Claim, Granted, Lease, RateLeft, Report
+from deployments.encoded import EncodedCutOut, EncodedSources, FinishedImage
 from deployments.errors import IdempotencyConflict, Overloaded, RateLimited
 from deployments.jobs import (
-    EncodedCutOut,
-    EncodedSources,
-    FinishedImage,
     GeneratedImage,
     Hints,
     ImageJob,

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Literal
 
 from deployments.composition import FileFormat
+from deployments.encoded import EncodedCutOut, EncodedSources, StoredImage
 from deployments.errors import ImageNotFound
 from deployments.ingress.core.cutout_records import GONE
 from deployments.ingress.remote.callees import (
@@ -21,7 +22,6 @@ from deployments.ingress.remote.metrics import ImageMetrics
 from deployments.ingress.remote.remote_backends import NO_PRODUCT, REPEATED
 from deployments.ingress.remote.retries import Patience, RetryObserver
 from deployments.ingress.remote.serve_calls import Callee, Handle
-from deployments.jobs import EncodedCutOut, EncodedSources, StoredImage
 from storage.store import StoredObject
 
 

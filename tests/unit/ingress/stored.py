@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Literal
 
+from deployments.encoded import EncodedCutOut, EncodedSources, StoredImage
 from deployments.errors import ImageNotFound, StorageDown
 from deployments.ingress.core.background.names import Name
 from deployments.ingress.core.cutout_records import GONE
-from deployments.jobs import EncodedCutOut, EncodedSources, StoredImage
 from storage.answers import Answers
 from storage.callbacks import Callbacks
 from storage.cutouts import CutOuts

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
+from deployments.encoded import StoredImage
 from deployments.ingress.http.result_responses import LONGEST_CACHE_S, image_response
-from deployments.jobs import StoredImage
 
 MODIFIED = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 STORED = StoredImage(b"the png", "image/png", "abc123", MODIFIED)

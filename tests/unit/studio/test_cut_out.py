@@ -11,16 +11,9 @@ import pytest
 from PIL import Image
 from product_scenes import overlap, scene
 
+from deployments.encoded import EncodedCutOut
 from deployments.errors import InvalidRequest, ProductNotFound
-from deployments.jobs import (
-    EncodedCutOut,
-    Hints,
-    Layout,
-    OpenedPhoto,
-    Photo,
-    PreparedPhoto,
-    Product,
-)
+from deployments.jobs import Hints, Layout, OpenedPhoto, Photo, PreparedPhoto, Product
 from deployments.settings import StudioSettings
 from deployments.studio import deployment
 from deployments.studio.deployment import Studio

@@ -11,9 +11,9 @@ from PIL import Image
 from product_scenes import scene
 
 from deployments.composition import Canvas, Look, Output
+from deployments.encoded import FinishedImage
 from deployments.jobs import (
     ControlSettings,
-    FinishedImage,
     GeneratedImage,
     GenerationSettings,
     Layout,

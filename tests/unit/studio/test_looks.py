@@ -11,7 +11,8 @@ from ground_scenes import SIDE, bottle, drawn
 from test_studio import RECIPE
 
 from deployments.composition import Look, Shadow
-from deployments.jobs import FinishedImage, GeneratedImage, OpenedPhoto, Pixels
+from deployments.encoded import FinishedImage
+from deployments.jobs import GeneratedImage, OpenedPhoto, Pixels
 from deployments.settings import StudioSettings
 from deployments.studio.compositing import compose
 from deployments.studio.finishing import finished

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from deployments.ingress.core.background.names import Name
 from deployments.ingress.core.background.records import Record, record_of
 from deployments.ingress.core.events import ImageProgress, Made
-from deployments.ingress.core.ports import StoredRequests
+from deployments.ingress.core.stores import StoredRequests
 
 
 class Ended(Exception):

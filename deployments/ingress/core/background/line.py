@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from deployments.ingress.core.background.names import Name, in_turn
-from deployments.ingress.core.ports import UnfinishedRequests
+from deployments.ingress.core.stores import UnfinishedRequests
 
 FRESH_S = 1.0
 """Seconds for which what was seen is good enough to tell a place."""

@@ -21,7 +21,7 @@ from deployments.ingress.core.callbacks.ports import NotReached, Receivers, Stor
 from deployments.ingress.core.callbacks.progress import GONE, Callback, callback_of
 from deployments.ingress.core.callbacks.targets import Target, Targets
 from deployments.ingress.core.places_client import PlacesClient
-from deployments.ingress.core.ports import StoredRequests
+from deployments.ingress.core.stores import StoredRequests
 from deployments.webhook_settings import WebhookSettings
 
 logger = logging.getLogger(__name__)
