@@ -7,6 +7,7 @@ fails. Needs nothing but Python and its pip, because it runs before anything is 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import re
 import shutil
@@ -22,6 +23,10 @@ from typing import IO
 FIRST_WORD_S = 20.0
 """Seconds until the first word about progress; each later one waits twice as long as the last."""
 
+NO_PIP = """\
+backdrop: {python} has no pip, which installs the packages. Leave its environment (deactivate), or
+give it pip ({python} -m ensurepip, or apt-get install python3-pip), or name another Python:
+make PYTHON=/usr/bin/python3"""
 LOOK_S = 0.5
 LOG_END_LINES = 25
 
@@ -118,6 +123,8 @@ def main() -> None:
     parser.add_argument("--what", default="the service", help="what the first line says")
     parser.add_argument("arguments", nargs="+", help="of `pip install`")
     options = parser.parse_args()
+    if importlib.util.find_spec("pip") is None:
+        sys.exit(NO_PIP.format(python=sys.executable))
     try:
         sys.exit(install(options.python, options.arguments, options.log, options.what))
     except KeyboardInterrupt:

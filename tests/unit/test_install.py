@@ -78,3 +78,14 @@ def test_a_failure_shows_the_end_of_what_pip_said(tmp_path):
     ]
     assert "no-such-package-of-ours" in done.stderr
     assert "no-such-package-of-ours" in log.read_text(encoding="utf-8")
+
+
+def test_a_python_without_pip_is_told_what_to_do(tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    python = tmp_path / "bare" / "bin" / "python"
+    command = [python, SCRIPT, "--python", python, "--log", tmp_path / "log", "--", "nothing"]
+    failed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith(f"backdrop: {python} has no pip")
+    assert "make PYTHON=" in failed.stderr
+    assert "Traceback" not in failed.stderr
