@@ -8,6 +8,8 @@ from io import BytesIO
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, expect
 
+from tests.browser.test_product import file
+
 GIVE = """async ([way, files]) => {
     const data = new DataTransfer();
     for (const { name, type, bytes } of files) {
@@ -133,7 +135,7 @@ def test_a_conversation_that_goes_on_is_left_as_it_is(chat):
     expect(rows(chat)).to_have_count(3)
 
 
-def test_limits_are_checked_before_anything_is_sent(chat):
+def test_limits_are_checked_before_anything_is_sent(chat, screenshots):
     page = chat.page
     sent: list[str] = []
     page.on("request", lambda asked: sent.append(asked.url) if asked.method == "POST" else None)
@@ -146,10 +148,23 @@ def test_limits_are_checked_before_anything_is_sent(chat):
     alert = chat.composer.get_by_role("alert")
     expect(alert).to_contain_text("“notes.txt” is not a picture.")
     expect(alert).to_contain_text("“band.png”: The picture is too long")
+    # Nor is what was done to a picture one of the things that are wrong.
+    moving = file(Image.new("RGB", (30, 20), "red"), "turning.gif", "GIF")
+    chat.composer.get_by_label("Photo", exact=True).set_input_files([moving, words, FILES[0]])
+    notice = chat.composer.get_by_role("status")
+    expect(notice).to_have_text(
+        "“turning.gif”: The file was converted to WebP, which the service takes."
+    )
+    expect(alert).to_have_text("“notes.txt” is not a picture. Choose a PNG, JPEG or WebP file.")
+    background = "element => getComputedStyle(element).backgroundColor"
+    assert notice.evaluate(background) != alert.evaluate(background)
+    chosen(chat, 2)
+    page.screenshot(path=screenshots / "notice-and-error.png")
     chat.composer.get_by_label("Photo", exact=True).set_input_files([FILES[0]] * 51)
-    expect(alert).to_contain_text("These are 51 files: choose at most 50 at once.")
+    expect(notice).to_be_hidden()
     # What was there before stays.
     chosen(chat, 2)
+    expect(alert).to_have_text("These are 51 files: choose at most 50 at once.")
     assert sent == []
     # Of what is left alone the product is looked for, as ever.
     chat.composer.get_by_label("Photo", exact=True).set_input_files([FILES[0], words])

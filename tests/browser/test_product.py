@@ -171,7 +171,9 @@ def test_a_photo_that_is_too_large_is_reduced_with_a_word(chat):
     chat.page.reload()
     expect(chat.models).not_to_have_count(0)
     chat.add_photo(file(two_boxes().resize((600, 400))))
-    expect(chat.page.get_by_role("alert")).to_contain_text("reduced to")
+    notice = chat.composer.get_by_role("status")
+    expect(notice).to_contain_text("reduced to")
+    expect(chat.composer.get_by_role("alert")).to_be_hidden()
     expect(chat.found()).to_have_text("Product found")
     assert sent(chat.page, "api/cutout")[0]["image"].startswith("image/webp")
 
@@ -191,7 +193,9 @@ def test_a_photo_that_cannot_be_used_says_what_to_do(chat, payload, said):
 
 def test_a_gif_just_works(chat):
     chat.add_photo(file(two_boxes(), "photo.gif", "GIF"))
-    expect(chat.page.get_by_role("alert")).to_contain_text("converted")
+    expect(chat.composer.get_by_role("status")).to_contain_text("converted")
+    chat.prompt.fill("Perfume")
+    expect(chat.composer.get_by_role("status")).to_be_hidden()
     expect(chat.found()).to_have_text("Product found")
 
 

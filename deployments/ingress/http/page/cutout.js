@@ -56,6 +56,7 @@ class Correction {
     this.product = element("img", { class: "product", alt: strings.productAlt });
     this.photoUrl = URL.createObjectURL(photo.file);
     this.said = element("ul", { class: "notes", role: "status" });
+    this.failed = element("p", { class: "failure", role: "alert" });
     this.dialog = this.#build();
     show(this.dialog, () => {
       clearTimeout(this.#timer);
@@ -79,8 +80,8 @@ class Correction {
       ...this.#surface.tools(),
       element("label", {}, over, element("span", {}, strings.overPhoto)),
     ];
-    return painter("cutout", strings.cutOutTitle, strings.cutOutHelp, surface, tools, this.said,
-      this.use, button(strings.cancel, () => this.dialog.close()));
+    return painter("cutout", strings.cutOutTitle, strings.cutOutHelp, surface, tools,
+      element("div", {}, this.said, this.failed), this.use, button(strings.cancel, () => this.dialog.close()));
   }
 
   #changed() {
@@ -120,7 +121,8 @@ class Correction {
       if (asking !== this.#asking) return;
       if (!(error instanceof BackdropError)) throw error;
       this.use.disabled = this.#cut === null;
-      this.#say([sentence(error.message)]);
+      this.#say([]);
+      this.failed.textContent = sentence(error.message);
     }
   }
 
@@ -133,6 +135,7 @@ class Correction {
 
   /** @param {string[]} texts */
   #say(texts) {
+    this.failed.textContent = "";
     this.said.replaceChildren(...texts.map((text) => element("li", {}, text)));
   }
 }
