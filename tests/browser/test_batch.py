@@ -49,7 +49,7 @@ def chosen(chat, photos: int) -> Locator:
 
 
 def rows(chat) -> Locator:
-    """The buttons of all conversations, the last begun first."""
+    """The buttons of all conversations."""
     chat.page.get_by_role("button", name="Conversations", exact=True).click()
     dialog = chat.page.get_by_role("dialog", name="Conversations")
     return dialog.get_by_role("button", name=re.compile(r"^\w.* \d+ requests?"))
@@ -80,7 +80,7 @@ def test_several_photos_begin_a_conversation_each(chat, screenshots):
     page.get_by_role("button", name="Show all").click()
     expect(page.get_by_role("dialog", name="Conversations")).to_be_visible()
     page.keyboard.press("Escape")
-    names = ["shoe-wide", "shoe-tall", "shoe-red"]
+    names = ["shoe-red", "shoe-tall", "shoe-wide"]
     for place, name in enumerate(names):
         row = rows(chat).nth(place)
         expect(row).to_contain_text(name)
@@ -96,6 +96,16 @@ def test_several_photos_begin_a_conversation_each(chat, screenshots):
         expect(chat.shape("1:1")).to_be_checked()
     # Each photo was sent once.
     assert len(sent) == 3
+    page.reload()
+    for place, name in enumerate(names):
+        expect(rows(chat).nth(place)).to_contain_text(name)
+        if name == names[0]:
+            page.screenshot(path=screenshots / "batch-conversations.png")
+        page.keyboard.press("Escape")
+    # What is used again comes first, as ever.
+    rows(chat).nth(1).click()
+    chat.finished(chat.ask("Tropical beach", images=1), 1)
+    expect(rows(chat).first).to_contain_text(names[1])
 
 
 def test_they_are_made_in_order_and_go_on_after_a_reload(chat):
