@@ -69,7 +69,7 @@ export class Composer {
    */
   constructor(client, gallery, { create, setKey, changed: told, begun }) {
     const changed = (this.#changed = () => {
-      this.#canvas.follow(this.#source.kept);
+      this.#canvas.follow(this.#source.kept, this.#source.unplaced);
       told();
     });
     this.#begun = begun;

@@ -71,6 +71,12 @@ export class Source {
     return keeps ? this.product.picture : null;
   }
 
+  /** Why the product cannot be laid on the small canvas; empty where it can, or there is none. */
+  get unplaced() {
+    if (this.continued) return strings.notPlacedContinued;
+    return this.mask ? strings.notPlacedMask : "";
+  }
+
   /**
    * Start from files that somebody chose, and say what is wrong with them or was done to them.
    * @param {File[]} files
