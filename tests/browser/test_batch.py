@@ -8,6 +8,8 @@ from io import BytesIO
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, expect
 
+from tests.browser.test_product import file
+
 GIVE = """async ([way, files]) => {
     const data = new DataTransfer();
     for (const { name, type, bytes } of files) {
@@ -47,7 +49,7 @@ def chosen(chat, photos: int) -> Locator:
 
 
 def rows(chat) -> Locator:
-    """The buttons of all conversations, the last begun first."""
+    """The buttons of all conversations."""
     chat.page.get_by_role("button", name="Conversations", exact=True).click()
     dialog = chat.page.get_by_role("dialog", name="Conversations")
     return dialog.get_by_role("button", name=re.compile(r"^\w.* \d+ requests?"))
@@ -78,7 +80,7 @@ def test_several_photos_begin_a_conversation_each(chat, screenshots):
     page.get_by_role("button", name="Show all").click()
     expect(page.get_by_role("dialog", name="Conversations")).to_be_visible()
     page.keyboard.press("Escape")
-    names = ["shoe-wide", "shoe-tall", "shoe-red"]
+    names = ["shoe-red", "shoe-tall", "shoe-wide"]
     for place, name in enumerate(names):
         row = rows(chat).nth(place)
         expect(row).to_contain_text(name)
@@ -94,6 +96,16 @@ def test_several_photos_begin_a_conversation_each(chat, screenshots):
         expect(chat.shape("1:1")).to_be_checked()
     # Each photo was sent once.
     assert len(sent) == 3
+    page.reload()
+    for place, name in enumerate(names):
+        expect(rows(chat).nth(place)).to_contain_text(name)
+        if name == names[0]:
+            page.screenshot(path=screenshots / "batch-conversations.png")
+        page.keyboard.press("Escape")
+    # What is used again comes first, as ever.
+    rows(chat).nth(1).click()
+    chat.finished(chat.ask("Tropical beach", images=1), 1)
+    expect(rows(chat).first).to_contain_text(names[1])
 
 
 def test_they_are_made_in_order_and_go_on_after_a_reload(chat):
@@ -133,7 +145,7 @@ def test_a_conversation_that_goes_on_is_left_as_it_is(chat):
     expect(rows(chat)).to_have_count(3)
 
 
-def test_limits_are_checked_before_anything_is_sent(chat):
+def test_limits_are_checked_before_anything_is_sent(chat, screenshots):
     page = chat.page
     sent: list[str] = []
     page.on("request", lambda asked: sent.append(asked.url) if asked.method == "POST" else None)
@@ -146,10 +158,23 @@ def test_limits_are_checked_before_anything_is_sent(chat):
     alert = chat.composer.get_by_role("alert")
     expect(alert).to_contain_text("“notes.txt” is not a picture.")
     expect(alert).to_contain_text("“band.png”: The picture is too long")
+    # Nor is what was done to a picture one of the things that are wrong.
+    moving = file(Image.new("RGB", (30, 20), "red"), "turning.gif", "GIF")
+    chat.composer.get_by_label("Photo", exact=True).set_input_files([moving, words, FILES[0]])
+    notice = chat.composer.get_by_role("status")
+    expect(notice).to_have_text(
+        "“turning.gif”: The file was converted to WebP, which the service takes."
+    )
+    expect(alert).to_have_text("“notes.txt” is not a picture. Choose a PNG, JPEG or WebP file.")
+    background = "element => getComputedStyle(element).backgroundColor"
+    assert notice.evaluate(background) != alert.evaluate(background)
+    chosen(chat, 2)
+    page.screenshot(path=screenshots / "notice-and-error.png")
     chat.composer.get_by_label("Photo", exact=True).set_input_files([FILES[0]] * 51)
-    expect(alert).to_contain_text("These are 51 files: choose at most 50 at once.")
+    expect(notice).to_be_hidden()
     # What was there before stays.
     chosen(chat, 2)
+    expect(alert).to_have_text("These are 51 files: choose at most 50 at once.")
     assert sent == []
     # Of what is left alone the product is looked for, as ever.
     chat.composer.get_by_label("Photo", exact=True).set_input_files([FILES[0], words])

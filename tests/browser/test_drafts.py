@@ -40,6 +40,14 @@ def test_what_is_continued_stays_continued(chat):
     expect(chat.prompt).to_have_value("Make it a forest")
 
 
+def test_a_browser_that_keeps_nothing_is_noted_and_is_no_failure(chat):
+    chat.page.add_init_script("indexedDB.open = () => { throw new Error('not here'); };")
+    chat.page.reload()
+    notice = chat.page.get_by_role("status").get_by_text("does not let the page keep a history")
+    expect(notice).to_be_visible()
+    expect(chat.page.get_by_role("alert").filter(has_text="history")).to_have_count(0)
+
+
 def test_a_full_browser_says_so_and_goes_on(chat):
     chat.page.add_init_script("""
         const { put } = IDBObjectStore.prototype;

@@ -66,3 +66,20 @@ def test_a_photo_from_the_camera_is_asked_about_with_fingers(chat):
     expect(chat.dialog).to_be_visible()
     chat.dialog.get_by_role("button", name="Close").tap()
     expect(chat.dialog).to_be_hidden()
+
+
+def test_what_was_tapped_does_not_keep_a_colour(chat):
+    chat.page.emulate_media(reduced_motion="reduce")
+    colours = """element => {
+        const { color, backgroundColor } = getComputedStyle(element);
+        return [color, backgroundColor];
+    }"""
+    for button in (
+        chat.composer.get_by_role("button", name="Perfume backdrop"),
+        chat.composer.get_by_text("Advanced", exact=True),
+        chat.composer.get_by_role("button", name="Create", exact=True),
+    ):
+        before = button.evaluate(colours)
+        button.tap()
+        assert button.evaluate("element => element.matches(':hover')")
+        assert button.evaluate(colours) == before

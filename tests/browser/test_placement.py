@@ -164,6 +164,32 @@ def test_a_reload_keeps_the_place(chat):
     assert shown(canvas) == pytest.approx(before, abs=0.002)
 
 
+def test_where_it_cannot_be_dragged_words_say_so(chat, screenshots):
+    canvas = opened(chat)
+    masked = chat.composer.get_by_text("With a mask the product cannot be dragged here.")
+    continued = chat.composer.get_by_text("cannot be arranged by dragging")
+    expect(masked).to_be_hidden()
+    chat.composer.get_by_text("Advanced", exact=True).click()
+    chat.composer.get_by_role("button", name="Paint mask").click()
+    mask = Image.new("L", (600, 400))
+    mask.paste(255, (90, 150, 270, 330))
+    chat.page.get_by_role("dialog").locator("#mask-file").set_input_files(file(mask, "mask.png"))
+    expect(masked).to_be_visible()
+    expect(canvas).to_be_hidden()
+    chat.page.screenshot(path=screenshots / "placement-mask.png")
+    chat.composer.get_by_role("button", name="Remove the mask").click()
+    expect(canvas).to_be_visible()
+    expect(masked).to_be_hidden()
+    chat.create.click()
+    chat.finished(chat.turn, 1)
+    chat.open_result(chat.turn, 1).get_by_role("button", name="Change it").click()
+    expect(continued).to_be_visible()
+    expect(canvas).to_be_hidden()
+    chat.composer.get_by_role("button", name="Start from a photo instead").click()
+    expect(canvas).to_be_visible()
+    expect(continued).to_be_hidden()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 360, 320])
 def test_the_canvas_fits_every_window(chat, axe, screenshots, scheme, width):

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import FilePayload, Page, expect
 
+from tests.browser.test_phone import PAINTED
+
 # Playwright does not tell what a form with files holds.
 NOTE_FORMS = """
     const { fetch } = window;
@@ -57,14 +59,25 @@ def draw_stroke(
     page: Page, kind: str, start: tuple[float, float], end: tuple[float, float]
 ) -> None:
     """A stroke between two places, shares of width and height."""
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name=kind, exact=True).click()
-    box = dialog.locator("canvas").bounding_box()
-    assert box is not None
-    at = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in (start, end)]
-    page.mouse.move(*at[0])
+    page.get_by_role("dialog").get_by_role("button", name=kind, exact=True).click()
+    page.mouse.move(*place(page, start))
     page.mouse.down()
-    page.mouse.move(*at[1], steps=4)
+    page.mouse.move(*place(page, end), steps=4)
+    page.mouse.up()
+
+
+def place(page: Page, shares: tuple[float, float]) -> tuple[float, float]:
+    """A place of the canvas, in the window."""
+    box = page.get_by_role("dialog").locator("canvas").bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] * shares[0], box["y"] + box["height"] * shares[1]
+
+
+def click_at(page: Page, shares: tuple[float, float]) -> None:
+    """Press the mouse, and move it no further than a hand does."""
+    page.mouse.move(*place(page, shares))
+    page.mouse.down()
+    page.mouse.move(*[part + 1 for part in place(page, shares)])
     page.mouse.up()
 
 
@@ -104,6 +117,67 @@ def test_two_strokes_correct_it(chat, screenshots):
     assert used in corrected
 
 
+def test_a_click_is_a_point_to_keep_and_a_dot_to_remove(chat, screenshots):
+    chat.add_photo(file(two_boxes()))
+    chat.found().click()
+    page, dialog = chat.page, chat.page.get_by_role("dialog")
+    product = dialog.get_by_role("img", name="The product as it is cut out")
+    before = product.get_attribute("src")
+    click_at(page, (0.8, 0.75))
+    expect(product).not_to_have_attribute("src", before)
+    form = sent(page, "api/cutout")[-1]
+    assert set(form) == {"cutout", "point"}
+    assert [float(share) for share in form["point"].split(",")] == pytest.approx(
+        [0.8, 0.75], abs=0.01
+    )
+    expect(dialog.get_by_text("Correcting")).to_have_count(0)
+    assert dialog.locator("canvas").evaluate(PAINTED) > 0
+    page.screenshot(path=screenshots / "cutout-point.png")
+    corrected = Image.open(BytesIO(httpx.get(product.get_attribute("src")).content))
+    # All of the small box, and not only what lies under the click.
+    assert corrected.getchannel("A").getpixel((225, 135)) > 200
+    # What is removed later takes a point away with it.
+    dialog.get_by_role("button", name="Remove", exact=True).click()
+    click_at(page, (0.8, 0.75))
+    page.wait_for_function("() => sent.at(-1)[1].remove")
+    assert set(sent(page, "api/cutout")[-1]) == {"cutout", "remove"}
+    expect(dialog.get_by_text("Correcting")).to_have_count(0)
+    # And a point may lie on what was removed.
+    dialog.get_by_role("button", name="Keep", exact=True).click()
+    click_at(page, (0.8, 0.75))
+    page.wait_for_function("() => sent.at(-1)[1].point")
+    assert set(sent(page, "api/cutout")[-1]) == {"cutout", "point", "remove"}
+    expect(dialog.get_by_text("Correcting")).to_have_count(0)
+    expect(dialog.get_by_role("alert")).to_be_hidden()
+    for _ in range(3):
+        dialog.get_by_role("button", name="Undo").click()
+    expect(product).to_have_attribute("src", before)
+
+
+class TestWithFingers:
+    @pytest.fixture
+    def context_options(self) -> dict[str, object]:
+        return {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+    def test_a_tap_is_a_point(self, chat, screenshots):
+        chat.add_photo(file(two_boxes()))
+        chat.found().tap()
+        page, dialog = chat.page, chat.page.get_by_role("dialog")
+        product = dialog.get_by_role("img", name="The product as it is cut out")
+        before = product.get_attribute("src")
+        page.touchscreen.tap(*place(page, (0.8, 0.75)))
+        expect(product).not_to_have_attribute("src", before)
+        expect(dialog.get_by_text("Correcting")).to_have_count(0)
+        assert set(sent(page, "api/cutout")[-1]) == {"cutout", "point"}
+        page.screenshot(path=screenshots / "cutout-point-phone.png")
+        dialog.get_by_role("button", name="Remove", exact=True).tap()
+        page.touchscreen.tap(*place(page, (0.35, 0.5)))
+        page.wait_for_function("() => sent.at(-1)[1].remove")
+        expect(dialog.get_by_role("button", name="Use it")).to_be_enabled()
+        dialog.get_by_role("button", name="Use it").tap()
+        expect(chat.found()).to_be_visible()
+
+
 def test_a_stroke_that_is_taken_back_leaves_what_was_found(chat):
     chat.add_photo(file(two_boxes()))
     chat.found().click()
@@ -122,7 +196,7 @@ def test_where_no_product_is_found_strokes_are_tried_on_the_photo(chat, expected
     expect(chat.found()).to_have_text("No product: mark it")
     chat.found().click()
     dialog = chat.page.get_by_role("dialog")
-    expect(dialog.get_by_text("Draw with Keep over it")).to_be_visible()
+    expect(dialog.get_by_text("click on it or draw over it")).to_be_visible()
     expect(dialog.get_by_role("button", name="Use it")).to_be_disabled()
     draw_stroke(chat.page, "Keep", (0.3, 0.5), (0.7, 0.5))
     # There is nothing else in this photo to tell it from: the service says so.
@@ -171,7 +245,9 @@ def test_a_photo_that_is_too_large_is_reduced_with_a_word(chat):
     chat.page.reload()
     expect(chat.models).not_to_have_count(0)
     chat.add_photo(file(two_boxes().resize((600, 400))))
-    expect(chat.page.get_by_role("alert")).to_contain_text("reduced to")
+    notice = chat.composer.get_by_role("status")
+    expect(notice).to_contain_text("reduced to")
+    expect(chat.composer.get_by_role("alert")).to_be_hidden()
     expect(chat.found()).to_have_text("Product found")
     assert sent(chat.page, "api/cutout")[0]["image"].startswith("image/webp")
 
@@ -191,7 +267,9 @@ def test_a_photo_that_cannot_be_used_says_what_to_do(chat, payload, said):
 
 def test_a_gif_just_works(chat):
     chat.add_photo(file(two_boxes(), "photo.gif", "GIF"))
-    expect(chat.page.get_by_role("alert")).to_contain_text("converted")
+    expect(chat.composer.get_by_role("status")).to_contain_text("converted")
+    chat.prompt.fill("Perfume")
+    expect(chat.composer.get_by_role("status")).to_be_hidden()
     expect(chat.found()).to_have_text("Product found")
 
 

@@ -226,3 +226,9 @@ def test_what_comes_at_once_is_preloaded():
     preloaded = referenced("index.html", SOURCES["index.html"])
     assert {name for name in preloaded if "/" not in name} | {"index.html"} == at_once()
     assert not at_once() & {"cutout.js", "mask.js", "strokes.js", "turn.js", "viewer.js"}
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name.endswith(".css")])
+def test_only_what_can_hover_has_styles_for_it(name):
+    others = re.sub(r"^@media \(hover: hover\) \{\n.*?^\}", "", SOURCES[name], flags=re.M | re.S)
+    assert ":hover" not in others

@@ -30,6 +30,7 @@ export async function beginBatch(all, here, { history, conversation, show, talks
   if (!history.turns(here.id).length) ids[0] = here.id;
   ids.forEach((id, place) => {
     const talk = history.talk(id);
+    talk.place = place;
     talk.name ||= all[place].name.replace(/\.\w+$/, "");
     if (id !== here.id) talk.draft = here.draft && { ...here.draft };
     history.saveTalk(talk);

@@ -171,9 +171,11 @@ export class CanvasFields {
   /**
    * Show the product of the composer's photo on the small canvas.
    * @param {{url: string, photo: File} | null} product null where none is known, or none is kept
+   * @param {string} why it is not shown there
    */
-  follow(product) {
+  follow(product, why) {
     this.#product = product;
+    byId("not-placing").textContent = why;
     this.show();
   }
 

@@ -46,6 +46,7 @@ export class Composer {
   #form = byId("composer");
   #prompt = byId("prompt");
   #error = byId("composer-error");
+  #notice = byId("composer-notice");
   #ideas = new Ideas((idea) => this.#take(idea));
   /** What a restored recipe has replaced, put back once it was sent. */
   #replaced = /** @type {{images: string} | null} */ (null);
@@ -68,7 +69,7 @@ export class Composer {
    */
   constructor(client, gallery, { create, setKey, changed: told, begun }) {
     const changed = (this.#changed = () => {
-      this.#canvas.follow(this.#source.kept);
+      this.#canvas.follow(this.#source.kept, this.#source.unplaced);
       told();
     });
     this.#begun = begun;
@@ -76,6 +77,7 @@ export class Composer {
     this.#source = new Source(client, gallery, {
       needKey: () => this.askKey(),
       fail: (text) => this.fail(text),
+      tell: (text) => this.tell(text),
       changed,
       left: () => this.focus(),
     });
@@ -138,6 +140,12 @@ export class Composer {
   /** @param {string} text what is wrong, said beside the prompt; empty takes it back */
   fail(text) {
     if (this.#error.textContent !== text) this.#error.textContent = text;
+    this.#notice.textContent = "";
+  }
+
+  /** @param {string} text what was done or goes on, and is no failure; said until the next input */
+  tell(text) {
+    this.#notice.textContent = text;
   }
 
   /** Ask for the API key. */
@@ -175,10 +183,7 @@ export class Composer {
     this.#source.continueFrom(continued);
   }
 
-  /**
-   * Put a recipe into the fields.
-   * @param {Partial<import("./client.js").Recipe>} recipe
-   */
+  /** @param {Partial<import("./client.js").Recipe>} recipe is put into the fields */
   load(recipe) {
     this.#prompt.value = recipe.prompt ?? "";
     const select = byId("model");

@@ -52,10 +52,11 @@ class Correction {
     this.#photo = photo;
     this.#found = this.#cut = found;
     const colours = { keep: "#23d18b", remove: "#ff4d4f" };
-    this.#surface = new StrokeSurface(photo, colours, 25, () => this.#changed());
+    this.#surface = new StrokeSurface(photo, colours, 25, () => this.#changed(), "keep");
     this.product = element("img", { class: "product", alt: strings.productAlt });
     this.photoUrl = URL.createObjectURL(photo.file);
     this.said = element("ul", { class: "notes", role: "status" });
+    this.failed = element("p", { class: "failure", role: "alert" });
     this.dialog = this.#build();
     show(this.dialog, () => {
       clearTimeout(this.#timer);
@@ -79,8 +80,8 @@ class Correction {
       ...this.#surface.tools(),
       element("label", {}, over, element("span", {}, strings.overPhoto)),
     ];
-    return painter("cutout", strings.cutOutTitle, strings.cutOutHelp, surface, tools, this.said,
-      this.use, button(strings.cancel, () => this.dialog.close()));
+    return painter("cutout", strings.cutOutTitle, strings.cutOutHelp, surface, tools,
+      element("div", {}, this.said, this.failed), this.use, button(strings.cancel, () => this.dialog.close()));
   }
 
   #changed() {
@@ -93,7 +94,8 @@ class Correction {
   async #ask() {
     const asking = (this.#asking = new AbortController());
     const kinds = ["keep", "remove"].filter((kind) => this.#surface.has(kind));
-    if (kinds.length === 0) {
+    const { points } = this.#surface;
+    if (kinds.length === 0 && points.length === 0) {
       this.#cut = this.#found;
       return this.#show();
     }
@@ -108,10 +110,11 @@ class Correction {
       ? { cutout: this.#found.cutout }
       : { image: this.#photo.file };
     /** @type {Record<string, Blob>} */
-    const strokes = {};
-    for (const kind of kinds) strokes[kind] = await this.#surface.picture(kind, size);
+    const hints = {};
+    for (const kind of kinds) hints[kind] = await this.#surface.picture(kind, size);
     try {
-      const cut = await this.#client.cutOut({ ...from, ...strokes }, { signal: asking.signal });
+      const cut = await this.#client.cutOut(
+        { ...from, ...hints, ...(points.length && { points }) }, { signal: asking.signal });
       if (asking !== this.#asking) return;
       this.#cut = cut;
       this.#show();
@@ -120,7 +123,8 @@ class Correction {
       if (asking !== this.#asking) return;
       if (!(error instanceof BackdropError)) throw error;
       this.use.disabled = this.#cut === null;
-      this.#say([sentence(error.message)]);
+      this.#say([]);
+      this.failed.textContent = sentence(error.message);
     }
   }
 
@@ -133,6 +137,7 @@ class Correction {
 
   /** @param {string[]} texts */
   #say(texts) {
+    this.failed.textContent = "";
     this.said.replaceChildren(...texts.map((text) => element("li", {}, text)));
   }
 }

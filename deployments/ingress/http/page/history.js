@@ -56,6 +56,7 @@ const MOST_TURNS = 240;
  * @property {string} id
  * @property {string} name empty until somebody gives it one
  * @property {number} created milliseconds since 1970
+ * @property {number} [place] where it stands in its batch; 0, and absent, is first
  * @property {Draft | null} draft
  */
 
@@ -132,12 +133,13 @@ export class History {
     }
   }
 
-  /** All conversations, the one that was used last first. */
+  /** All conversations, the one that was used last first; those of a batch in its order. */
   talks() {
     const used = new Map([...this.#talks.values()].map(({ id, created }) => [id, created]));
     for (const { conversation, created } of this.#turns.values()) used.set(conversation, created);
-    return [...this.#talks.values()].sort((one, other) =>
-      (used.get(other.id) ?? 0) - (used.get(one.id) ?? 0));
+    // The turns of a batch are a millisecond apart, the first one the oldest.
+    const at = (/** @type {Talk} */ { id, place = 0 }) => (used.get(id) ?? 0) - 2 * place;
+    return [...this.#talks.values()].sort((one, other) => at(other) - at(one));
   }
 
   /**

@@ -152,7 +152,7 @@ export const strings = {
   cutOutTitle: "This is taken for the product",
   cutOutHelp:
     "What is coloured is painted anew; the rest stays as it is. " +
-    "Draw with Keep over what is missing, and with Remove over what is too much.",
+    "With Keep, click on what is missing or draw over it; with Remove, on what is too much.",
   /** @type {Record<string, string>} */
   strokes: { paint: "Paint", erase: "Erase", keep: "Keep", remove: "Remove" },
   productAlt: "The product as it is cut out",
@@ -160,7 +160,7 @@ export const strings = {
   useCutOut: "Use it",
   correcting: "Correcting …",
   corrected: "The product is cut out anew",
-  noProductYet: "No product was found. Draw with Keep over it.",
+  noProductYet: "No product was found. With Keep, click on it or draw over it.",
 
   // Mask painter
   maskTitle: "Paint over the product",

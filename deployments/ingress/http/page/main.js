@@ -31,7 +31,7 @@ const client = new BackdropClient({ baseUrl: base.href });
 const gallery = new Gallery();
 // What a turn waits for is its own matter: it tells of it.
 const jobs = new BackdropClient({ baseUrl: base.href, retries: 0 });
-const history = new History(`backdrop ${base.pathname}`, () => note(strings.full));
+const history = new History(`backdrop ${base.pathname}`, () => note(strings.full, "alert"));
 /** The conversation that is shown; null until the history is read. */
 let talk = /** @type {import("./history.js").Talk | null} */ (null);
 /** The ids of background pictures. */
@@ -137,9 +137,10 @@ async function removeTalk(id) {
 /**
  * Say what stays true.
  * @param {string} text
+ * @param {"status" | "alert"} [role] `alert` where something is lost
  */
-function note(text) {
-  byId("announcer").before(element("p", { class: "note", role: "alert" }, text));
+function note(text, role = "status") {
+  byId("announcer").before(element("p", { class: "notice note", role }, text));
 }
 
 /** Keep what is in the composer. */

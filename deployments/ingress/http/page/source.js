@@ -19,6 +19,7 @@ export class Source {
   #gallery;
   #changed;
   #fail;
+  #tell;
   /** @type {Photo | null} */
   photo = null;
   /** @type {Photo[]} the further photos of a batch */
@@ -38,13 +39,15 @@ export class Source {
    * @param {Object} told
    * @param {() => void} told.needKey asks for an API key
    * @param {(text: string) => void} told.fail says what is wrong
+   * @param {(text: string) => void} told.tell says what was done, which is no failure
    * @param {() => void} told.changed it is another
    * @param {() => void} told.left what had the focus is taken away
    */
-  constructor(client, gallery, { needKey, fail, changed, left }) {
+  constructor(client, gallery, { needKey, fail, tell, changed, left }) {
     this.#gallery = gallery;
     this.#changed = changed;
     this.#fail = fail;
+    this.#tell = tell;
     this.product = new Product(client, gallery, { needKey, fail, changed });
     const without = (/** @type {string} */ chip, /** @type {() => void} */ leave) => {
       byId(chip).querySelector("button").onclick = () => {
@@ -68,8 +71,14 @@ export class Source {
     return keeps ? this.product.picture : null;
   }
 
+  /** Why the product cannot be laid on the small canvas; empty where it can, or there is none. */
+  get unplaced() {
+    if (this.continued) return strings.notPlacedContinued;
+    return this.mask ? strings.notPlacedMask : "";
+  }
+
   /**
-   * Start from files that somebody chose, and say what is wrong with them.
+   * Start from files that somebody chose, and say what is wrong with them or was done to them.
    * @param {File[]} files
    * @param {import("./uploads.js").Limits} limits
    * @param {{id?: string, mask?: Mask | null, cutout?: string}} [known] of a single one
@@ -79,13 +88,14 @@ export class Source {
     const choosing = (this.#choosing = {});
     const loaded = await import("./uploads.js").catch(() => null);
     if (!loaded) this.#fail(strings.notLoaded);
-    const found = await loaded?.admittedAll(files, limits, this.#fail);
+    const found = await loaded?.admittedAll(files, limits, this.#tell);
     // Whoever chose something else meanwhile wants that.
     if (!found || choosing !== this.#choosing) return false;
     const photos = found.pictures.map((picture, place) =>
       ({ id: place === 0 ? id : newId(), picture }));
     if (photos.length) this.put(photos, mask, cutout);
-    this.#fail(found.said);
+    this.#fail(found.wrong);
+    this.#tell(found.done);
     return photos.length > 0;
   }
 

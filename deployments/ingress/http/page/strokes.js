@@ -16,8 +16,14 @@ const CANVAS_SIDE = 1024;
 const THINNEST = 0.01;
 const THICKEST = 0.25;
 
+/** How far a press may move and still be a click, in pixels of the window. */
+const CLICK_PX = 4;
+/** Points that are told at most, and their diameter, as a share of the longer side. */
+const MOST_POINTS = 32;
+const POINT = 0.02;
+
 /**
- * One movement of the brush, in the canvas's pixels; `clear` wipes all before it.
+ * One movement of the brush, in the canvas's pixels; `clear` wipes all before it, `point` is a click.
  * @typedef {{kind: string, width: number, points: [number, number][]}} Stroke
  */
 
@@ -27,6 +33,7 @@ export class StrokeSurface {
   strokes = [];
   #colours;
   #drawn;
+  #pointing;
   kind;
 
   /**
@@ -34,10 +41,12 @@ export class StrokeSurface {
    * @param {Record<string, string>} colours by the kinds of strokes; `erase` takes them away
    * @param {number} brush size at first, 1 to 100
    * @param {() => void} [drawn] a stroke has ended, or was taken back
+   * @param {string} [pointing] the kind of which a click is a point, and not a stroke
    */
-  constructor(picture, colours, brush, drawn = () => {}) {
-    this.#colours = colours;
+  constructor(picture, colours, brush, drawn = () => {}, pointing = "") {
+    this.#colours = pointing ? { ...colours, point: colours[pointing] } : colours;
     this.#drawn = drawn;
+    this.#pointing = pointing;
     this.kind = Object.keys(colours)[0];
     const scale = Math.min(1, CANVAS_SIDE / Math.max(picture.width, picture.height));
     this.canvas = element("canvas", {
@@ -47,14 +56,14 @@ export class StrokeSurface {
       "aria-label": strings.canvasLabel,
       onpointerdown: (/** @type {PointerEvent} */ event) => this.#start(event),
       onpointermove: (/** @type {PointerEvent} */ event) => this.#go(event),
-      onpointerup: () => this.#drawn(),
+      onpointerup: () => this.#end(),
     });
     this.brush = element("input", { type: "range", min: 1, max: 100, value: brush });
   }
 
   /** The brush's size with its name, and a button for each kind of stroke. */
   tools() {
-    const kinds = Object.keys(this.#colours).map((kind) =>
+    const kinds = Object.keys(this.#colours).filter((kind) => kind !== "point").map((kind) =>
       button(strings.strokes[kind], () => {
         this.kind = kind;
         for (const other of kinds) other.ariaPressed = String(other.matches(`.kind-${kind}`));
@@ -81,6 +90,15 @@ export class StrokeSurface {
   /** Whether anything of a kind is there to see. */
   has(/** @type {string} */ kind) {
     return this.strokes.some((stroke) => stroke.kind === kind && stroke.points.length > 0);
+  }
+
+  /** @returns {[number, number][]} the points that are in sight, as shares of width and height */
+  get points() {
+    const { width, height } = this.canvas;
+    return this.strokes.flatMap(({ kind, points: [place] }, at) => {
+      const hidden = () => this.strokes.slice(at + 1).some((later) => covers(later, place));
+      return kind !== "point" || hidden() ? [] : [[place[0] / width, place[1] / height]];
+    });
   }
 
   clear() {
@@ -134,6 +152,19 @@ export class StrokeSurface {
     this.draw();
   }
 
+  #end() {
+    const stroke = this.strokes.at(-1);
+    const side = Math.max(this.canvas.width, this.canvas.height);
+    const near = (CLICK_PX * this.canvas.width) / this.canvas.clientWidth;
+    if (stroke?.kind === this.#pointing && this.points.length < MOST_POINTS
+      && stroke.points.every(([x, y]) =>
+        Math.hypot(x - stroke.points[0][0], y - stroke.points[0][1]) <= near)) {
+      Object.assign(stroke, { kind: "point", width: POINT * side, points: [stroke.points[0]] });
+      this.draw();
+    }
+    this.#drawn();
+  }
+
   /**
    * @param {PointerEvent} event
    * @returns {[number, number]}
@@ -157,6 +188,21 @@ export class StrokeSurface {
     this.draw();
     return stroke;
   }
+}
+
+/**
+ * Whether a stroke of the brush lies over a place.
+ * @param {Stroke} stroke
+ * @param {[number, number]} place
+ */
+function covers({ kind, width, points }, [x, y]) {
+  return kind !== "point" && points.some(([ax, ay], at) => {
+    const [bx, by] = points[at + 1] ?? [ax, ay];
+    const square = (bx - ax) ** 2 + (by - ay) ** 2;
+    const share = square && ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / square;
+    const along = Math.min(1, Math.max(0, share));
+    return Math.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay)) <= width / 2 + 1;
+  });
 }
 
 /**
@@ -184,13 +230,15 @@ function drawStrokes(context, strokes, colours) {
     if (points.length === 0) continue;
     const shown = kind !== "erase" && kind in colours;
     context.globalCompositeOperation = shown ? "source-over" : "destination-out";
-    context.strokeStyle = shown ? colours[kind] : "black";
+    context.strokeStyle = context.fillStyle = shown ? colours[kind] : "black";
     context.lineWidth = width;
     context.beginPath();
-    context.moveTo(...points[0]);
-    // A line to its own start is a dot.
     for (const point of points) context.lineTo(...point);
     context.stroke();
+    // Of a click there is no line.
+    context.beginPath();
+    context.arc(...points[0], width / 2, 0, 2 * Math.PI);
+    context.fill();
     context.globalCompositeOperation = "source-over";
   }
 }

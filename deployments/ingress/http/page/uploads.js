@@ -19,25 +19,26 @@ const MOST_PHOTOS = 50;
  * @param {File[]} files
  * @param {Limits} limits
  * @param {(text: string) => void} say tells of the wait
- * @returns {Promise<{pictures: import("./pictures.js").Picture[], said: string}>} those that can be
- *   used, in their order; `said` is what is wrong with the others, and what was done to these
+ * @returns {Promise<{pictures: import("./pictures.js").Picture[], wrong: string, done: string}>}
+ *   those that can be used, in their order; `wrong` is why the others cannot, `done` what was done
+ *   to these
  */
 export async function admittedAll(files, limits, say) {
   const several = files.length > 1;
   if (files.length > MOST_PHOTOS) {
-    return { pictures: [], said: strings.tooManyPhotos(files.length, MOST_PHOTOS) };
+    return { pictures: [], wrong: strings.tooManyPhotos(files.length, MOST_PHOTOS), done: "" };
   }
   if (several) say(strings.readingPhotos(files.length));
   /** @type {import("./pictures.js").Picture[]} */
   const pictures = [];
-  /** @type {string[]} */
-  const all = [];
+  const texts = { wrong: [""], done: [""] };
   for (const file of files) {
     const { picture, said } = await admitted(file, limits);
     if (picture) pictures.push(picture);
-    if (said) all.push(several ? strings.ofFile(file.name, said) : said);
+    if (said) texts[picture ? "done" : "wrong"].push(several ? strings.ofFile(file.name, said) : said);
   }
-  return { pictures, said: all.join(" ") };
+  const [wrong, done] = [texts.wrong, texts.done].map((all) => all.join(" ").trim());
+  return { pictures, wrong, done };
 }
 
 /**
