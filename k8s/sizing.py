@@ -102,7 +102,9 @@ def limits(cost: Cost, gpu: str, config: Path = CONFIG) -> list[tuple[str, str, 
     """
     (application,) = read_config(config)["applications"]
     most = {
-        one["name"]: one["autoscaling_config"]["max_replicas"] for one in application["deployments"]
+        one["name"]: one["autoscaling_config"]["max_replicas"]
+        for one in application["deployments"]
+        if "autoscaling_config" in one
     }
     seconds = {"ingress": INGRESS_S, "studio": STUDIO_S / STUDIO_CPUS, "storage": STORAGE_S}
     rates = {name: IMAGES_PER_REQUEST / taken for name, taken in seconds.items()}

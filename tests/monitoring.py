@@ -19,9 +19,14 @@ def expressions() -> Iterator[tuple[str, str]]:
     """Title and expression of every panel's query, and name and expression of every alert."""
     for panel in json.loads((MONITORING / "dashboard.json").read_text())["panels"]:
         for target in panel["targets"]:
-            yield panel["title"], target["expr"].replace("$__rate_interval", "1m")
+            yield panel["title"], all_chosen(target["expr"]).replace("$__rate_interval", "1m")
     for rule in alerts():
         yield rule["alert"], rule["expr"]
+
+
+def all_chosen(expression: str) -> str:
+    """A panel's expression when all clusters and namespaces are chosen."""
+    return expression.replace("$cluster", ".*").replace("$namespace", ".*")
 
 
 def alerts() -> list[dict]:

@@ -94,14 +94,20 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _check(file: Path) -> None:
     plan = make_plan(file)
     models = [model.id for application in plan.applications for model in application.args.models]
-    for line in obstacles(plan):
-        say(f"{file}: on this machine it would not start: {line}")
+    wrong = []
+    for obstacle in obstacles(plan):
+        if obstacle.missing:
+            say(f"{file}: on this machine it would not start: {obstacle.sentence}")
+        else:
+            wrong.append(f"{file}: {obstacle.sentence}")
+    if wrong:
+        raise LaunchError("\n".join(wrong))
     say(f"{file}: the configuration is in order; its models are {', '.join(models)}")
 
 
 def _serve(plan: Plan, log_file: Path | None) -> None:
     if wrong := list(obstacles(plan)):
-        raise LaunchError("\n".join(f"{plan.file}: {line}" for line in wrong))
+        raise LaunchError("\n".join(f"{plan.file}: {each.sentence}" for each in wrong))
     check_port(plan)
     log = ServiceLog(log_file or Path(f"backdrop-{plan.port}.log"))
     say(f"starting on {plan.url} with {plan.file}; all that is not shown goes to {log.path}")

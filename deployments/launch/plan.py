@@ -18,6 +18,7 @@ from deployments.ingress.core.callbacks.signing import Signer
 from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE, KeyRing
 from deployments.ingress.http.exposure import check_exposure, is_loopback
 from deployments.launch.errors import LaunchError
+from deployments.missing import MissingHere
 from deployments.settings import AppArgs
 from deployments.studio.credentials import CredentialsRefused, load_signer
 from deployments.studio.finder_weights import FinderError
@@ -47,6 +48,24 @@ class Application:
     args: AppArgs
     environment: dict[str, str]
     place: str
+
+    @property
+    def full_environment(self) -> dict[str, str]:
+        """All variables that its replicas get when they are started from here."""
+        return os.environ | self.environment
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something that would keep the service from working here.
+
+    Attributes:
+        sentence: Begins with its place in the file.
+        missing: Only this machine lacks it, and another may have it; else it is wrong on all.
+    """
+
+    sentence: str
+    missing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,35 +149,38 @@ def _prefix(entry: Mapping[str, Any]) -> str | None:
     return None if prefix is None else prefix.rstrip("/")
 
 
-def obstacles(plan: Plan) -> Iterator[str]:
-    """What would keep the service from working here, though the file alone is in order.
-
-    Another machine may have the folders and keys that this one lacks.
-    """
+def obstacles(plan: Plan) -> Iterator[Obstacle]:
+    """What would keep the service from working here, though the file alone is in order."""
     for application in plan.applications:
         for index, model in enumerate(application.args.models):
             try:
                 hub_names(model)
             except WeightsError as error:
-                yield f"{application.place}.args.models.{index}: {error}"
+                yield _obstacle(f"{application.place}.args.models.{index}: ", error)
         try:
             check_finder(application.args.studio.finder)
         except FinderError as error:
-            yield f"{application.place}.args.studio.{error}"
+            yield _obstacle(f"{application.place}.args.studio.", error)
+        environment = application.full_environment
         try:
-            load_signer(os.environ | application.environment)
+            load_signer(environment)
         except CredentialsRefused as error:
-            yield f"{application.place}: {error}"
+            yield _obstacle(f"{application.place}: ", error)
+        ingress = application.args.ingress
         try:
-            if application.args.ingress.webhooks.enabled:
-                Signer(os.environ | application.environment)
+            if ingress.webhooks.enabled:
+                Signer(environment)
         except ValueError as error:
-            yield f"{application.place}.args.ingress: {error}"
+            yield _obstacle(f"{application.place}.args.ingress: ", error)
         try:
-            KeyRing.from_environment(application.args.ingress.max_images)
-            check_exposure(application.args.ingress, keyed=_keyed(application), host=plan.host)
+            KeyRing.from_environment(ingress.max_images, environment)
+            check_exposure(ingress, keyed=_keyed(application), host=plan.host)
         except ValueError as error:
-            yield f"{application.place}.args.ingress: {error}"
+            yield _obstacle(f"{application.place}.args.ingress: ", error)
+
+
+def _obstacle(place: str, error: Exception) -> Obstacle:
+    return Obstacle(f"{place}{error}", isinstance(error, MissingHere))
 
 
 def check_port(plan: Plan) -> None:
@@ -190,5 +212,5 @@ def who_may_call(plan: Plan) -> str | None:
 
 
 def _keyed(application: Application) -> bool:
-    environment = os.environ | application.environment
+    environment = application.full_environment
     return any(environment.get(name) for name in (KEYS_VARIABLE, FILE_VARIABLE))

@@ -20,6 +20,13 @@ import psutil
 
 from deployments.ingress.http.middleware.request_ids import PROXY_HOOK, PROXY_MIDDLEWARES
 
+ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""With it the Ray node is 127.0.0.1, as on macOS, and Ray's own ports are this machine's alone.
+
+Otherwise its metrics and its processes listen on all addresses, whatever `http_options.host` says;
+and an address of 127.0.0.1 that one asks for is not taken.
+"""
+
 VITAL = ("gcs_server", "raylet")
 """Processes without which a Ray node does nothing more; nobody starts them again."""
 
@@ -49,6 +56,7 @@ def serve_run(
     command += map(str, inherited)
     environment = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        **ONE_MACHINE,
         # Two requests that are alike are two lines.
         "RAY_DEDUP_LOGS": "0",
         PROXY_HOOK: PROXY_MIDDLEWARES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import count
@@ -68,7 +68,7 @@ def make_sample(plan: Plan, watch: Watch, model: str) -> Sample:
 
 def _ask(plan: Plan, model: str, sample: Sample) -> None:
     http = urllib3.PoolManager(retries=False, timeout=plan.first.args.ingress.deadline_s + MARGIN_S)
-    headers = _headers()
+    headers = _headers(plan.first.full_environment)
     try:
         status = _wait_for_route(http, plan, headers)
         if status == 401:
@@ -113,9 +113,9 @@ def _wait_for_route(
         time.sleep(LOOK_S)
 
 
-def _headers() -> Iterator[dict[str, str]]:
+def _headers(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Headers for one request after another: an id of its own, and a key where one is told."""
-    secret = a_secret()
+    secret = a_secret(environment)
     key = {} if secret is None else {"X-API-Key": secret}
     return ({"X-Request-Id": f"{OWN_IDS}-{number}", **key} for number in count())
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from deployments.composition import MEDIA_TYPES
 from deployments.errors import InternalError
+from deployments.missing import MissingHere
 from deployments.recipes import Recipe
 from deployments.studio.encoding import encode_png
 from deployments.studio.marking import SOFTWARE, VOCABULARY, source_type
@@ -44,6 +45,10 @@ class CredentialsRefused(Exception):
     """Files cannot be signed with what the environment holds; the message names the variable."""
 
 
+class CredentialsMissing(CredentialsRefused, MissingHere):
+    """A variable, a file or the package to sign with is missing on this machine."""
+
+
 def load_signer(environment: Mapping[str, str]) -> ManifestSigner | None:
     """Make a signer of the certificate and the key that an environment holds or names.
 
@@ -65,7 +70,7 @@ def load_signer(environment: Mapping[str, str]) -> ManifestSigner | None:
         missing, there = CERTIFICATE_VARIABLE, KEY_VARIABLE
         if certificate is not None:
             missing, there = there, missing
-        raise CredentialsRefused(f"{missing}: it is not set, and {there} needs it")
+        raise CredentialsMissing(f"{missing}: it is not set, and {there} needs it")
     return ManifestSigner(certificate, key)
 
 
@@ -81,7 +86,7 @@ def _read(environment: Mapping[str, str], variable: str) -> tuple[str, bytes] | 
     try:
         return variable + FILE_SUFFIX, Path(file).read_bytes()
     except OSError as error:
-        raise CredentialsRefused(
+        raise CredentialsMissing(
             f"{variable}{FILE_SUFFIX}: the file cannot be read: {error.strerror}"
         ) from None
 
@@ -100,7 +105,7 @@ class ManifestSigner:
 
     def __init__(self, certificate: tuple[str, bytes], key: tuple[str, bytes]) -> None:
         if find_spec("c2pa") is None:
-            raise CredentialsRefused(
+            raise CredentialsMissing(
                 f"{certificate[0]}: signing needs the extra credentials, which is not installed: "
                 "pip install 'backdrop[credentials]'"
             )

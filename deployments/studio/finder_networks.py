@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from deployments import telemetry
 from deployments.finder_settings import FinderSettings
-from deployments.studio.finder_weights import FinderError
+from deployments.studio.finder_weights import FinderError, FinderMissing
 
 Floats = npt.NDArray[np.float32]
 Shape = Sequence[int | None]
@@ -66,7 +66,7 @@ def runs_openvino(settings: FinderSettings) -> bool:
     # There are processors for which openvino has no wheel.
     installed = importlib.util.find_spec("openvino") is not None
     if settings.runtime == "openvino" and not installed:
-        raise FinderError(NO_OPENVINO)
+        raise FinderMissing(NO_OPENVINO)
     return settings.device == "cpu" and settings.runtime != "onnxruntime" and installed
 
 

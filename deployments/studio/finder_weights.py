@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deployments import hub
 from deployments.finder_settings import FinderSettings
+from deployments.missing import MissingHere
 
 BUNDLED = Path(__file__).parent / "weights" / "u2netp.onnx"
 """The bundled U2-Net-p; `README.md` beside it names its source and licence."""
@@ -18,6 +19,10 @@ class FinderError(Exception):
     """A finder cannot be loaded; the message is one clause that begins with the setting's name."""
 
 
+class FinderMissing(FinderError, MissingHere):
+    """A file or a package of a finder is not on this machine."""
+
+
 def local_file(settings: FinderSettings) -> Path | None:
     """Tell which file on this machine the settings name, without the Hub.
 
@@ -25,7 +30,8 @@ def local_file(settings: FinderSettings) -> Path | None:
         The file; None where the weights are a repository of the Hub.
 
     Raises:
-        FinderError: There is no such file, the name has no valid form, or no revision is given.
+        FinderMissing: There is no such file.
+        FinderError: The name has no valid form, or no revision is given.
     """
     if settings.bundled:
         return BUNDLED
@@ -33,12 +39,12 @@ def local_file(settings: FinderSettings) -> Path | None:
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / settings.file).is_file():
-            raise FinderError(f"finder.file: the folder {name} has no {settings.file}")
+            raise FinderMissing(f"finder.file: the folder {name} has no {settings.file}")
         return path / settings.file
     if path.is_file():
         return path
     if name.startswith((".", "/", "~")) or name.endswith(".onnx"):
-        raise FinderError(f"finder.weights: {name} does not exist")
+        raise FinderMissing(f"finder.weights: {name} does not exist")
     if not hub.is_hub_id(name):
         raise FinderError(
             f"finder.weights: {name!r} is neither 'bundled', nor a file or folder that exists, nor "
@@ -85,7 +91,7 @@ def read_file(file: Path, sha256: str | None) -> bytes:
     try:
         model = file.read_bytes()
     except OSError as error:
-        raise FinderError(f"finder.weights: cannot read {file}: {error.strerror}") from None
+        raise FinderMissing(f"finder.weights: cannot read {file}: {error.strerror}") from None
     found = hashlib.sha256(model).hexdigest()
     if sha256 is not None and found != sha256:
         raise FinderError(

@@ -24,6 +24,7 @@ from deployments.studio.finder_weights import (
     BUNDLED,
     BUNDLED_SHA256,
     FinderError,
+    FinderMissing,
     find_file,
     local_file,
     read_file,
@@ -207,14 +208,15 @@ def check_finder(settings: FinderSettings) -> None:
     """Check what can be checked of a finder here, without the Hub and without loading it.
 
     Raises:
-        FinderError: A file, its hash or a package is missing or another.
+        FinderMissing: A file or a package is missing.
+        FinderError: The settings are wrong, or the file is another than they say.
     """
     file = local_file(settings)
     if file is not None and settings.sha256 is not None:
         read_file(file, settings.sha256)
     runs_openvino(settings)
     if settings.device == "cuda" and lacks_cuda():
-        raise FinderError(NO_CUDA)
+        raise FinderMissing(NO_CUDA)
 
 
 def load_finder(settings: FinderSettings) -> NetworkFinder:

@@ -28,7 +28,7 @@ from PIL import Image
 
 from tests.bench.promql import Scrape, Vector, evaluate, read
 from tests.bench.service import PHOTO, ROOT, progress, running
-from tests.monitoring import MONITORING, exporter
+from tests.monitoring import MONITORING, all_chosen, exporter
 
 DASHBOARD = MONITORING / "dashboard.json"
 WINDOW = "20s"
@@ -126,7 +126,7 @@ def draw(scrapes: list[Scrape], out: Path) -> None:
         axis.set_visible(False)
     for panel, axis in zip(panels, axes.flat, strict=False):
         for target in panel["targets"]:
-            expression = target["expr"].replace("$__rate_interval", WINDOW)
+            expression = all_chosen(target["expr"]).replace("$__rate_interval", WINDOW)
             for labels, points in sorted(series(expression, scrapes).items(), key=str):
                 named = dict(labels)
                 label = re.sub(

@@ -256,7 +256,7 @@ def test_the_smallest_cluster_holds_the_smallest_service(documents: list[Documen
         room["num_gpus"] += group["minReplicas"] * float(limits.get("nvidia.com/gpu", 0))
     for resource, there in room.items():
         asked = sum(
-            deployment["autoscaling_config"]["min_replicas"]
+            deployment.get("autoscaling_config", {"min_replicas": 1})["min_replicas"]
             * deployment["ray_actor_options"].get(resource, 0)
             for deployment in serve_config(documents)["applications"][0]["deployments"]
         )
@@ -285,6 +285,38 @@ def test_every_model_has_gpus_that_no_other_takes(rendered: dict[str, list[Docum
         replicas = deployments[model]["autoscaling_config"]
         assert group["minReplicas"] >= replicas["min_replicas"]
         assert group["maxReplicas"] > replicas["max_replicas"]
+
+
+def test_what_needs_no_gpu_stays_off_the_pods_that_have_one(
+    rendered: dict[str, list[Document]],
+) -> None:
+    documents = rendered["gpu"]
+    application = serve_config(documents)["applications"][0]
+    models = {model["id"] for model in application["args"]["models"]}
+    options = {each["name"]: each["ray_actor_options"] for each in application["deployments"]}
+    assert set(options) - models == {"admission", "ingress", "studio", "storage"}
+    for name in set(options) - models:
+        refused = options[name]["label_selector"]["backdrop-model"]
+        assert set(refused.removeprefix("!in(").removesuffix(")").split(",")) == models
+        assert "num_gpus" not in options[name]
+    # Studio was seen at 2.2 GB.
+    assert options["studio"]["memory"] > 2.2e9
+    assert all(options[model]["num_gpus"] > 0 for model in models)
+    # The least that there is holds one replica of each, and what it takes of memory.
+    cpu = ray_service(documents)["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]
+    limits = cpu["template"]["spec"]["containers"][0]["resources"]["limits"]
+    there = int(limits["memory"].removesuffix("Gi")) * 2**30
+    assert sum(options[name]["memory"] for name in set(options) - models) <= there
+
+
+def test_ray_sees_no_gpus_where_none_are_asked_for(documents: list[Document]) -> None:
+    cluster = ray_service(documents)["spec"]["rayClusterConfig"]
+    for group in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
+        (container, *_) = group["template"]["spec"]["containers"]
+        asked = "nvidia.com/gpu" in container["resources"]["limits"]
+        assert (group["rayStartParams"].get("num-gpus") == "0") != asked
+        assert "NVIDIA_VISIBLE_DEVICES" not in {each["name"] for each in container["env"]}
+    assert "NVIDIA_VISIBLE_DEVICES" not in (K8S / "Dockerfile").read_text()
 
 
 def test_clients_cannot_set_serves_own_headers(rendered: dict[str, list[Document]]) -> None:

@@ -57,6 +57,25 @@ def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
     }
 
 
+def test_every_panel_is_of_the_cluster_and_the_namespace_that_are_chosen() -> None:
+    dashboard = json.loads((MONITORING / "dashboard.json").read_text())
+    variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+    assert {"cluster", "namespace"} <= variables
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            for selector in selectors(target["expr"].replace("$__rate_interval", "1m")):
+                chosen = {each.name: each.value for each in selector.matchers.matchers}
+                assert chosen["cluster"] == "$cluster", panel["title"]
+                assert chosen["namespace"] == "$namespace", panel["title"]
+
+
+def test_every_alert_tells_its_cluster_and_its_namespace() -> None:
+    for rule in alerts():
+        if rule["alert"] != "BackdropAbsent":  # of which nothing is there
+            sums = re.findall(r"\b(?:sum|min|count)\b(?! by \(cluster, namespace)", rule["expr"])
+            assert sums == [], rule["alert"]
+
+
 def test_no_expression_reads_the_sum_of_a_histogram() -> None:
     # Ray makes it of the middles of the buckets, so that a mean would be wrong.
     for title, text in expressions():

@@ -82,9 +82,45 @@ def test_without_its_namespace_objects_go_astray(tmp_path: Path) -> None:
     assert "NetworkPolicy workers-to-s3" in stray(rendered(tmp_path, kustomization))
 
 
+def test_the_overlay_without_the_internet(tmp_path: Path) -> None:
+    text = (K8S / "README.md").read_text(encoding="utf-8")
+    patches = re.search(r"### Without the internet\n.*?```yaml\n(.*?)```", text, re.DOTALL)[1]
+    kustomization = yaml.safe_load(shown())
+    kustomization["patches"] += yaml.safe_load(patches)
+    documents = rendered(tmp_path, yaml.safe_dump(kustomization))
+    assert stray(documents) == []
+    assert list(manifest_rules.broken_pods(documents)) == []
+    (weights,) = named(documents, "Job", "weights")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "HF_ENDPOINT", "value": "https://hub.example.internal"} in weights["env"]
+    for name, network, port in (
+        ("weights-to-hub", "10.20.0.0/16", 443),
+        ("workers-to-s3", "10.30.0.0/16", 9000),
+    ):
+        (way,) = named(documents, "NetworkPolicy", name)["spec"]["egress"]
+        assert way["to"] == [{"ipBlock": {"cidr": network}}]
+        assert way["ports"] == [{"port": port, "protocol": "TCP"}]
+
+
+def test_tools_that_apply_a_repository_find_the_jobs_as_they_made_them(tmp_path: Path) -> None:
+    kustomization = {
+        "namespace": "backdrop",
+        "resources": ["../gpu"],
+        "components": ["../../components/gitops"],
+    }
+    documents = rendered(tmp_path, yaml.safe_dump(kustomization))
+    jobs = {job["metadata"]["name"]: job for job in of_kind(documents, "Job")}
+    assert set(jobs) == {"bucket", "weights"}
+    for job in jobs.values():
+        assert "ttlSecondsAfterFinished" not in job["spec"]
+        assert job["metadata"]["annotations"] == {
+            "argocd.argoproj.io/sync-options": "Force=true,Replace=true",
+            "kustomize.toolkit.fluxcd.io/force": "enabled",
+        }
+
+
 @pytest.mark.parametrize("overlay", ["demo", "gpu"])
 @pytest.mark.parametrize(
-    "component", ["external-s3", "external-redis", *EDGES, "../monitoring", None]
+    "component", ["external-s3", "external-redis", "gitops", *EDGES, "../monitoring", None]
 )
 def test_each_component_with_each_overlay(
     tmp_path: Path, overlay: str, component: str | None

@@ -11,8 +11,8 @@ import pytest
 from deployments.config import read_config
 from tests.k8s.manifests import K8S, Document, ray_service
 
-MACHINE_MEMORY = 33_000_000_000
-"""What Ray takes of a machine of 48 GB for its actors."""
+MACHINE_MEMORY = 44_000_000_000
+"""What Ray takes of a machine of 64 GB for its actors."""
 
 PLACE = """
 import json, sys

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from io import BytesIO
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
@@ -53,7 +54,7 @@ def name_of(process: psutil.Process) -> str:
         return ""
 
 
-def session_of(process: psutil.Process) -> int:
+def session_of(process: psutil.Process | subprocess.Popen[str]) -> int:
     try:
         return os.getsid(process.pid)
     except OSError:
@@ -95,6 +96,23 @@ def test_after_the_start_a_request_is_one_line(launched):
     told = [line.split(" ", 1)[1].partition("  ")[0] for line in lines]
     assert told[-2:] == ["GET /api/models 200", "GET unmatched 404 not_found"]
     assert set(told[:-2]) <= {"GET /generated/{key}.png 200"}  # of the test before
+
+
+def test_it_listens_on_this_machine_alone(launched):
+    """Its metrics too, which ask for no token, and all that Ray's processes tell one another."""
+    below = psutil.Process(launched.process.pid).children(recursive=True)
+    (node,) = {session_of(each) for each in below} - {session_of(launched.process)}
+    listening = {
+        connection.laddr.ip
+        for each in psutil.process_iter()
+        if session_of(each) == node
+        for connection in each.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening
+    assert {
+        ip for ip in listening if not ip_address(ip.removeprefix("::ffff:")).is_loopback
+    } == set()
 
 
 def test_serve_deploy_takes_the_configuration(launched, tmp_path):

@@ -152,4 +152,4 @@ def test_a_model_with_a_wrong_name_of_weights_says_so_before_torch_is_loaded():
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "WeightsError weights: the folder ./nowhere does not exist False\n"
+    assert done.stdout == "WeightsMissing weights: the folder ./nowhere does not exist False\n"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployments import hub
+from deployments.missing import MissingHere
 from deployments.settings import ModelSettings
 
 DEMO_WEIGHTS = Path(__file__).parents[1] / "demo" / "weights"
@@ -30,6 +31,10 @@ class WeightsError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
+
+
+class WeightsMissing(WeightsError, MissingHere):
+    """A folder of weights is not on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,12 @@ def check_name(field: str, name: str, revision: str | None, demo: Path | None) -
         The folder on this machine; None where it is a repository of the Hub.
 
     Raises:
-        WeightsError: There is no such folder, the name has no valid form, or no revision is given.
+        WeightsMissing: There is no such folder.
+        WeightsError: The name has no valid form, or no revision is given.
     """
     if name == "demo" and demo is not None:
         if not demo.is_dir():
-            raise WeightsError(
+            raise WeightsMissing(
                 f"{field}: the bundled demo ({demo.name}) is missing from this installation"
             )
         return demo
@@ -74,7 +80,7 @@ def check_name(field: str, name: str, revision: str | None, demo: Path | None) -
     if folder.is_dir():
         return folder
     if name.startswith((".", "/", "~")):
-        raise WeightsError(f"{field}: the folder {name} does not exist")
+        raise WeightsMissing(f"{field}: the folder {name} does not exist")
     if not hub.is_hub_id(name):
         no_demo = "" if demo is None else "'demo', nor "
         raise WeightsError(

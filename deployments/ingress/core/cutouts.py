@@ -33,9 +33,10 @@ from deployments.ingress.core.job_source import (
 from deployments.ingress.core.keys import new_key
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_urls import ResultName
+from deployments.ingress.core.sent_files import SentFile
 from deployments.ingress.core.studio_places import StudioPlaces
 from deployments.ingress.core.terms import Terms
-from deployments.jobs import Hints, Photo
+from deployments.jobs import Hints, Mask, Photo
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +60,12 @@ class CutOutOrder:
         points: Places that belong to the product: shares of width and height, 0 to 1.
     """
 
-    image: bytes | None = None
+    image: SentFile | None = None
     result: ResultName | None = None
     cutout: str | None = None
-    product_mask: bytes | None = None
-    keep: bytes | None = None
-    remove: bytes | None = None
+    product_mask: SentFile | None = None
+    keep: SentFile | None = None
+    remove: SentFile | None = None
     points: tuple[tuple[float, float], ...] = ()
 
     def check(self) -> None:
@@ -166,7 +167,7 @@ class CutOuts:
             async with terms.deadline.bounds():
                 return render(await self._admitted(order, terms)), False
         turn = await self._idempotency.turn(
-            terms.api_key_name, terms.idempotency_key, await _asked(order), terms.deadline
+            terms.api_key_name, terms.idempotency_key, _asked(order), terms.deadline
         )
         if isinstance(turn, KeptAnswer):
             return turn.answer, True
@@ -218,12 +219,10 @@ class CutOuts:
         opened = await self._open(key, order, api_key_name, referred)
         mask = None
         if order.product_mask is not None:
-            mask = await self._decoder.mask(order.product_mask, opened.photo)
+            mask = await self._decoder.mask(await order.product_mask.read(), opened.photo)
         hints = Hints(
-            keep=None if order.keep is None else await self._decoder.strokes(order.keep, "keep"),
-            remove=None
-            if order.remove is None
-            else await self._decoder.strokes(order.remove, "remove"),
+            keep=await self._strokes(order.keep, "keep"),
+            remove=await self._strokes(order.remove, "remove"),
             points=order.points,
         )
         photo = studio.lend(opened.photo)
@@ -255,12 +254,15 @@ class CutOuts:
         await backends.cutouts.save(key, encoded, record.model_dump(mode="json"))
         return record
 
+    async def _strokes(self, drawn: SentFile | None, field: str) -> Mask | None:
+        return None if drawn is None else await self._decoder.strokes(await drawn.read(), field)
+
     async def _open(
         self, key: str, order: CutOutOrder, api_key_name: str, referred: list[str]
     ) -> _Opened:
         backends, earlier = self._backends, None
         if order.image is not None:
-            photo = await self._decoder.photo(order.image)
+            photo = await self._decoder.photo(await order.image.read())
             return _Opened(photo, new_key(), photo.alpha is None, stored=False)
         # What is stored is marked first, and then it is seen whether it is still there.
         if order.result is not None:
@@ -297,7 +299,7 @@ class CutOuts:
             logger.warning("a failed request's cut-out could not be removed: %s", error)
 
 
-async def _asked(order: CutOutOrder) -> str:
+def _asked(order: CutOutOrder) -> str:
     fields = {
         "image_key": None if order.result is None else order.result.key,
         "cutout": order.cutout,
@@ -309,4 +311,4 @@ async def _asked(order: CutOutOrder) -> str:
         "keep": order.keep,
         "remove": order.remove,
     }
-    return await fingerprint("cut_out", fields, files)
+    return fingerprint("cut_out", fields, files)

@@ -51,7 +51,9 @@ async def layout_of(plan: Plan, files: Files, decoder: Decoder) -> Layout:
     Raises:
         InvalidImage: A file is not an image that is accepted.
     """
-    pictures = {name: await decoder.photo(file, name) for name, file in files.beside.items()}
+    pictures = {
+        name: await decoder.photo(await file.read(), name) for name, file in files.beside.items()
+    }
     model, look = plan.model, plan.order.look
     behind = pictures.get("background_image")
     return Layout(

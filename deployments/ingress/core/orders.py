@@ -11,6 +11,7 @@ from deployments.composition import AS_THE_PHOTO, DEFAULT_LOOK, Canvas, FileForm
 from deployments.errors import InvalidRequest, UnknownModel
 from deployments.ingress.core.keys import new_key
 from deployments.ingress.core.result_urls import ResultName
+from deployments.ingress.core.sent_files import SentFile
 from deployments.jobs import GenerationSettings, ImageJob, Preserve
 from deployments.loras import Lora
 from deployments.settings import ModelSettings
@@ -116,14 +117,14 @@ class Files:
         mask_by_alpha: Whether the mask's opaque part marks the product, and not its white.
     """
 
-    image: bytes | None = None
-    product_mask: bytes | None = None
-    background_image: bytes | None = None
-    style_image: bytes | None = None
+    image: SentFile | None = None
+    product_mask: SentFile | None = None
+    background_image: SentFile | None = None
+    style_image: SentFile | None = None
     mask_by_alpha: bool = False
 
     @property
-    def beside(self) -> dict[str, bytes]:
+    def beside(self) -> dict[str, SentFile]:
         """By their fields the pictures that came beside the photo."""
         sent = {"background_image": self.background_image, "style_image": self.style_image}
         return {name: file for name, file in sent.items() if file is not None}

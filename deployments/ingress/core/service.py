@@ -28,6 +28,7 @@ from deployments.ingress.core.places_client import Places, PlacesClient, mark_of
 from deployments.ingress.core.ports import Backends
 from deployments.ingress.core.result_files import ResultFiles
 from deployments.ingress.core.result_urls import ResultName
+from deployments.ingress.core.sent_files import SentFile
 from deployments.ingress.core.studio_places import StudioPlaces
 from deployments.ingress.core.terms import Terms
 from deployments.jobs import ImageJob, Layout, Photo
@@ -122,14 +123,17 @@ class Service:
         async def open_source() -> Source:
             layout = await layout_of(plan, files, self._decoder)
             if cutout is not None:
-                sent = None if files.image is None else await self._decoder.photo(files.image)
+                sent = None
+                if files.image is not None:
+                    sent = await self._decoder.photo(await files.image.read())
                 return self._with_cutout(plan, layout, cutout, terms, photo=sent)
             if files.image is None:
                 raise InvalidRequest("image is required")
-            photo = await self._decoder.photo(files.image)
+            photo = await self._decoder.photo(await files.image.read())
             marked = None
             if mask is not None:
-                marked = await self._decoder.mask(mask, photo, by_alpha=files.mask_by_alpha)
+                drawn, by_alpha = await mask.read(), files.mask_by_alpha
+                marked = await self._decoder.mask(drawn, photo, by_alpha=by_alpha)
             return UploadSource(
                 self._backends,
                 photo,
@@ -209,11 +213,11 @@ class Service:
         if files.image is None and cutout is None and asked.image_key is None:
             raise InvalidRequest("image is required")
         if files.image is not None:
-            photo = await self._decoder.photo(files.image)
+            photo = await self._decoder.photo(await files.image.read())
             if mask is not None:
-                await self._decoder.mask(mask, photo)
+                await self._decoder.mask(await mask.read(), photo)
         for field, picture in files.beside.items():
-            await self._decoder.photo(picture, field)
+            await self._decoder.photo(await picture.read(), field)
         if cutout is not None:
             await usable(self._backends, cutout, api_key_name)
         if asked.result is not None:
@@ -267,13 +271,13 @@ class Service:
         plan: Plan,
         terms: Terms,
         fields: Mapping[str, object],
-        files: Mapping[str, bytes | None],
+        files: Mapping[str, SentFile | None],
         open_source: Callable[[], Awaitable[Source]],
     ) -> Generation | KeptAnswer:
         turn: Turn | None = None
         fields = {**plan.order.document(), **fields}
         if terms.idempotency_key is not None:
-            asked = await fingerprint(kind, fields, files)
+            asked = fingerprint(kind, fields, files)
             given = await self._idempotency.turn(
                 terms.api_key_name, terms.idempotency_key, asked, terms.deadline
             )
@@ -323,7 +327,7 @@ class Service:
         plan: Plan,
         terms: Terms,
         fields: Mapping[str, object],
-        files: Mapping[str, bytes | None],
+        files: Mapping[str, SentFile | None],
         images: int,
     ) -> Places:
         first = plan.jobs[0]

@@ -36,7 +36,7 @@ from deployments.ingress.http.forms import (
     JSON,
     MAX_FIELDS,
     MAX_FILES,
-    file_bytes,
+    SentFiles,
     read_either,
     refuse_repeated_fields,
 )
@@ -143,11 +143,12 @@ def create_api(
         await refuse_repeated_fields(request)
         pictured = form.background_image is not None
         order = request.state.order = form.order(pictured=pictured)
+        sent = await SentFiles.of(request)
         files = Files(
-            image=await file_bytes(form.image),
-            product_mask=await file_bytes(form.product_mask),
-            background_image=await file_bytes(form.background_image),
-            style_image=await file_bytes(form.style_image),
+            image=sent.file_or_none(form.image),
+            product_mask=sent.file_or_none(form.product_mask),
+            background_image=sent.file_or_none(form.background_image),
+            style_image=sent.file_or_none(form.style_image),
         )
         if prefers_async(request.headers.getlist(PREFER)):
             asked = Asked(order, form.cutout)
@@ -160,19 +161,20 @@ def create_api(
     async def variation(request: Request, response: Response) -> Any:  # noqa: ANN401 - as above
         """Generate variations of an image made here."""
         kinds = bodies.variation, bodies.variation_form
-        asked, files = await read_either(request, *kinds, json_limit)
-        sent = Files(
-            background_image=files.get("background_image"), style_image=files.get("style_image")
-        )
-        pictured = sent.background_image is not None
-        order = request.state.order = asked.order(pictured=pictured)
-        result = urls.name_of(asked.image_url, base_of(request))
-        if prefers_async(request.headers.getlist(PREFER)):
-            later = Asked(order, asked.cutout, result.key, result.file_format)
-            return await background.accept(request, later, sent, terms(request), asked.callback_url)
-        refuse_callback(asked.callback_url)
-        started = service.vary(order, result, sent, terms(request), asked.cutout)
-        return await answer(request, response, order, started)
+        async with read_either(request, *kinds, json_limit) as (asked, files):
+            sent = Files(
+                background_image=files.get("background_image"), style_image=files.get("style_image")
+            )
+            pictured = sent.background_image is not None
+            order = request.state.order = asked.order(pictured=pictured)
+            result = urls.name_of(asked.image_url, base_of(request))
+            if prefers_async(request.headers.getlist(PREFER)):
+                later = Asked(order, asked.cutout, result.key, result.file_format)
+                callback_url = asked.callback_url
+                return await background.accept(request, later, sent, terms(request), callback_url)
+            refuse_callback(asked.callback_url)
+            started = service.vary(order, result, sent, terms(request), asked.cutout)
+            return await answer(request, response, order, started)
 
     add_catalogue(app, service, settings, presets, retention_s)
     add_results(app, service.results, retention_s, public=public)

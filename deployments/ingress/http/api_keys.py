@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deployments.ingress.http.key_options import KeyOptions, read_options
+from deployments.missing import MissingHere
 from deployments.rate_settings import RateSettings
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,10 @@ FILE_VARIABLE = "BACKDROP_API_KEYS_FILE"
 
 _DIGEST = "sha256:"
 _HEX = re.compile("[0-9a-f]{64}")
+
+
+class KeysFileMissing(ValueError, MissingHere):
+    """The file of API keys is not on this machine, or cannot be read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,9 @@ class KeyRing:
             self._keys = self._own | self._read(file)
 
     @classmethod
-    def from_environment(cls, max_images: int = 1) -> KeyRing | None:
+    def from_environment(
+        cls, max_images: int = 1, environment: Mapping[str, str] = os.environ
+    ) -> KeyRing | None:
         """Read the keys; None when neither variable is set.
 
         `BACKDROP_API_KEYS` holds `name:secret` pairs separated by commas; the file that
@@ -79,14 +86,16 @@ class KeyRing:
 
         Args:
             max_images: As above.
+            environment: Holds the variables.
 
         Raises:
+            KeysFileMissing: The file cannot be read.
             ValueError: A pair has no name or no secret, repeats a name, or has a secret that no
-                header can carry, or a digest that is none; or the file cannot be read or holds no
-                pair. The sentence shows no secret.
+                header can carry, or a digest that is none; or the file holds no pair. The sentence
+                shows no secret.
         """
-        text = os.environ.get(KEYS_VARIABLE, "").strip()
-        file = os.environ.get(FILE_VARIABLE, "").strip()
+        text = environment.get(KEYS_VARIABLE, "").strip()
+        file = environment.get(FILE_VARIABLE, "").strip()
         if not text and not file:
             return None
         keys = dict(_pairs(KEYS_VARIABLE, "pair", _split(text))) if text else {}
@@ -133,9 +142,10 @@ class KeyRing:
     def _read(self, file: Path) -> dict[str, ApiKey]:
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise ValueError(f"{FILE_VARIABLE}: {file}: {reason}") from None
+        except OSError as error:
+            raise KeysFileMissing(f"{FILE_VARIABLE}: {file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{FILE_VARIABLE}: {file}: it is not UTF-8 text") from None
         numbered = (
             (number, line)
             for number, line in enumerate(map(str.strip, lines), start=1)
@@ -156,17 +166,20 @@ class KeyRing:
         return {name: ApiKey(name, _digest(secret), options[name]) for name, secret in keys.items()}
 
 
-def a_secret() -> str | None:
+def a_secret(environment: Mapping[str, str] = os.environ) -> str | None:
     """The first secret the environment tells, for calls of the operator's own.
 
     None where no key is set, or only digests are.
 
+    Args:
+        environment: Holds the variables.
+
     Raises:
         ValueError: As in `KeyRing.from_environment`.
     """
-    KeyRing.from_environment()
-    told = list(_split(os.environ.get(KEYS_VARIABLE, "").strip()))
-    if file := os.environ.get(FILE_VARIABLE, "").strip():
+    KeyRing.from_environment(environment=environment)
+    told = list(_split(environment.get(KEYS_VARIABLE, "").strip()))
+    if file := environment.get(FILE_VARIABLE, "").strip():
         lines = Path(file).read_text(encoding="utf-8").splitlines()
         told += _without_options(
             (number, line) for number, line in enumerate(lines) if not line.strip().startswith("#")

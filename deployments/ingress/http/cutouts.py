@@ -1,7 +1,7 @@
 """The routes of cut-outs: cutting a product out, reading the pictures, removing them."""
 
 # No postponed annotations here: FastAPI reads those of the routes below.
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path
@@ -13,6 +13,7 @@ from deployments.ingress.core.cutout_records import CutOutRecord
 from deployments.ingress.core.cutouts import CutOutOrder, CutOuts
 from deployments.ingress.core.keys import KEY_PATTERN
 from deployments.ingress.core.result_urls import ResultUrls
+from deployments.ingress.core.sent_files import SentFile
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http import openapi
 from deployments.ingress.http.cutout_schemas import Box, CutOutAnswer, CutOutBody, CutOutForm
@@ -71,8 +72,9 @@ def add_cutouts(
         def render(record: CutOutRecord) -> dict[str, object]:
             return _answer(record, urls, base).model_dump()
 
-        order = await _order(request, urls, base, json_limit)
-        answer, replayed = await cutouts.cut_out(order, terms(request), render)
+        async with read_either(request, CutOutBody, CutOutForm, json_limit) as (asked, files):
+            order = _order(asked, files, urls, base)
+            answer, replayed = await cutouts.cut_out(order, terms(request), render)
         if replayed:
             answer = urls.moved(answer, base)
         return JSONResponse(answer, headers={REPLAYED: "true"} if replayed else None)
@@ -102,14 +104,14 @@ def add_cutouts(
         await cutouts.delete(key, request.state.api_key_name)
 
 
-async def _order(request: Request, urls: ResultUrls, base: str, json_limit: int) -> CutOutOrder:
+def _order(
+    asked: CutOutBody | CutOutForm, files: Mapping[str, SentFile], urls: ResultUrls, base: str
+) -> CutOutOrder:
     """What a body asks for.
 
     Raises:
-        RequestValidationError: Its fields are wrong.
-        ServiceError: It is too long, has a field twice, or names no image of ours.
+        ServiceError: It names no image of ours.
     """
-    asked, files = await read_either(request, CutOutBody, CutOutForm, json_limit)
     result = None if asked.image_url is None else urls.name_of(asked.image_url, base)
     return CutOutOrder(
         image=files.get("image"),

@@ -6,6 +6,7 @@ import logging
 from ipaddress import ip_address
 
 from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE
+from deployments.missing import MissingHere
 from deployments.settings import IngressSettings
 
 logger = logging.getLogger(__name__)
@@ -13,8 +14,8 @@ logger = logging.getLogger(__name__)
 _SET_KEYS = f"set {KEYS_VARIABLE} or {FILE_VARIABLE}"
 
 
-class UnsafeConfiguration(ValueError):
-    """The service would be open to callers it is not meant for; the sentence names the setting."""
+class UnsafeConfiguration(ValueError, MissingHere):
+    """Keys are missing, without which the service would be open to callers it is not meant for."""
 
 
 def is_loopback(host: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from json import loads
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from deployments.errors import BodyTooLarge, InvalidRequest
+from deployments.ingress.core.sent_files import SentFile
 
 Json = TypeVar("Json", bound=BaseModel)
 Form = TypeVar("Form", bound=BaseModel)
@@ -47,10 +49,11 @@ def refuse_twice(names: list[str]) -> None:
         raise InvalidRequest(f"field given more than once: {', '.join(twice)}")
 
 
+@asynccontextmanager
 async def read_either(
     request: Request, json: type[Json], form: type[Form], json_limit: int
-) -> tuple[Json | Form, dict[str, bytes]]:
-    """Read a body of either kind.
+) -> AsyncIterator[tuple[Json | Form, dict[str, SentFile]]]:
+    """Read a body of either kind, whose files are there until the context ends.
 
     Args:
         request: Its media type says which kind it is.
@@ -58,37 +61,92 @@ async def read_either(
         form: What a form must be; an empty field is one that was left open.
         json_limit: Bytes of a JSON body.
 
-    Returns:
-        The body, and the contents of a form's files by their fields.
+    Yields:
+        The body, and a form's files by their fields.
 
     Raises:
         RequestValidationError: Its fields are wrong.
         BodyTooLarge: It is JSON and too long.
         InvalidRequest: It has a field twice.
     """
-    try:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
-            data = await _bytes(request, json_limit)
-            _refuse_repeated_names(data)
-            return json.model_validate_json(data), {}
-        async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as fields:
-            refuse_repeated(fields)
-            given = {name: value for name, value in fields.items() if value != ""}
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
+        data = await _bytes(request, json_limit)
+        _refuse_repeated_names(data)
+        with _named_as_the_body():
+            asked = json.model_validate_json(data)
+        yield asked, {}
+        return
+    async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as fields:
+        refuse_repeated(fields)
+        given = {name: value for name, value in fields.items() if value != ""}
+        with _named_as_the_body():
             body = form.model_validate(given)
-            files = {
-                name: await value.read()
+        sent = await SentFiles.of(request)
+        yield (
+            body,
+            {
+                name: sent.file(value)
                 for name, value in given.items()
                 if isinstance(value, UploadFile)
-            }
-            return body, files
+            },
+        )
+
+
+@contextmanager
+def _named_as_the_body() -> Iterator[None]:
+    """Tell what is wrong with fields as the framework tells it of a body."""
+    try:
+        yield
     except ValidationError as error:
         details = [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors()]
         raise RequestValidationError(details) from None
 
 
-async def file_bytes(upload: UploadFile | None) -> bytes | None:
-    """The content of a file, if there is one."""
-    return None if upload is None else await upload.read()
+class FormFile:
+    """A file of a form, which is there until the form is closed; on disk where it is long.
+
+    Args:
+        upload: As the parser has kept it.
+        sha256: See `SentFile`.
+    """
+
+    def __init__(self, upload: UploadFile, sha256: bytes) -> None:
+        self._upload = upload
+        self.sha256 = sha256
+
+    async def read(self) -> bytes:
+        """See `SentFile`."""
+        await self._upload.seek(0)
+        return await self._upload.read()
+
+
+class SentFiles:
+    """The files of a form that was read, with the digests that were made while it arrived.
+
+    Args:
+        form: The form.
+        digests: Of its parts, in their order: what `MultipartForms` has noted.
+    """
+
+    def __init__(self, form: FormData, digests: Sequence[bytes]) -> None:
+        self._digests = {
+            id(part.file): digest
+            for (_, part), digest in zip(form.multi_items(), digests, strict=True)
+            if isinstance(part, UploadFile)
+        }
+
+    @classmethod
+    async def of(cls, request: Request) -> SentFiles:
+        """Those of a request."""
+        return cls(await request.form(), request.state.part_digests)
+
+    def file(self, upload: UploadFile) -> FormFile:
+        """One of the files."""
+        return FormFile(upload, self._digests[id(upload.file)])
+
+    def file_or_none(self, upload: UploadFile | None) -> FormFile | None:
+        """One of the files; None where it was not sent."""
+        return None if upload is None else self.file(upload)
 
 
 def without_nulls(data: Any) -> Any:  # noqa: ANN401 - whatever was sent

@@ -7,6 +7,7 @@ import json
 
 import httpx
 import pytest
+from starlette.datastructures import UploadFile
 
 from deployments.errors import Unavailable
 from deployments.ingress.core import idempotency
@@ -122,6 +123,69 @@ async def test_a_second_request_waits_for_the_first(api):
     api.models.gate.set()
     assert (await second).json() == (await first).json()
     assert len(api.models.jobs) == 2
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[int]:
+    """How many bytes each reading of a form's file gave."""
+    sizes: list[int] = []
+    read = UploadFile.read
+
+    async def noted(upload: UploadFile, size: int = -1) -> bytes:
+        content = await read(upload, size)
+        sizes.append(len(content))
+        return content
+
+    monkeypatch.setattr(UploadFile, "read", noted)
+    return sizes
+
+
+async def test_only_who_makes_the_answer_reads_the_photo(api, reads):
+    """Those that wait, that are refused and that get a kept answer hold no copy of their bodies."""
+    api.models.gate.clear()
+    first = asyncio.create_task(generate(api))
+    await until_working(api, 2)
+    assert reads == [len(png())]
+    waiting = [asyncio.create_task(generate(api)) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    other = await generate(api, photo=png(product=(9, 9, 9)))
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    api.models.gate.set()
+    answers = await asyncio.gather(first, *waiting)
+    assert [answer.json() for answer in answers] == [answers[0].json()] * 4
+    assert (await generate(api)).json() == answers[0].json()
+    assert reads == [len(png())]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "data"),
+    [
+        ("/api/generate", {"Prefer": "respond-async"}, {"prompt": "forest", "num_images": "1"}),
+        ("/api/cutout", {}, {}),
+        ("/v1/images/edits", {}, {"prompt": "forest"}),
+    ],
+    ids=["background", "cut-out", "openai"],
+)
+async def test_a_repeat_is_answered_without_reading_the_photo(api, reads, path, headers, data):
+    if path == "/api/generate":
+        data = {"model": "stable-diffusion", **data}
+
+    async def ask(photo: bytes) -> httpx.Response:
+        return await api.client.post(
+            path,
+            data=data,
+            files={"image": ("photo.png", photo)},
+            headers={"Idempotency-Key": "order-2", **headers},
+        )
+
+    first = await ask(png())
+    assert first.is_success, first.text
+    needed = list(reads)
+    assert needed
+    second = await ask(png())
+    assert second.headers["idempotent-replayed"] == "true"
+    assert (await ask(png(product=(9, 9, 9)))).status_code == 409
+    assert reads == needed
 
 
 async def test_a_second_request_at_another_replica_waits_too(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,3 +135,20 @@ def test_headers_without_end_are_refused_while_they_arrive():
         assert form.feed(b"x") == b""
     with pytest.raises(InvalidRequest, match="bytes of headers"):
         form.feed(b"x")
+
+
+@given(
+    contents=st.lists(
+        st.binary(max_size=40) | st.just(b"\r\n--XbX and more") | st.just(b"\r\n--Xb")
+    ),
+    cuts=st.lists(st.integers(1, 30)),
+)
+def test_each_part_is_digested_however_it_arrives(contents, cuts):
+    contents = [content for content in contents if b"\r\n--XbX\r\n" not in content]
+    body = b"".join(part("file", content) for content in contents) + END
+    form, rest = Form(b"XbX"), body
+    for cut in cuts:
+        form.feed(rest[:cut])
+        rest = rest[cut:]
+    form.feed(rest)
+    assert form.digests == [sha256(content).digest() for content in contents]

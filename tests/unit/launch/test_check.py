@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from deployments.ingress.core.callbacks import signing
+from deployments.ingress.http.api_keys import FILE_VARIABLE, KEYS_VARIABLE
 from deployments.launch.command import main
 from deployments.studio import finders
 
@@ -18,6 +20,8 @@ SHIPPED = (ROOT / "serve_config.yaml").read_text(encoding="utf-8")
 def check(monkeypatch, capsys, tmp_path):
     """Run it on a text, or on no file at all; the exit and all that was printed."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(KEYS_VARIABLE, raising=False)
+    monkeypatch.delenv(FILE_VARIABLE, raising=False)
 
     def run(text: str | None = None) -> tuple[object, str]:
         arguments = []
@@ -63,9 +67,7 @@ def test_what_only_this_machine_lacks_is_told_and_is_no_error(check):
     ("finder", "told"),
     [
         ("{network: isnet, weights: ./isnet.onnx}", "finder.weights: ./isnet.onnx does not exist"),
-        ("{network: ben2, weights: o/n}", "finder.weights: o/n on the Hub needs a revision"),
         ("{network: ben2, weights: '.'}", "finder.file: the folder . has no onnx/model.onnx"),
-        ("{network: u2net, weights: mine.yaml, sha256: " + "f" * 64 + "}", "finder.sha256: mine"),
         ("{device: cuda}", "finder.device: cuda needs ONNX Runtime's build for CUDA"),
     ],
 )
@@ -75,6 +77,71 @@ def test_a_finder_that_this_machine_lacks_is_told(check, monkeypatch, finder, to
     code, out = check(text)
     assert code == 0
     assert f"it would not start: applications.0.args.studio.{told}" in out
+
+
+@pytest.mark.parametrize(
+    ("finder", "told"),
+    [
+        ("{network: ben2, weights: o/n}", "finder.weights: o/n on the Hub needs a revision"),
+        ("{network: u2net, weights: mine.yaml, sha256: " + "f" * 64 + "}", "finder.sha256: mine"),
+    ],
+)
+def test_a_finder_that_is_wrong_everywhere_is_an_error(check, finder, told):
+    text = SHIPPED.replace("    args:\n", f"    args:\n      studio: {{finder: {finder}}}\n")
+    code, out = check(text)
+    assert str(code).startswith(f"backdrop: mine.yaml: applications.0.args.studio.{told}")
+    assert "is in order" not in out
+
+
+def test_weights_of_the_hub_without_a_revision_are_an_error(check):
+    code, _ = check(SHIPPED.replace("weights: demo", "weights: owner/name", 1))
+    assert "applications.0.args.models.0: weights: owner/name on the Hub needs a revision" in str(
+        code
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("studio", "must be name:secret pairs, one a line; line 3 is not one"),
+        ("shop:other", "names two keys alike; line 3 is one"),
+        ("studio:s3cret scopes=write", "line 3: scopes must be some of generate, read, delete"),
+        ("studio:s3cret expires=soon", "line 3: expires must be a date or a time"),
+        ("studio:sha256:12", "after sha256:; line 3 has not"),
+    ],
+)
+def test_a_wrong_line_of_the_keys_file_is_an_error(check, monkeypatch, tmp_path, line, told):
+    file = tmp_path / "keys"
+    file.write_text(f"# our shops\nshop:first-secret\n{line}\n")
+    monkeypatch.setenv(FILE_VARIABLE, str(file))
+    code, out = check(SHIPPED)
+    assert told in str(code)
+    (sentence,) = str(code).splitlines()
+    assert sentence.startswith("backdrop: mine.yaml: applications.0.args.ingress: ")
+    assert "s3cret" not in sentence
+    assert "is in order" not in out
+
+
+def test_a_keys_file_that_is_elsewhere_is_told_and_is_no_error(check, monkeypatch):
+    monkeypatch.setenv(FILE_VARIABLE, "/nowhere/keys")
+    code, out = check(SHIPPED)
+    assert code == 0
+    assert "it would not start: applications.0.args.ingress: BACKDROP_API_KEYS_FILE: " in out
+
+
+def test_a_secret_of_callbacks_that_is_none_is_an_error(check, monkeypatch):
+    monkeypatch.setenv(signing.SECRETS_VARIABLE, "s3cret")
+    hooks = "      ingress:\n        webhooks: {hosts: [hooks.shop.example]}\n"
+    code, _ = check(SHIPPED.replace("      ingress:\n", hooks))
+    assert "applications.0.args.ingress: BACKDROP_WEBHOOK_SECRETS: secret 1 must be" in str(code)
+
+
+def test_a_certificate_that_is_none_is_an_error(check, monkeypatch):
+    pytest.importorskip("c2pa")
+    monkeypatch.setenv("BACKDROP_C2PA_CERTIFICATE", "x")
+    monkeypatch.setenv("BACKDROP_C2PA_KEY", "x")
+    code, _ = check(SHIPPED)
+    assert "applications.0: BACKDROP_C2PA_CERTIFICATE: it is no certificate in PEM" in str(code)
 
 
 def test_a_finder_on_the_hub_is_checked_without_it(check):

@@ -106,8 +106,9 @@ def test_without_an_application_that_can_be_called_nothing_is_started(tmp_path, 
 )
 def test_weights_that_cannot_be_are_told_with_their_place(tmp_path, settings, sentence):
     (told,) = obstacles(make_plan(with_model(tmp_path, **settings)))
-    assert told.startswith("applications.0.args.models.0: ")
-    assert sentence in told
+    assert told.sentence.startswith("applications.0.args.models.0: ")
+    assert sentence in told.sentence
+    assert told.missing == ("does not exist" in sentence)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,8 @@ def test_without_keys_it_says_who_may_call(tmp_path):
 
 def test_without_keys_no_other_address_is_served(tmp_path):
     (told,) = obstacles(make_plan(written(tmp_path, host="0.0.0.0")))  # noqa: S104 - only named
-    assert "0.0.0.0 and no API keys are set" in told
+    assert "0.0.0.0 and no API keys are set" in told.sentence
+    assert told.missing
 
 
 def test_keys_of_the_environment_or_of_the_application_count(tmp_path, monkeypatch):
@@ -147,7 +149,15 @@ def test_keys_of_the_environment_or_of_the_application_count(tmp_path, monkeypat
 def test_keys_that_are_none_are_named_before_anything_starts(tmp_path, monkeypatch):
     monkeypatch.setenv(KEYS_VARIABLE, "shop")
     (told,) = obstacles(make_plan(written(tmp_path)))
-    assert "pair 1 is not one" in told
+    assert "pair 1 is not one" in told.sentence
+    assert not told.missing
+
+
+def test_keys_that_the_configuration_gives_are_read_too(tmp_path):
+    own = {"env_vars": {KEYS_VARIABLE: "shop:s3cret,shop:other"}}
+    (told,) = obstacles(make_plan(written(tmp_path, runtime_env=own)))
+    assert "names two keys alike; pair 2 is one" in told.sentence
+    assert not told.missing
 
 
 def test_a_port_in_use_is_refused(tmp_path):
@@ -164,11 +174,13 @@ def test_callbacks_need_a_secret_of_the_environment_or_of_the_application(tmp_pa
     monkeypatch.delenv(SECRETS_VARIABLE, raising=False)
     args = {"ingress": {"webhooks": {"hosts": ["hooks.shop.example"]}}}
     (told,) = obstacles(make_plan(written(tmp_path, args=args)))
-    assert told.startswith("applications.0.args.ingress: webhooks.hosts needs a secret")
+    assert told.sentence.startswith("applications.0.args.ingress: webhooks.hosts needs a secret")
+    assert told.missing
     secret = {SECRETS_VARIABLE: f"whsec_{'A' * 40}"}
     plan = make_plan(written(tmp_path, args=args, runtime_env={"env_vars": secret}))
     assert list(obstacles(plan)) == []
     monkeypatch.setenv(SECRETS_VARIABLE, "s3cret")
     (told,) = obstacles(make_plan(written(tmp_path, args=args)))
-    assert "secret 1 must be whsec_" in told
-    assert "s3cret" not in told
+    assert "secret 1 must be whsec_" in told.sentence
+    assert "s3cret" not in told.sentence
+    assert not told.missing

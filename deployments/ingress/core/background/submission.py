@@ -22,6 +22,7 @@ from deployments.ingress.core.idempotency import Idempotency, KeptAnswer, Turn, 
 from deployments.ingress.core.keys import new_key, owner_of
 from deployments.ingress.core.orders import Asked, Files
 from deployments.ingress.core.ports import Backends
+from deployments.ingress.core.sent_files import SentFile
 from deployments.ingress.core.terms import Terms
 
 RETRY_AFTER_S = 30.0
@@ -126,13 +127,12 @@ class Submissions:
         callback = None
         if callback_url is not None:
             callback = Callback(url=self._requests.deliveries.read(callback_url).url)
-        fixed = await self._making.fix(asked, files, terms.api_key_name)
         turn: Turn | None = None
         if terms.idempotency_key is not None:
             told = asked.document()
             if callback is not None:
                 told["callback_url"] = callback.url
-            digest = await fingerprint("background", told, _by_field(files))
+            digest = fingerprint("background", told, _by_field(files))
             given = await self._idempotency.turn(
                 terms.api_key_name, terms.idempotency_key, digest, terms.deadline
             )
@@ -150,6 +150,7 @@ class Submissions:
                     return answer, True
             else:
                 name = Name(owner, new_key())
+            fixed = await self._making.fix(asked, files, terms.api_key_name)
             record = Record(
                 api_key_name=terms.api_key_name,
                 asked=asked,
@@ -159,11 +160,12 @@ class Submissions:
                 longest_s=min(longest_s or self._settings.longest_s, self._settings.longest_s),
                 callback=callback,
             )
+            uploads = await numbered(files)
             # From here on it goes to its end, also when the caller leaves: else the request would
             # be there without its key, and be made once more when the caller comes back. In a
             # context of its own its calls do not belong to what is cancelled for the caller.
             entering = asyncio.create_task(
-                self._enter(name, record, files, render, turn), context=Context()
+                self._enter(name, record, uploads, render, turn), context=Context()
             )
             turn = None
             self._entering.add(entering)
@@ -178,7 +180,7 @@ class Submissions:
         self,
         name: Name,
         record: Record,
-        files: Files,
+        uploads: Mapping[int, bytes],
         render: Callable[[Seen], Mapping[str, object]],
         turn: Turn | None,
     ) -> Mapping[str, object]:
@@ -187,7 +189,7 @@ class Submissions:
             if turn is not None:
                 await turn.begin(name.request)
             try:
-                await self._store(name, record, files)
+                await self._store(name, record, uploads)
             except BaseException:
                 if turn is not None:
                     await turn.forget()
@@ -202,7 +204,7 @@ class Submissions:
         self._wake()
         return answer
 
-    async def _store(self, name: Name, record: Record, files: Files) -> None:
+    async def _store(self, name: Name, record: Record, uploads: Mapping[int, bytes]) -> None:
         if record.callback is not None and self._requests.deliveries.is_full:
             raise TooManyWaiting(
                 "callback_url: as many background requests as may be wait for their receivers to "
@@ -221,7 +223,7 @@ class Submissions:
                 self._line.expected_s(1) or RETRY_AFTER_S,
             )
         try:
-            await self._backends.uploads.save(name.request, numbered(files))
+            await self._backends.uploads.save(name.request, uploads)
             if record.callback is not None:
                 callback = record.callback.model_dump(mode="json")
                 await self._backends.callbacks.save(name, callback, "")
@@ -232,7 +234,7 @@ class Submissions:
             raise
 
 
-def _by_field(files: Files) -> dict[str, bytes | None]:
+def _by_field(files: Files) -> dict[str, SentFile | None]:
     return {
         "image": files.image,
         "product_mask": files.product_mask,

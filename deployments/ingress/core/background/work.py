@@ -28,6 +28,7 @@ from deployments.ingress.core.events import ImageWithheld
 from deployments.ingress.core.generation import ALL_WITHHELD, Generation
 from deployments.ingress.core.orders import Asked, Files, Fixed, Order
 from deployments.ingress.core.ports import Backends
+from deployments.ingress.core.sent_files import HeldFile
 from deployments.ingress.core.terms import Terms
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,8 @@ class Work:
             if found := await stored_untold(self._backends, record, told):
                 await held.write(lambda record: record.with_events(found))
         if held.record.unmade_keys:
-            await self._make(files_of(await self._backends.uploads.load(held.name.request)))
+            uploads = await self._backends.uploads.load(held.name.request)
+            await self._make(await files_of(uploads))
         elif all(isinstance(image, ImageWithheld) for image in held.record.made):
             raise AllWithheld(ALL_WITHHELD)
 
@@ -213,25 +215,26 @@ async def clear(backends: Backends, held: Held) -> None:
     await backends.unfinished.leave(held.name)
 
 
-def files_of(uploads: Mapping[int, bytes]) -> Files:
+async def files_of(uploads: Mapping[int, bytes]) -> Files:
     """The files of a request as they were sent."""
+    held = {number: await HeldFile.of(content) for number, content in uploads.items()}
     return Files(
-        image=uploads.get(PHOTO),
-        product_mask=uploads.get(MASK),
-        background_image=uploads.get(BEHIND),
-        style_image=uploads.get(STYLE),
+        image=held.get(PHOTO),
+        product_mask=held.get(MASK),
+        background_image=held.get(BEHIND),
+        style_image=held.get(STYLE),
     )
 
 
-def numbered(files: Files) -> dict[int, bytes]:
-    """The same by their numbers."""
+async def numbered(files: Files) -> dict[int, bytes]:
+    """The content of the same by their numbers."""
     sent = {
         PHOTO: files.image,
         MASK: files.product_mask,
         BEHIND: files.background_image,
         STYLE: files.style_image,
     }
-    return {number: data for number, data in sent.items() if data is not None}
+    return {number: await file.read() for number, file in sent.items() if file is not None}
 
 
 def _running(record: Record) -> Record:

@@ -15,6 +15,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from deployments.missing import MissingHere
+
 logger = logging.getLogger(__name__)
 
 SECRETS_VARIABLE = "BACKDROP_WEBHOOK_SECRETS"
@@ -26,6 +28,10 @@ _SHORTEST, _LONGEST = 24, 64
 
 MOST = 8
 """Secrets: each is one signature more in a header."""
+
+
+class SecretsMissing(ValueError, MissingHere):
+    """No secret is set, or the file of them is not on this machine."""
 
 
 class Signer:
@@ -45,7 +51,7 @@ class Signer:
         text = environment.get(SECRETS_VARIABLE, "").strip()
         file = environment.get(FILE_VARIABLE, "").strip()
         if not text and not file:
-            raise ValueError(
+            raise SecretsMissing(
                 f"webhooks.hosts needs a secret to sign with: set {SECRETS_VARIABLE} or "
                 f"{FILE_VARIABLE}"
             )
@@ -98,9 +104,10 @@ class Signer:
 def _read(file: Path) -> list[bytes]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ValueError(f"{FILE_VARIABLE}: {file}: {reason}") from None
+    except OSError as error:
+        raise SecretsMissing(f"{FILE_VARIABLE}: {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{FILE_VARIABLE}: {file}: it is not UTF-8 text") from None
     secrets = [
         _secret(line, FILE_VARIABLE, number)
         for number, line in enumerate(lines, start=1)

@@ -4,11 +4,14 @@ The parser takes a form that is cut off for whole, and leaves the temporary file
 was cut to the garbage collector. It refuses text before the first boundary, and spaces after a
 boundary. It takes a picture whose part has no file name for text. Pure ASGI; the parser closes its
 files when what it reads from raises.
+
+The parts are digested on their way, so that a request is known again without reading its files.
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
+from hashlib import sha256
 
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
@@ -26,6 +29,8 @@ _TEXTS = (b"text/", b"application/json")
 class MultipartForms:
     """Middleware that puts forms into the shape that the form parser understands.
 
+    It writes `part_digests` into the request's state: see `Form`.
+
     Args:
         app: What it wraps.
     """
@@ -42,6 +47,7 @@ class MultipartForms:
         if not boundary:
             raise InvalidRequest("the Content-Type of a form must name its boundary")
         form = Form(boundary)
+        scope.setdefault("state", {})["part_digests"] = form.digests
 
         async def receive_form() -> Message:
             message = await receive()
@@ -68,11 +74,16 @@ class Form:
 
     Args:
         boundary: As the Content-Type has it.
+
+    Attributes:
+        digests: SHA-256 of the content of each part that has ended, 32 bytes, in their order.
     """
 
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"\r\n--" + boundary
         self._place = _Place.PREAMBLE
+        self.digests: list[bytes] = []
+        self._digest = sha256()
         # The first delimiter may stand at the very start (RFC 2046, 5.1.1).
         self._rest = b"\r\n"
 
@@ -111,6 +122,7 @@ class Form:
         sure = found if found >= 0 else max(0, len(self._rest) - len(self._delimiter) + 1)
         first = self._place is _Place.PREAMBLE
         if not first:
+            self._digest.update(self._rest[:sure])
             out += self._rest[:sure]
         self._rest = self._rest[sure:]
         if found < 0:
@@ -122,18 +134,26 @@ class Form:
         delimiter = self._delimiter.removeprefix(b"\r\n") if first else self._delimiter
         if after.startswith(b"--"):
             out += delimiter + b"--\r\n"
+            self._end_part(first)
             self._place, self._rest = _Place.AFTER, b""
             return False
         if not line.startswith(b"\r\n"):
             # A line that only begins like it: part of the body, as RFC 2046 reads it.
             if not first:
+                self._digest.update(self._delimiter)
                 out += self._delimiter
             self._rest = after
             return True
         out += delimiter + b"\r\n"
+        self._end_part(first)
         # With its line break, so that no headers at all are an empty line too.
         self._place, self._rest = _Place.HEADERS, line
         return True
+
+    def _end_part(self, first: bool) -> None:
+        if not first:
+            self.digests.append(self._digest.digest())
+        self._digest = sha256()
 
     def _headers(self, out: bytearray) -> bool:
         """Go on to the end of a part's headers; whether it was found."""

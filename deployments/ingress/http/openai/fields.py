@@ -15,7 +15,7 @@ from starlette.datastructures import FormData, UploadFile
 from deployments.composition import SCENE
 from deployments.errors import InvalidRequest
 from deployments.ingress.core.orders import Files, Order
-from deployments.ingress.http.forms import file_bytes, refuse_twice
+from deployments.ingress.http.forms import SentFiles, refuse_twice
 from deployments.ingress.http.look_fields import BACKGROUND
 from deployments.ingress.http.openai.failures import NAMES
 from deployments.ingress.http.schemas import GenerateForm
@@ -111,13 +111,14 @@ def names_of(form: FormData) -> dict[str, str]:
     return names
 
 
-async def read(
-    form: FormData, generate: type[GenerateForm], catalog: Sequence[ModelSettings]
+def read(
+    form: FormData, sent: SentFiles, generate: type[GenerateForm], catalog: Sequence[ModelSettings]
 ) -> Asked:
     """Read a form.
 
     Args:
         form: As it was sent; an empty field is one that was left open.
+        sent: Its files.
         generate: What the form of POST /api/generate must be.
         catalog: The models, the first of which is the default.
 
@@ -140,10 +141,10 @@ async def read(
     _check(own, body)
     order = body.order(pictured=body.background_image is not None)
     files = Files(
-        image=await file_bytes(body.image),
-        product_mask=await file_bytes(body.product_mask),
-        background_image=await file_bytes(body.background_image),
-        style_image=await file_bytes(body.style_image),
+        image=sent.file_or_none(body.image),
+        product_mask=sent.file_or_none(body.product_mask),
+        background_image=sent.file_or_none(body.background_image),
+        style_image=sent.file_or_none(body.style_image),
         mask_by_alpha="mask" in given,
     )
     usual = own.quality in ("auto", "standard")

@@ -16,6 +16,7 @@ from deployments.ingress.core.service import Service
 from deployments.ingress.core.terms import Terms
 from deployments.ingress.http.delivery import Delivery, server_timing
 from deployments.ingress.http.exchange import base_of, event_stream, note_failure
+from deployments.ingress.http.forms import SentFiles
 from deployments.ingress.http.idempotency_header import REPLAYED
 from deployments.ingress.http.openai import document
 from deployments.ingress.http.openai.answers import ModelList, ModelObject
@@ -96,12 +97,13 @@ def add_openai(
             state.field_names = names_of(form)
             if no_prompt is not None and not (form.get("prompt") or form.get("background")):
                 raise InvalidRequest(no_prompt)
-            asked = await read(form, generate, service.catalog)
-        state.order = asked.order
-        on = replace(terms(request), progress=False)
+            asked = read(form, await SentFiles.of(request), generate, service.catalog)
+            state.order = asked.order
+            on = replace(terms(request), progress=False)
+            # The files are there until the form is closed; it reads what it needs of them.
+            generation = await service.generate(asked.order, asked.files, on, asked.cutout)
         base = base_of(request)
         rendering = Rendering(delivery, service.results, asked, on.deadline, base)
-        generation = await service.generate(asked.order, asked.files, on, asked.cutout)
         if isinstance(generation, KeptAnswer):
             generation = delivery.moved(generation, base)
             headers = {REPLAYED: "true"}
