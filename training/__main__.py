@@ -25,10 +25,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, nargs="*", default=[], help="CC0 photographs")
     parser.add_argument("--held-photos", type=Path, nargs="*", default=[], help="to measure with")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scenes", type=int, default=500)
+    parser.add_argument("--scenes", type=int, default=336)
     parser.add_argument("--views", type=int, default=3, help="pictures of each scene")
     parser.add_argument("--effort", type=float, default=0.3, help="times the scenes' own samples")
-    parser.add_argument("--draws", type=int, default=4_000)
+    parser.add_argument("--draws", type=int, default=2_000)
     parser.add_argument(
         "--from", choices=_STARTS, default="kept", dest="start", help="what to train on"
     )
@@ -82,8 +82,9 @@ def main() -> None:
     demo = a.demo or out / "demo"
     hdri = a.assets / "hdri" if a.assets else None
     if "draws" in stages:
-        draws.write(out / "rendered", drawn, a.seed, _HELD, held_out=True)
+        draws.write(out / "rendered", drawn, a.seed, _HELD, "held")
         draws.write(out / "rendered", drawn, a.seed, a.draws)
+        draws.write(out / "rendered", drawn, a.seed, a.draws, "chosen")
     if "start" in stages and not vae.exists():
         if a.start == "nothing":
             autoencoder.prepare(out, crops.Crops(drawn, hdri, a.photos), a.seed)

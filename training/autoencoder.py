@@ -96,7 +96,7 @@ def train(folder: Path, crops: Crops, plan: loop.Plan, every: int = 4) -> Autoen
         return loss
 
     def on_save(_: nn.Module, step: int) -> None:
-        held = np.concatenate([np.asarray(c[:8]) for c in draws.load(folder / "draws", True)])[:8]
+        held = np.concatenate([np.asarray(c[:8]) for c in draws.load(folder / "draws", "held")])[:8]
         x = components.signed(held).to(loop.device())
         with torch.no_grad():
             y = model.decode(model.encode(x).latent).sample.clamp(-1, 1)

@@ -49,7 +49,8 @@ def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
         plan: length and pace.
         batch: pictures a step.
     """
-    tokenizer, chunks = text.load_tokenizer(folder / "tokenizer"), draws.load(folder / "draws")
+    tokenizer = text.load_tokenizer(folder / "tokenizer")
+    chunks = draws.load(folder / "draws", "chosen")
     say = denoiser.saying(folder / "draws")
     batches = denoiser.Batches(say, tokenizer, *latents.cached(folder))
     torch.manual_seed(plan.seed)

@@ -76,7 +76,7 @@ class Denoiser(nn.Module):
 
 def saying(drawn: Path) -> Callable[[Rng, int], str]:
     """Captions for the draws by their places."""
-    all_shown = draws.shown(drawn)
+    all_shown = draws.shown(drawn, "chosen")
     return lambda rng, place: asking.caption(rng, all_shown[place])
 
 

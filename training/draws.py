@@ -1,27 +1,28 @@
 """Rendered pictures in the colours and light of one draw each, ready to be read by every stage.
 
-A chunk is `draws-NNN.npy`, uint8 [CHUNK, 256, 256, 3], with `draws-NNN.json` beside it: a caption
-and what is shown for each. Chunks that are there are left alone. Those of held-out pictures are
-`held-NNN`.
+A chunk is `PART-NNN.npy`, uint8 [CHUNK, 256, 256, 3], with `PART-NNN.json` beside it: a caption
+and what is shown for each. Chunks that are there are left alone.
 """
 
 import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from training.rendering.dataset import Pictures
+from training.rendering.dataset import Part, Pictures
 from training.rendering.looks import Shown
 
 CHUNK = 200
+_PARTS: tuple[Part, ...] = get_args(Part)
 Pixels = npt.NDArray[np.uint8]
 
 
-def write(rendered: Path, folder: Path, seed: int, count: int, held_out: bool = False) -> None:
+def write(rendered: Path, folder: Path, seed: int, count: int, part: Part = "draws") -> None:
     """Draw what is not drawn yet.
 
     Args:
@@ -30,50 +31,45 @@ def write(rendered: Path, folder: Path, seed: int, count: int, held_out: bool = 
         folder: where the draws go.
         seed: of the draws.
         count: of draws in all, rounded up to whole chunks.
-        held_out: draw from the pictures for measuring.
+        part: of the pictures, to draw from.
 
     Raises:
         FileNotFoundError: nothing has been rendered.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pictures, name = Pictures(rendered, held_out), _name(held_out)
-    for index in tqdm(range(-(-count // CHUNK)), desc=name):
-        path = folder / f"{name}-{index:03d}.npy"
+    pictures = Pictures(rendered, part)
+    for index in tqdm(range(-(-count // CHUNK)), desc=part):
+        path = folder / f"{part}-{index:03d}.npy"
         if path.exists():
             continue
-        rng = np.random.default_rng([seed, held_out, index])
+        rng = np.random.default_rng([seed, _PARTS.index(part), index])
         drawn = [pictures.draw(rng) for _ in range(CHUNK)]
         said = [{"caption": text, **asdict(shown)} for _, shown, text in drawn]
         path.with_suffix(".json").write_text(json.dumps(said) + "\n")
         pixels = np.stack([(picture * 255).round().astype(np.uint8) for picture, _, _ in drawn])
-        part = path.with_suffix(f".part{os.getpid()}")
-        with part.open("wb") as file:
+        unfinished = path.with_suffix(f".part{os.getpid()}")
+        with unfinished.open("wb") as file:
             np.save(file, pixels)
-        part.replace(path)
+        unfinished.replace(path)
 
 
-def load(folder: Path, held_out: bool = False) -> list[Pixels]:
+def load(folder: Path, part: Part = "draws") -> list[Pixels]:
     """The chunks, read as they are used.
 
     Raises:
         FileNotFoundError: there are none.
     """
-    name = _name(held_out)
-    found = [np.load(p, mmap_mode="r") for p in sorted(folder.glob(f"{name}-*.npy"))]
+    found = [np.load(p, mmap_mode="r") for p in sorted(folder.glob(f"{part}-*.npy"))]
     if not found:
-        raise FileNotFoundError(f"no {name} in {folder}")
+        raise FileNotFoundError(f"no {part} in {folder}")
     return found
 
 
-def shown(folder: Path, held_out: bool = False) -> list[Shown]:
+def shown(folder: Path, part: Part = "draws") -> list[Shown]:
     """What each draw shows, in order."""
     out = []
-    for path in sorted(folder.glob(f"{_name(held_out)}-*.json")):
+    for path in sorted(folder.glob(f"{part}-*.json")):
         for said in json.loads(path.read_text()):
             said.pop("caption")
             out.append(Shown(**said))
     return out
-
-
-def _name(held_out: bool) -> str:
-    return "held" if held_out else "draws"

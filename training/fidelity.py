@@ -39,7 +39,7 @@ def decoded(model: AutoencoderDC, images: Pixels) -> tuple[torch.Tensor, torch.T
 def measure(vae: Path, drawn: Path, photos: list[Path]) -> dict[str, float]:
     """Decibels on held-out draws and photographs, mean and least, frames, seconds of a decode."""
     model = AutoencoderDC.from_pretrained(vae).eval()
-    held = np.concatenate([np.asarray(c) for c in draws.load(drawn, True)])
+    held = np.concatenate([np.asarray(c) for c in draws.load(drawn, "held")])
     x, y = decoded(model, held)
     found: dict[str, float] = {}
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from training import draws
 from training.rendering import kinds
+from training.rendering.dataset import Part
 
 Picture = npt.NDArray[np.float32]
 Figures = npt.NDArray[np.float64]
@@ -43,11 +44,11 @@ def small(pictures: Sequence[Picture]) -> torch.Tensor:
     return torch.from_numpy(np.stack(each)).permute(0, 3, 1, 2).float()
 
 
-def drawn(folder: Path, held_out: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def drawn(folder: Path, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
     """Draws [N, 3, 64, 64] and the numbers of their kinds [N]."""
-    chunks = draws.load(folder, held_out)
+    chunks = draws.load(folder, part)
     pictures = torch.cat([small([p.astype(np.float32) / 255 for p in c]) for c in chunks])
-    shown = draws.shown(folder, held_out)
+    shown = draws.shown(folder, part)
     return pictures, torch.tensor([kinds.NAMES.index(one.kind) for one in shown])
 
 
@@ -73,7 +74,7 @@ def train(folder: Path, seed: int, rounds: int = 14) -> nn.Module:
     if path.exists():
         model.load_state_dict(torch.load(path, weights_only=True))
         return model.eval()
-    x, labels = drawn(folder / "draws", held_out=False)
+    x, labels = drawn(folder / "draws", "draws")
     rng = np.random.default_rng([seed, 3])
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.05)
     steps = rounds * -(-len(x) // 64)
@@ -87,7 +88,7 @@ def train(folder: Path, seed: int, rounds: int = 14) -> nn.Module:
         optimizer.step()
         schedule.step()
     model.eval()
-    held, wanted = drawn(folder / "draws", held_out=True)
+    held, wanted = drawn(folder / "draws", "held")
     with torch.no_grad():
         right = (model(held).argmax(1) == wanted).float().mean()
     print(f"classifier: {float(right):.1%} of {len(held)} renders that it has not seen")

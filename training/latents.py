@@ -1,4 +1,4 @@
-"""The latents of the draws, encoded once."""
+"""The latents of the chosen draws, encoded once."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def cached(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
     kept.mkdir(exist_ok=True)
     model = AutoencoderDC.from_pretrained(folder / "vae").to(loop.device()).eval()
     found: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
-    for index, chunk in enumerate(tqdm(draws.load(folder / "draws"), desc="latents")):
+    for index, chunk in enumerate(tqdm(draws.load(folder / "draws", "chosen"), desc="latents")):
         path = kept / f"{index:03d}.pt"
         if not path.exists():
             halves = [

@@ -93,8 +93,8 @@ def measure(folder: Path, work: Path, seed: int, seeds: int = 10) -> dict[str, A
         [200 + i for _ in held_out for i in range(few)],
     )
     unknown = judge.verdict(model, others, [k for k, _ in held_out for _ in range(few)], few)
-    renders = [p.astype(np.float32) / 255 for c in draws.load(work / "draws", True) for p in c]
-    named = [one.kind for one in draws.shown(work / "draws", True)]
+    renders = [p.astype(np.float32) / 255 for c in draws.load(work / "draws", "held") for p in c]
+    named = [one.kind for one in draws.shown(work / "draws", "held")]
     even = _evenly(renders, named)
     distances = _colours(demo)
     found: dict[str, Any] = {

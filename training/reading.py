@@ -74,7 +74,7 @@ def teach(
     Returns:
         The share of fresh captions whose kind it tells rightly.
     """
-    shown = draws.shown(folder / "draws")
+    shown = draws.shown(folder / "draws", "chosen")
     reader = Reader(encoder, pooling, values_of(shown)).to(loop.device())
 
     def captions(rng: Rng, count: int) -> tuple[torch.Tensor, list[Shown]]:

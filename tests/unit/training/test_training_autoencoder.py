@@ -155,4 +155,4 @@ def test_measures_are_of_what_was_held_out(fitted: AutoencoderDC, work: Path) ->
 
 def test_draws_missing_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no held in"):
-        draws.load(tmp_path, held_out=True)
+        draws.load(tmp_path, "held")

@@ -44,9 +44,9 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rng = np.random.default_rng(0)
     for index in range(2):
         pixels = rng.integers(0, 256, (4, 256, 256, 3), np.uint8)
-        np.save(tmp_path / "draws" / f"draws-{index:03d}.npy", pixels)
+        np.save(tmp_path / "draws" / f"chosen-{index:03d}.npy", pixels)
         said = [{"caption": "x", **asdict(Shown("paper", colour))} for colour in _COLOURS]
-        (tmp_path / "draws" / f"draws-{index:03d}.json").write_text(json.dumps(said))
+        (tmp_path / "draws" / f"chosen-{index:03d}.json").write_text(json.dumps(said))
     torch.manual_seed(0)
     components.build().save_pretrained(tmp_path / "vae")
     return tmp_path
@@ -56,7 +56,7 @@ def test_captions_are_of_the_draw_at_their_place(work: Path) -> None:
     say, rng = denoiser.saying(work / "draws"), np.random.default_rng(0)
     for place, word in ((0, "red"), (5, "teal"), (6, "white"), (3, "black")):
         assert any(word in say(rng, place).lower() for _ in range(8))
-    assert len(draws.shown(work / "draws")) == 8
+    assert len(draws.shown(work / "draws", "chosen")) == 8
 
 
 def test_latents_are_encoded_once(work: Path) -> None:
@@ -144,14 +144,14 @@ def test_shipped_weights_are_trained_on(work: Path, monkeypatch: pytest.MonkeyPa
 def test_a_text_encoder_is_taught_what_captions_say(work: Path) -> None:
     said = [asdict(Shown("paper", "red")), asdict(Shown("silk", "teal"))] * 2
     for index in range(2):
-        path = work / "draws" / f"draws-{index:03d}.json"
+        path = work / "draws" / f"chosen-{index:03d}.json"
         path.write_text(json.dumps([{"caption": "x", **one} for one in said]))
     tokenizer = denoiser.learn_tokenizer(work, denoiser.saying(work / "draws"), 8)
     encoder, pooling = text.build_encoder(tokenizer), denoiser.build().add_embedding
     plan = loop.Plan(60, 2e-3, 0, warmup=5, average=0.9)
     right = reading.teach(work, encoder, pooling, tokenizer, plan)
     assert right > 0.9
-    other = reading.values_of(draws.shown(work / "draws"))
+    other = reading.values_of(draws.shown(work / "draws", "chosen"))
     assert other["kind"] == ("paper", "silk")
     assert other["light"] == (None,)
 

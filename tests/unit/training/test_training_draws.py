@@ -34,7 +34,7 @@ def test_draws_have_captions_and_go_on(
     monkeypatch.setattr(draws, "CHUNK", 5)
     out = tmp_path / "draws"
     draws.write(rendered, out, 0, 10)
-    draws.write(rendered, out, 0, 5, held_out=True)
+    draws.write(rendered, out, 0, 5, "held")
     assert sorted(p.name for p in out.iterdir()) == [
         f"{n}.{e}" for n in ("draws-000", "draws-001", "held-000") for e in ("json", "npy")
     ]
