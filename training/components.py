@@ -30,7 +30,6 @@ _ENCODER_LAYERS = (0, 1, 1, 1, 0)
 _DECODER_LAYERS = (0, 1, 2, 3, 2)
 _FOUR, _EIGHT = 40, 56  # components of a patch of 4x4, of 8x8 pixels in the decoder
 _EVENNESS = 0.7  # 0 keeps the components' own spreads, 1 makes all alike
-_COLOUR = 0.25  # makes the first three, a patch's mean colour, as strong as those that draw shapes
 _LIFT = 3.0  # keeps what is drawn in the straight part of the last activation
 _ANCHOR = 30.0  # so large that the last normalisation hardly depends on the picture
 _PATCHES = 40_000  # enough for covariances of 768 numbers
@@ -130,7 +129,6 @@ def _fit_encoder(model: AutoencoderDC, images: Pixels) -> Floats:
     centre, basis, spread = _principal(pixels, LATENTS)
     scale = spread ** (1 - _EVENNESS)
     scale = scale / np.sqrt((scale**2).mean())
-    scale[:3] *= _COLOUR
     wanted = (pixels - centre) @ (basis / spread[:, None] * scale[:, None]).T
     _write(last, *_fitted(_rows(x), wanted))
     return _rows(last(x))
