@@ -24,7 +24,8 @@ ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """With it the Ray node is 127.0.0.1, as on macOS, and Ray's own ports are this machine's alone.
 
 Otherwise its metrics and its processes listen on all addresses, whatever `http_options.host` says;
-and an address of 127.0.0.1 that one asks for is not taken.
+and an address of 127.0.0.1 that one asks for is not taken. Serve's replicas still listen on all of
+them for calls of one another, and ask for Ray's token.
 """
 
 VITAL = ("gcs_server", "raylet")

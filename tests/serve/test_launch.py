@@ -14,6 +14,7 @@ from io import BytesIO
 from ipaddress import ip_address
 from pathlib import Path
 
+import grpc
 import httpx
 import psutil
 import pytest
@@ -99,20 +100,29 @@ def test_after_the_start_a_request_is_one_line(launched):
 
 
 def test_it_listens_on_this_machine_alone(launched):
-    """Its metrics too, which ask for no token, and all that Ray's processes tell one another."""
+    """Its metrics too, which ask for no token; but a port of each replica, which asks for one."""
     below = psutil.Process(launched.process.pid).children(recursive=True)
     (node,) = {session_of(each) for each in below} - {session_of(launched.process)}
-    listening = {
-        connection.laddr.ip
+    listening = [
+        (each, connection.laddr)
         for each in psutil.process_iter()
         if session_of(each) == node
         for connection in each.net_connections()
         if connection.status == psutil.CONN_LISTEN
-    }
-    assert listening
-    assert {
-        ip for ip in listening if not ip_address(ip.removeprefix("::ffff:")).is_loopback
-    } == set()
+    ]
+    open_to_all = [
+        (name_of(each), at.port)
+        for each, at in listening
+        if not ip_address(at.ip.removeprefix("::ffff:")).is_loopback
+    ]
+    assert len(listening) > len(open_to_all) > 0
+    for name, port in open_to_all:
+        assert "ray::ServeReplica" in name
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = channel.unary_unary("/ray.serve.ASGIService/HandleRequest")
+            with pytest.raises(grpc.RpcError) as refused:
+                call(b"", timeout=10)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_serve_deploy_takes_the_configuration(launched, tmp_path):
