@@ -44,6 +44,18 @@ def test_the_page_is_light_and_loads_nothing_from_elsewhere(service, context, op
     assert sum(sent.values()) < SENT_LIMIT_BYTES, sent
 
 
+def test_it_is_seen_before_all_of_it_has_arrived(service, context):
+    page, held = context.new_page(), []
+    page.route("**/playground/main.js", lambda route: held.append(route))
+    page.goto(service, wait_until="commit")
+    expect(page.get_by_text("A new place for your product")).to_be_visible()
+    expect(page.locator("#tries img")).to_have_count(3)
+    # What nobody would hear takes no click.
+    expect(page.locator("main[inert]")).to_have_count(1)
+    held[0].continue_()
+    expect(page.locator("[inert]")).to_have_count(0)
+
+
 def test_markup_in_a_prompt_is_text(chat):
     chat.add_photo()
     title = chat.page.title()

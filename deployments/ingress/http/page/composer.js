@@ -15,7 +15,7 @@ import { newId } from "./history.js";
 import { Ideas } from "./ideas.js";
 import { withDialogs } from "./later.js";
 import { Models } from "./models.js";
-import { fillSamples } from "./samples.js";
+import { useSamples } from "./samples.js";
 import { Source } from "./source.js";
 import { strings } from "./strings.js";
 
@@ -111,7 +111,7 @@ export class Composer {
       event.preventDefault(); // it is the key that is meant, not the form
       this.focus();
     });
-    fillSamples(async (file, prompt) => {
+    useSamples(async (file, prompt) => {
       await this.setPhoto(file);
       if (prompt === undefined) return;
       this.#prompt.value = prompt;

@@ -10,7 +10,7 @@ import { actionsOf, newTurn } from "./actions.js";
 import { BackdropClient, BackdropError } from "./client.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
-import { announce, byId, element, fillTexts } from "./dom.js";
+import { announce, byId, element } from "./dom.js";
 import { History, newId } from "./history.js";
 import { bindKeys } from "./keyboard.js";
 import { withDialogs } from "./later.js";
@@ -22,9 +22,6 @@ import { offerUndo } from "./undo.js";
 
 const KEY_NAME = "backdrop-api-key";
 const TALK_NAME = "backdrop-conversation";
-
-fillTexts();
-document.body.classList.remove("loading");
 
 const base = new URL(".", document.baseURI);
 const client = new BackdropClient({ baseUrl: base.href });
@@ -72,6 +69,8 @@ bindKeys({
   begin: () => showTalk(newId()),
   clear,
 });
+// What was seen before can be used now.
+for (const part of document.querySelectorAll("[inert]")) part.toggleAttribute("inert", false);
 keepRoomForComposer();
 useKey(sessionStorage.getItem(KEY_NAME));
 const loading = loadModels();
