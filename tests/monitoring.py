@@ -13,6 +13,8 @@ import psutil
 import yaml
 
 MONITORING = Path(__file__).parents[1] / "k8s" / "monitoring"
+OF_PROMETHEUS = frozenset({"cluster", "namespace"})
+"""Labels that it adds to every series, and no exporter has."""
 
 
 def expressions() -> Iterator[tuple[str, str]]:
