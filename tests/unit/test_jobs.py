@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments import composition, jobs, loras, recipes
+from deployments import composition, encoded, jobs, loras, recipes
 from deployments.composition import Canvas, Look, Output, Placement
 from deployments.encoded import EncodedCutOut, EncodedSources, FinishedImage, StoredImage
 from deployments.jobs import (
@@ -95,7 +95,7 @@ def same(one: Any, other: Any) -> bool:
 def test_every_class_has_an_example():
     ours = {
         kind
-        for module in (jobs, recipes, composition, loras)
+        for module in (jobs, encoded, recipes, composition, loras)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if kind.__module__ == module.__name__
     }
