@@ -25,7 +25,7 @@ Preserve = Literal["auto", "true", "false"]
 """Whether the product is kept: if there is one, or else it is an error, or not at all."""
 
 SIDE_STEP = 16
-"""Both sides of a working size are multiples of this; no autoencoder shrinks by more."""
+"""Both sides of a working size are multiples of this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

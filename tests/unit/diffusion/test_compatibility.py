@@ -76,16 +76,6 @@ def misfit(*args: Any, **changes: Any) -> str:
         (
             "vae",
             diffusers.AutoencoderKL,
-            {
-                "block_out_channels": [8] * 6,
-                "down_block_types": ["DownEncoderBlock2D"] * 6,
-                "up_block_types": ["UpDecoderBlock2D"] * 6,
-            },
-            "the VAE shrinks by 32, and sides are multiples of 16",
-        ),
-        (
-            "vae",
-            diffusers.AutoencoderKL,
             {"latents_mean": [0.1, 0.2, 0.3, 0.4]},
             "the VAE's latents_mean is set, and family sd takes scaling_factor alone",
         ),

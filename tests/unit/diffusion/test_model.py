@@ -48,14 +48,32 @@ def test_the_strength_a_refusal_names_is_enough(components: Any) -> None:
     model.check(a_job(steps=3, strength=0.334), a_photo())
 
 
-@pytest.mark.parametrize(("height", "width", "field"), [(64, 60, "width"), (4, 64, "height")])
-def test_a_size_that_the_autoencoder_cannot_take_is_refused(
-    components: Any, height: int, width: int, field: str
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("height", "width"), [(32, 36), (30, 32), (4, 41)])
+def test_a_size_that_the_autoencoder_cannot_take_gets_more_border(
+    components: Any, height: int, width: int, masked: bool
 ) -> None:
-    photo = PreparedPhoto(np.zeros((height, width, 3), dtype=np.uint8))
-    model = SteppedModel.free(components(), "ddim")
-    with pytest.raises(InvalidRequest, match=f"{field}: .*multiples of 8 pixels"):
-        model.check(a_job(), photo)
+    around = [(-side % 8 // 2, -side % 8 - -side % 8 // 2) for side in (height, width)]
+    photo = PreparedPhoto(
+        np.ascontiguousarray(a_photo().pixels[:height, :width]),
+        a_mask(height, width) if masked else None,
+    )
+    larger = PreparedPhoto(
+        np.pad(photo.pixels, (*around, (0, 0)), mode="edge"),
+        None if photo.mask is None else np.pad(photo.mask, around, mode="edge"),
+    )
+    model = SteppedModel.free(components(controlnet=True), "ddim")
+    assert model.check(a_job(), photo) == model.check(a_job(), larger)
+    pictures = []
+    for one in (photo, larger):
+        state = model.prepare(a_job(), one)
+        while state.step < state.steps:
+            model.advance(state, *model.predict([state]))
+        pictures.append(model.decode(state))
+    (top, _), (left, _) = around
+    assert pictures[0].shape == (height, width, 3)
+    part = pictures[1][top : top + height, left : left + width]
+    np.testing.assert_array_equal(pictures[0], part)
 
 
 @pytest.mark.parametrize("inpainting", [False, True])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deployments.diffusion.weights.components import UNetComponents
-from deployments.jobs import SIDE_STEP
 
 _UNKNOWN_CONDITIONS = (
     "class_embed_type",
@@ -90,8 +89,6 @@ def _unet_misfits(
 
 
 def _vae_misfits(parts: UNetComponents, family: str) -> Iterator[str]:
-    if SIDE_STEP % parts.shrinks:
-        yield f"the VAE shrinks by {parts.shrinks}, and sides are multiples of {SIDE_STEP}"
     for key in _UNKNOWN_SCALINGS:
         if parts.vae.config.get(key):
             yield f"the VAE's {key} is set, and family {family} takes scaling_factor alone"

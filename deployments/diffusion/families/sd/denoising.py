@@ -63,6 +63,7 @@ class PhotoDenoising:
     Latents are [1, channels, height / f, width / f], where f is what the autoencoder shrinks by.
 
     Attributes:
+        size: Height and width of the picture in pixels.
         sampler: The job's own; it remembers earlier steps.
         timesteps: What the networks are told at each step, float32 [steps], on their device.
         latents: The picture so far.
@@ -76,6 +77,7 @@ class PhotoDenoising:
         step: Number of steps done.
     """
 
+    size: tuple[int, int]
     sampler: Sampler
     timesteps: torch.Tensor
     latents: torch.Tensor

@@ -149,7 +149,8 @@ class UNetFamily:
 
 def trial(parts: UNetComponents, size: int) -> Trial:
     """What is measured of a model's memory: UNet and ControlNet as torch runs them."""
-    side = size // parts.shrinks
+    side = -(-size // parts.shrinks)
+    size = side * parts.shrinks
     options: dict[str, Any] = {"dtype": parts.vae.dtype, "device": parts.device}
 
     def forward(rows: int) -> Callable[[], object]:

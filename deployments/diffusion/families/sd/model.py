@@ -19,7 +19,7 @@ from deployments.diffusion.compute.samplers import Samplers
 from deployments.diffusion.compute.transfer import to_device
 from deployments.diffusion.engine.denoising import Demand
 from deployments.diffusion.families.caching import Cache, digest
-from deployments.diffusion.families.pictures import check_latents, to_pixels
+from deployments.diffusion.families.pictures import check_latents, padded, to_pixels, unpadded
 from deployments.diffusion.families.row_order import in_lora_order
 from deployments.diffusion.families.sd.conditioning import EncodedPhoto, PromptEncoder
 from deployments.diffusion.families.sd.denoising import Control, Kept, PhotoDenoising
@@ -80,7 +80,6 @@ class StableDiffusion:
             InvalidRequest: It names the field, its value and what is allowed.
         """
         limit, steps = most_steps(self._scheduler), job.settings.steps
-        size, shrinks = photo.pixels.shape[:2], self._components.shrinks
         if not 1 <= steps <= limit:
             raise InvalidRequest(
                 f"steps: scheduler {self._scheduler_name} takes 1 to {limit}, not {steps}"
@@ -90,13 +89,9 @@ class StableDiffusion:
                 f"strength: {job.settings.strength:g} of {steps} steps leaves none to take; "
                 f"it must be at least {math.ceil(1000 / steps) / 1000:g}"
             )
-        for name, side in zip(("height", "width"), size, strict=True):
-            if side < shrinks or side % shrinks:
-                raise InvalidRequest(
-                    f"{name}: this model takes multiples of {shrinks} pixels, not {side}"
-                )
         self._components.loras.check(job.settings.lora)
         rows = 2 if job.settings.guidance_scale > 1 else 1
+        size = padded(photo, self._components.shrinks).pixels.shape[:2]
         return Demand(size, rows, job.settings.denoising_steps)
 
     @torch.inference_mode()
@@ -109,9 +104,12 @@ class StableDiffusion:
 
         Args:
             job: A job that passed `check`.
-            photo: The picture and its mask. Without a mask, a UNet for inpainting paints all of it.
+            photo: The picture and its mask, of any size: where the autoencoder shrinks by more than
+                fits its sides, their border is repeated meanwhile. Without a mask, a UNet for
+                inpainting paints all of it.
         """
-        parts = self._components
+        parts, size = self._components, photo.pixels.shape[:2]
+        photo = padded(photo, parts.shrinks)
         height, width = photo.pixels.shape[:2]
         conditioning = self._prompts.encode(job, height, width)
         encoded = self._encoded(photo)
@@ -154,6 +152,7 @@ class StableDiffusion:
         if parts.controlnet is not None and self.control.scale > 0 and any(controlled):
             control = Control(encoded.control, self.control.scale, controlled)
         return PhotoDenoising(
+            size=size,
             sampler=sampler,
             timesteps=to_device(torch.tensor(sampler.timesteps, dtype=torch.float32), parts.device),
             latents=latents,
@@ -251,7 +250,8 @@ class StableDiffusion:
         vae = self._components.vae
         check_latents(denoising.latents)
         latents = denoising.latents.to(vae.dtype) / vae.config.scaling_factor
-        return to_pixels(self._autoencoder.decode(latents))
+        pixels = to_pixels(self._autoencoder.decode(latents))
+        return unpadded(pixels, denoising.size, self._components.shrinks)
 
     def _encoded(self, photo: PreparedPhoto) -> EncodedPhoto:
         mask = None if photo.mask is None else digest(photo.mask)
