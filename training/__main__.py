@@ -28,13 +28,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, default=336)
     parser.add_argument("--views", type=int, default=3, help="pictures of each scene")
     parser.add_argument("--effort", type=float, default=0.3, help="times the scenes' own samples")
-    parser.add_argument("--draws", type=int, default=2_000)
+    parser.add_argument("--draws", type=int, default=4_000)
     parser.add_argument(
         "--from", choices=_STARTS, default="kept", dest="start", help="what to train on"
     )
     parser.add_argument("--autoencoder-steps", type=int, default=20_000)
-    parser.add_argument("--denoiser-steps", type=int, default=20_000)
-    parser.add_argument("--controlnet-steps", type=int, default=2_000)
+    parser.add_argument("--denoiser-steps", type=int, default=5_200)
+    parser.add_argument("--controlnet-steps", type=int, default=1_000)
     parser.add_argument("--batch", type=int, default=4, help="crops of a step of the autoencoder")
     parser.add_argument("--demo", type=Path, help="demo folder (the work folder's own)")
     parser.add_argument("--threads", type=int, default=1)
@@ -94,8 +94,7 @@ def main() -> None:
             start.fetch_networks(out)
     if "denoiser" in stages:
         plan = loop.Plan(a.denoiser_steps, 1e-3, a.seed, average=0.999)
-        small = 0.0 if a.start == "kept" else denoiser.SMALL_PART
-        denoiser.train(out, plan, small_part=small)
+        denoiser.train(out, plan)
     if "controlnet" in stages:
         plan = loop.Plan(a.controlnet_steps, 1e-3, a.seed, warmup=50, matrix_rate=1e-3)
         controlnet.train(out, plan)

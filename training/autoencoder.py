@@ -1,9 +1,10 @@
-"""The autoencoder: 256x256 pixels to 16x16 latents of 32 channels and back.
+"""The autoencoder: 256x256 pixels to 8x8 latents of 128 channels and back.
 
 It is diffusers' AutoencoderDC: its layers shuffle pixels into channels and back. Nearest-neighbour
 decoders, such as AutoencoderTiny's, cannot draw the inside of a patch by its own latents alone.
-Its encoder and the start of its decoder are computed (components.py); training only teaches the
-decoder's residual blocks what a computed one leaves: rings at edges, seams between patches.
+Its encoder and the start of its decoder are computed (components.py, doubling.py); training only
+teaches the decoder's residual blocks what a computed one leaves: rings at edges, seams between
+patches.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderDC
 from torch import nn
 
-from training import components, critic, draws, loop, sheets
+from training import components, critic, doubling, draws, loop, sheets
 from training.crops import Crops, Pixels
 from training.loop import Rng
 
@@ -41,7 +42,8 @@ def _some(crops: Crops, seed: int, count: int) -> Pixels:
 def prepare(folder: Path, crops: Crops, seed: int) -> AutoencoderDC:
     """Compute the autoencoder from pictures; saves folder/vae."""
     torch.manual_seed(seed)
-    model = components.fit(components.build(), _some(crops, seed, _FITTED))
+    some = _some(crops, seed, _FITTED)
+    model = doubling.doubled(components.fit(components.build(), some), some)
     model.save_pretrained(folder / "vae")
     return model
 

@@ -26,10 +26,10 @@ SCALE = 3.0  # of latents beside noise: most of a set differs little from its me
 FACTOR = 16
 ENCODER = (16, 16, 64, 128, 128)
 DECODER = (36, 36, 48, 64, 128)
-_ENCODER_LAYERS = (0, 1, 1, 1, 0)
-_DECODER_LAYERS = (0, 1, 2, 3, 2)
+ENCODER_LAYERS = (0, 1, 1, 1, 0)
+DECODER_LAYERS = (0, 1, 2, 3, 2)
 _FOUR, _EIGHT = 40, 56  # components of a patch of 4x4, of 8x8 pixels in the decoder
-_EVENNESS = 0.7  # 0 keeps the components' own spreads, 1 makes all alike
+EVENNESS = 0.7  # 0 keeps the components' own spreads, 1 makes all alike
 _LIFT = 3.0  # keeps what is drawn in the straight part of the last activation
 _ANCHOR = 30.0  # so large that the last normalisation hardly depends on the picture
 _PATCHES = 40_000  # enough for covariances of 768 numbers
@@ -37,16 +37,27 @@ _PATCHES = 40_000  # enough for covariances of 768 numbers
 
 def build() -> AutoencoderDC:
     """An autoencoder of the right shape, in which no residual block does anything yet."""
+    return build_with(LATENTS, ENCODER, DECODER, ENCODER_LAYERS, DECODER_LAYERS)
+
+
+def build_with(
+    latents: int,
+    encoder: tuple[int, ...],
+    decoder: tuple[int, ...],
+    encoder_layers: tuple[int, ...],
+    decoder_layers: tuple[int, ...],
+) -> AutoencoderDC:
+    """One of these channels of latents, and channels and residual blocks of each level."""
     model = AutoencoderDC(
-        latent_channels=LATENTS,
+        latent_channels=latents,
         encoder_block_types="ResBlock",
         decoder_block_types="ResBlock",
-        encoder_block_out_channels=ENCODER,
-        decoder_block_out_channels=DECODER,
-        encoder_layers_per_block=_ENCODER_LAYERS,
-        decoder_layers_per_block=_DECODER_LAYERS,
-        encoder_qkv_multiscales=((),) * 5,
-        decoder_qkv_multiscales=((),) * 5,
+        encoder_block_out_channels=encoder,
+        decoder_block_out_channels=decoder,
+        encoder_layers_per_block=encoder_layers,
+        decoder_layers_per_block=decoder_layers,
+        encoder_qkv_multiscales=((),) * len(encoder),
+        decoder_qkv_multiscales=((),) * len(decoder),
         encoder_out_shortcut=False,
         decoder_in_shortcut=False,
         scaling_factor=SCALE,
@@ -73,7 +84,8 @@ def signed(images: Pixels) -> torch.Tensor:
     return pixels.float() / 127.5 - 1
 
 
-def _rows(features: torch.Tensor) -> Floats:
+def rows(features: torch.Tensor) -> Floats:
+    """Features [N, C, H, W] as rows of C numbers, one for each place."""
     return np.asarray(features.permute(0, 2, 3, 1).flatten(0, 2), np.float64)
 
 
@@ -93,7 +105,7 @@ def _principal(rows: Floats, count: int) -> tuple[Floats, Floats, Floats]:
     return some.mean(0), vectors[:, ::-1][:, :count].T, spread
 
 
-def _fitted(rows: Floats, wanted: Floats) -> tuple[Floats, Floats]:
+def fitted(rows: Floats, wanted: Floats) -> tuple[Floats, Floats]:
     """The matrix and the shift that give `wanted` from rows with the least squared error."""
     centre, middle = rows.mean(0), wanted.mean(0)
     x = rows - centre
@@ -102,7 +114,7 @@ def _fitted(rows: Floats, wanted: Floats) -> tuple[Floats, Floats]:
     return matrix, middle - matrix @ centre
 
 
-def _write(layer: Layer, matrix: Floats, shift: Floats | float = 0.0) -> None:
+def write(layer: Layer, matrix: Floats, shift: Floats | float = 0.0) -> None:
     """Make a 3x3 convolution the matrix, alike at every place; what is left of it becomes 0."""
     out, into = matrix.shape
     with torch.no_grad():
@@ -115,23 +127,23 @@ def _write(layer: Layer, matrix: Floats, shift: Floats | float = 0.0) -> None:
 def _fit_encoder(model: AutoencoderDC, images: Pixels) -> Floats:
     """Set the encoder; returns the latents of the images' patches [N, 32]."""
     stem, levels, last = model.encoder.conv_in, model.encoder.down_blocks, model.encoder.conv_out
-    _write(stem.conv, np.eye(3))
-    _write(levels[1][1].conv, np.zeros((1, 1)))  # its shortcut already keeps all
+    write(stem.conv, np.eye(3))
+    write(levels[1][1].conv, np.zeros((1, 1)))  # its shortcut already keeps all
     x = stem(signed(images))
     for level in (1, 2, 3):
         x = levels[level][0](x)
         down = levels[level][1]
         if level > 1:
-            centre, basis, _ = _principal(_rows(x), down.conv.out_channels)
-            _write(down.conv, basis, -basis @ centre)
+            centre, basis, _ = _principal(rows(x), down.conv.out_channels)
+            write(down.conv, basis, -basis @ centre)
         x = down(x)
     pixels = patches(images, FACTOR)
     centre, basis, spread = _principal(pixels, LATENTS)
-    scale = spread ** (1 - _EVENNESS)
+    scale = spread ** (1 - EVENNESS)
     scale = scale / np.sqrt((scale**2).mean())
     wanted = (pixels - centre) @ (basis / spread[:, None] * scale[:, None]).T
-    _write(last, *_fitted(_rows(x), wanted))
-    return _rows(last(x))
+    write(last, *fitted(rows(x), wanted))
+    return rows(last(x))
 
 
 def _quarters(side: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -154,14 +166,14 @@ def _up(block: Layer, parts: list[tuple[Floats, Floats]], into: int) -> None:
             shift[row * 4 + place] = constant[row]
     if block.shortcut:
         full[np.arange(len(full)), np.arange(len(full)) // block.repeats] -= 1
-    _write(conv, full, shift)
+    write(conv, full, shift)
 
 
 def _fit_decoder(model: AutoencoderDC, images: Pixels, latents: Floats) -> None:
     """Set the decoder to the best linear guess at a patch by its latents alone."""
     decoder = model.decoder
-    whole, shift = _fitted(latents, patches(images, 16))
-    _write(decoder.conv_in, np.eye(LATENTS))
+    whole, shift = fitted(latents, patches(images, 16))
+    write(decoder.conv_in, np.eye(LATENTS))
     matrix, constant = whole, shift
     for level, side, count in ((3, 8, _EIGHT), (2, 4, _FOUR)):
         centre, basis, spread = _principal(patches(images, side), count)
@@ -180,7 +192,7 @@ def _fit_decoder(model: AutoencoderDC, images: Pixels, latents: Floats) -> None:
     with torch.no_grad():
         decoder.norm_out.weight.fill_(_ANCHOR / DECODER[1] ** 0.5)
         decoder.norm_out.bias.fill_(_LIFT)
-    _write(decoder.conv_out.conv, np.eye(12), -_LIFT)
+    write(decoder.conv_out.conv, np.eye(12), -_LIFT)
 
 
 def fit(model: AutoencoderDC, images: Pixels) -> AutoencoderDC:

@@ -17,7 +17,7 @@ from training import denoiser, draws, latents, loop, text
 from training.draws import Pixels
 from training.loop import Rng
 
-_CONDITION = (16, 24, 32, 64, 96)  # four halvings: 256 pixels to 16 latents
+_CONDITION = (8, 16, 24, 48, 64, 96)  # five halvings: 256 pixels to 8 latents
 
 
 def build(unet: UNet2DConditionModel) -> ControlNetModel:

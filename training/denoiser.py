@@ -14,7 +14,7 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from training import components, draws, latents, loop, reading, text
+from training import doubling, draws, latents, loop, reading, text
 from training.loop import Rng
 from training.rendering import asking
 
@@ -30,22 +30,22 @@ _UNCONDITIONAL = 0.1
 _OFFSET = 0.3
 _LEAST = 0.02  # of the mean contrast; pure white is not learned from for ever
 _POOLING_HEADS = 8
-SMALL_PART = 0.35
+_SQUARE = 0.6  # of the steps; the other shapes share the rest
 READING_STEPS = 1_000
 _WORDS = 40_000  # captions that the vocabulary is learned from
 
 
 def build() -> UNet2DConditionModel:
-    """An untrained UNet: attention at 8x8 only, where it is cheap.
+    """An untrained UNet: attention at 8x8, where a picture of 256x256 begins.
 
     What a caption says as a whole scales and shifts every block, beside time. By attention alone,
     words of colour were learned in an hour, and no words of shape.
     """
     return UNet2DConditionModel(
-        sample_size=256 // components.FACTOR,
-        in_channels=components.LATENTS,
-        out_channels=components.LATENTS,
-        block_out_channels=(96, 160),
+        sample_size=256 // doubling.FACTOR,
+        in_channels=doubling.LATENTS,
+        out_channels=doubling.LATENTS,
+        block_out_channels=(128, 192),
         layers_per_block=1,
         norm_num_groups=16,
         cross_attention_dim=text.HIDDEN,
@@ -53,8 +53,9 @@ def build() -> UNet2DConditionModel:
         addition_embed_type="text",
         addition_embed_type_num_heads=_POOLING_HEADS,
         resnet_time_scale_shift="scale_shift",
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        mid_block_type="UNetMidBlock2D",
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
     )
 
 
@@ -68,7 +69,7 @@ class Denoiser(nn.Module):
         self.text_encoder = text.build_encoder(tokenizer)
 
     def forward(self, noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """Predict v [B, C, 16, 16] from noisy latents, timesteps [B] and token ids [B, LENGTH]."""
+        """Predict v [B, C, H, W] from noisy latents, timesteps [B] and token ids [B, LENGTH]."""
         words = self.text_encoder(ids).last_hidden_state
         velocity: torch.Tensor = self.unet(noisy, t, words, return_dict=False)[0]
         return velocity
@@ -95,7 +96,7 @@ class Batches:
     Args:
         say: a caption for what is at a place.
         tokenizer: of the captions.
-        cached: latents at every size that there is, in order of the places.
+        cached: latents in every shape that there is, in order of the places.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class Batches:
         return ids.to(loop.device())
 
     def loss(
-        self, off: torch.Tensor, t: torch.Tensor, picked: list[int], size: int = 0
+        self, off: torch.Tensor, t: torch.Tensor, picked: list[int], shape: int = 0
     ) -> torch.Tensor:
         """The loss of errors of v [B, C, H, W] at timesteps [B]: as Karras et al. 2022 weigh them.
 
@@ -128,14 +129,14 @@ class Batches:
             off: predicted less true.
             t: timesteps.
             picked: places of the pictures.
-            size: which of the cached sizes they have.
+            shape: which of the cached shapes they have.
         """
         kept = self.schedule.alphas_cumprod.to(t.device)[t]
-        own = self.contrast[size][picked].to(t.device)
+        own = self.contrast[shape][picked].to(t.device)
         colour = off.mean((2, 3), keepdim=True)
-        shape = (off - colour).square().flatten(1).mean(1)
+        form = (off - colour).square().flatten(1).mean(1)
         tint = colour.square().flatten(1).mean(1)
-        weighed = shape * (kept + (1 - kept) / own) + tint * (kept + (1 - kept) / self.variance)
+        weighed = form * (kept + (1 - kept) / own) + tint * (kept + (1 - kept) / self.variance)
         return weighed.mean()
 
     def noised(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -150,20 +151,14 @@ class Batches:
 
 
 def train(
-    folder: Path,
-    plan: loop.Plan,
-    batch: int = 32,
-    small_part: float = SMALL_PART,
-    reading_steps: int = READING_STEPS,
+    folder: Path, plan: loop.Plan, batch: int = 64, reading_steps: int = READING_STEPS
 ) -> Denoiser:
     """Train on the draws; saves folder/unet and folder/text_encoder as it goes.
 
     Args:
         folder: the work folder. A UNet and a text encoder that are there are trained on.
         plan: length and pace.
-        batch: whole latents of a step.
-        small_part: of the steps, the first ones, are on pictures of half the size, twice as many a
-            step: words, colours and layout are learned there at a quarter of the cost.
+        batch: pictures of a step, all of one shape.
         reading_steps: of a new text encoder before, see `reading`.
     """
     torch.manual_seed(plan.seed)
@@ -181,15 +176,16 @@ def train(
     model = model.to(loop.device())
 
     def loss_of(rng: Rng, step: int) -> torch.Tensor:
-        small = step < small_part * plan.steps
-        picked = rng.integers(count, size=2 * batch if small else batch).tolist()
-        clean = batches.latents[int(small)][picked].float().to(loop.device())
+        square = rng.random() < _SQUARE or len(cached) == 1
+        shape = 0 if square else int(rng.integers(1, len(cached)))
+        picked = rng.integers(count, size=batch).tolist()
+        clean = batches.latents[shape][picked].float().to(loop.device())
         clean = clean.contiguous(memory_format=torch.channels_last)  # 1.25 times as fast
         noisy, t, velocity = batches.noised(clean)
         ids = batches.captions(rng, picked)
         with loop.half_precision():
             predicted = model(noisy, t, ids)
-        return batches.loss(predicted.float() - velocity, t, picked, int(small))
+        return batches.loss(predicted.float() - velocity, t, picked, shape)
 
     def on_save(_: nn.Module, step: int) -> None:
         model.unet.save_pretrained(folder / "unet")

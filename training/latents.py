@@ -1,4 +1,4 @@
-"""The latents of the chosen draws, encoded once."""
+"""The latents of the chosen draws, encoded once in every shape that is learned."""
 
 from pathlib import Path
 
@@ -8,32 +8,45 @@ import torch
 from diffusers import AutoencoderDC
 from tqdm import tqdm
 
-from training import components, draws, loop
+from training import components, doubling, draws, loop
+
+SHAPES = ((8, 8), (7, 9), (9, 7), (6, 11), (11, 6))
+"""Rows and columns of latents: squares first, then 4:5 and 9:16 lying and standing, nearly."""
 
 
-def cached(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """Encode each chunk of draws once, whole and at half its size; kept in folder/latents.
+def cut(picture: draws.Pixels, shape: tuple[int, int]) -> draws.Pixels:
+    """The middle of a square picture [S, S, 3] in the shape of so many latents, made as large."""
+    height, width = (doubling.FACTOR * one for one in shape)
+    side = picture.shape[0]
+    rows, columns = (round(side * one / max(height, width)) for one in (height, width))
+    top, left = (side - rows) // 2, (side - columns) // 2
+    part = picture[top : top + rows, left : left + columns]
+    return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC))
+
+
+def cached(folder: Path) -> tuple[torch.Tensor, ...]:
+    """Encode each chunk of draws once; kept in folder/latents.
 
     Returns:
-        float16 [N, 32, 16, 16] and [N, 32, 8, 8], scaled as pipelines do.
+        For each of SHAPES float16 [N, 128, rows, columns], scaled as pipelines do.
     """
     kept = folder / "latents"
     kept.mkdir(exist_ok=True)
     model = AutoencoderDC.from_pretrained(folder / "vae").to(loop.device()).eval()
-    found: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
+    found: tuple[list[torch.Tensor], ...] = tuple([] for _ in SHAPES)
     for index, chunk in enumerate(tqdm(draws.load(folder / "draws", "chosen"), desc="latents")):
         path = kept / f"{index:03d}.pt"
         if not path.exists():
-            halves = [
-                cv2.resize(i, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for i in chunk
+            every = [
+                _encoded(model, np.stack([cut(np.asarray(i), shape) for i in chunk]))
+                for shape in SHAPES
             ]
-            both = [_encoded(model, np.asarray(chunk)), _encoded(model, np.stack(halves))]
-            torch.save(both, path.with_suffix(".part"))
+            torch.save(every, path.with_suffix(".part"))
             path.with_suffix(".part").replace(path)
         for part, latents in zip(found, torch.load(path, weights_only=True), strict=True):
             part.append(latents)
     scale = model.config.scaling_factor
-    return torch.cat(found[0]) * scale, torch.cat(found[1]) * scale
+    return tuple(torch.cat(part) * scale for part in found)
 
 
 def _encoded(model: AutoencoderDC, images: draws.Pixels) -> torch.Tensor:

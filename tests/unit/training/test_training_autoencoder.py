@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from diffusers import AutoencoderDC
 from PIL import Image
 
-from training import autoencoder, components, critic, draws, fidelity, loop
+from training import autoencoder, components, critic, doubling, draws, fidelity, loop
 from training.crops import Crops, squares
 
 
@@ -94,6 +95,25 @@ def test_pictures_of_one_patch_repeated_come_back() -> None:
     latents = model.encode(x).latent.detach()
     assert float(latents.std((2, 3)).max()) < 1e-3
     assert float((x - y).abs().mean()) < 0.15
+
+
+def test_a_doubled_autoencoder_decodes_as_the_one_it_was_made_of(fitted: AutoencoderDC) -> None:
+    given = copy.deepcopy(fitted)
+    generator = torch.Generator().manual_seed(0)
+    for part in given.decoder.modules():  # as if it had been trained
+        if components.is_block(part):
+            weights = part.norm.weight
+            weights.data.copy_(0.3 * torch.randn(weights.shape, generator=generator))
+    made = doubling.doubled(given, _pictures(150))
+    for side in (64, 96):
+        seen = _pictures(8, side, 11)
+        x, expected = fidelity.decoded(given, seen)
+        _, y = fidelity.decoded(made, seen)
+        assert float(fidelity.decibels(x - expected).mean()) < 45
+        assert float(fidelity.decibels(y - expected).min()) > 60
+        latents = made.encode(x).latent.detach()
+        assert latents.shape == (8, 128, side // 32, side // 32)
+    assert 0.4 < float(latents.std()) < 2.5
 
 
 def test_training_teaches_the_decoder_alone_and_goes_on(work: Path) -> None:
