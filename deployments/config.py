@@ -19,6 +19,27 @@ from deployments.settings import AppArgs
 from deployments.studio import safety
 
 BUILDER = "deployments.app:build"
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as the standard has it, where a mapping's keys differ; PyYAML lets the last one win."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """Read a mapping's nodes, of which no two may have one key."""
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, str(key.value))
+            if name in seen and key.tag != _MERGE:
+                raise yaml.composer.ComposerError(
+                    "while reading a mapping",
+                    node.start_mark,
+                    f"found the key {key.value} a second time",
+                    key.start_mark,
+                )
+            seen.add(name)
+        return node
 
 
 class ConfigError(Exception):
@@ -39,7 +60,7 @@ def read_config(path: Path) -> dict[str, Any]:
             is not known.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe one
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

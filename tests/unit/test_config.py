@@ -150,6 +150,8 @@ def test_an_application_needs_no_args(tmp_path):
         (b"\ta: 1", "not readable as YAML"),
         (b"a: \xff\xfe", "not readable as YAML"),
         (b"a: !!python/object:os.system 1", "not readable as YAML"),
+        (b"a: {b: 1, c: 2, b: 3}", "found the key b a second time"),
+        (b"applications: []\nother: 1\napplications: []", "found the key applications a second"),
         (b"", "must be a mapping"),
         (b"- 1", "must be a mapping"),
         (b"text", "must be a mapping"),
@@ -164,6 +166,17 @@ def test_what_is_not_a_configuration_is_refused(tmp_path, content, sentence):
         read_config(path)
     assert sentence in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_key_may_replace_one_that_is_merged_in(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "applications:\n"
+        "- &one {name: a, route_prefix: /a, import_path: 'x:y', args: {<<: &more {b: 1}, b: 2}}\n"
+        "- {<<: *one, name: b, route_prefix: /b}\n"
+    )
+    first, second = read_config(path)["applications"]
+    assert (first["args"], second["name"], second["import_path"]) == ({"b": 2}, "b", "x:y")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
