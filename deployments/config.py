@@ -25,7 +25,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 class _Loader(yaml.SafeLoader):
     """YAML as the standard has it, where a mapping's keys differ; PyYAML lets the last one win."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - as PyYAML has it
         """Read a mapping's nodes, of which no two may have one key."""
         node = super().compose_mapping_node(anchor)
         seen = set()
