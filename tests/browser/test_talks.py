@@ -130,3 +130,25 @@ def test_more_like_an_image_has_a_thread_to_it(chat, turn):
     chat.finished(more, 2)
     more.get_by_role("button", name="continues image 2 of “Perfume backdrop”").click()
     expect(turn.get_by_role("button", name="Open image 2")).to_be_focused()
+
+
+def test_nothing_is_typed_into_a_composer_that_is_about_to_change(chat, turn):
+    page = chat.page
+    chat.prompt.fill("a draft of the first")
+    page.get_by_role("button", name="New", exact=True).click()
+    expect(chat.prompt).to_have_value("")
+    page.evaluate(
+        """() => {
+          const form = document.getElementById("composer");
+          const prompt = form.querySelector("textarea");
+          window.seen = [];
+          new MutationObserver(() => window.seen.push([form.inert, prompt.value]))
+            .observe(form, { attributeFilter: ["inert"] });
+        }"""
+    )
+    talks(chat).get_by_role("button", name=re.compile("^Perfume backdrop")).click()
+    expect(chat.prompt).to_have_value("a draft of the first")
+    seen = page.evaluate("window.seen")
+    assert (seen[0][0], seen[-1]) == (True, [False, "a draft of the first"])
+    page.keyboard.type(", and more")
+    expect(chat.prompt).to_have_value("a draft of the first, and more")

@@ -31,6 +31,8 @@ const jobs = new BackdropClient({ baseUrl: base.href, retries: 0 });
 const history = new History(`backdrop ${base.pathname}`, () => note(strings.full, "alert"));
 /** The conversation that is shown; null until the history is read. */
 let talk = /** @type {import("./history.js").Talk | null} */ (null);
+/** Ends when the conversation that was chosen last is shown. */
+let showing = Promise.resolve();
 /** The ids of background pictures. */
 const backgrounds = /** @type {WeakMap<File, string>} */ (new WeakMap());
 /** @type {Promise<import("./viewer.js").Viewer | null>} */
@@ -91,16 +93,32 @@ async function openHistory() {
  * Show a conversation, with what was begun in its composer.
  * @param {string} id
  */
-async function showTalk(id) {
+function showTalk(id) {
+  const shown = showing.then(() => changeTalk(id));
+  showing = shown.catch(() => {});
+  return shown;
+}
+
+/** @param {string} id */
+async function changeTalk(id) {
   const first = talk === null;
   talk = null;
-  const next = history.talk(id);
-  sessionStorage.setItem(TALK_NAME, id);
-  if (history.turns(id).length && !(await conversation.load())) composer.fail(strings.notLoaded);
-  conversation.show(id);
-  // What was typed while the page was loading stays.
-  if (next.draft || !first) await composer.restore(next.draft, history);
-  talk = next;
+  const form = byId("composer");
+  const typing = form.contains(document.activeElement);
+  // What was typed now would be lost to the draft that comes.
+  form.toggleAttribute("inert", !first);
+  try {
+    const next = history.talk(id);
+    sessionStorage.setItem(TALK_NAME, id);
+    if (history.turns(id).length && !(await conversation.load())) composer.fail(strings.notLoaded);
+    conversation.show(id);
+    // What was typed while the page was loading stays.
+    if (next.draft || !first) await composer.restore(next.draft, history);
+    talk = next;
+  } finally {
+    form.toggleAttribute("inert", false);
+    if (typing) composer.focus();
+  }
 }
 
 /** Show all conversations. */
