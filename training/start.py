@@ -1,4 +1,4 @@
-"""The weights that the repository keeps for training to go on from: a demo folder."""
+"""The shipped demo folder as the weights that training goes on from."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ import torch
 from diffusers import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from transformers import CLIPTextModel
 
-FOLDER = Path(__file__).resolve().parent / "start"
+FOLDER = Path(__file__).resolve().parents[1] / "deployments" / "diffusion" / "demo"
 
 
 def fetch_autoencoder(folder: Path) -> None:

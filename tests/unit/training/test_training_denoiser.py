@@ -59,6 +59,14 @@ def test_captions_are_of_the_draw_at_their_place(work: Path) -> None:
     assert len(draws.shown(work / "draws", "chosen")) == 8
 
 
+def test_scenes_in_any_colour_are_learned_more_often(work: Path) -> None:
+    said = [{"caption": "x", **asdict(Shown(kind))} for kind in ("paper", "beach", "silk", "sky")]
+    for index in range(2):
+        (work / "draws" / f"chosen-{index:03d}.json").write_text(json.dumps(said))
+    expected = np.tile([3, 1, 3, 1], 2) / 16
+    np.testing.assert_allclose(denoiser.shares(work / "draws"), expected)
+
+
 def test_latents_are_encoded_once(work: Path) -> None:
     every = latents.cached(work)
     assert [one.shape for one in every] == [(8, 128, *shape) for shape in latents.SHAPES]

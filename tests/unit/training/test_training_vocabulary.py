@@ -25,7 +25,7 @@ def judge() -> Judge:
 
 def test_the_words_of_the_captions_are_kept_beside_the_weights() -> None:
     kept = json.loads(_KEPT.read_text())
-    told = f"run {kept['written_by']} --demo training/start"
+    told = f"run {kept['written_by']} --demo deployments/diffusion/demo"
     assert {name: kept[name] for name in ("colours", "words")} == vocabulary.collect(), told
 
 
