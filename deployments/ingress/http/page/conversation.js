@@ -22,7 +22,7 @@ export class Conversation {
   constructor(page) {
     this.#page = page;
     this.#log.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#move(event));
-    addEventListener("resize", () => this.#views.forEach((view) => view.fit()));
+    addEventListener("resize", () => this.#fit());
   }
 
   /** Go on with what earlier visits left unfinished, in all conversations. */
@@ -52,7 +52,7 @@ export class Conversation {
   show(talk) {
     this.#shown = talk;
     this.#log.replaceChildren(...this.#viewsOf(talk).map(({ article }) => article));
-    for (const view of this.#views) view.fit();
+    this.#fit();
     this.#showWelcome();
     if (this.#views.length) this.#scroll("instant");
     else scrollTo(0, 0);
@@ -202,6 +202,10 @@ export class Conversation {
   #view(turn) {
     const Made = /** @type {typeof import("./turn.js").TurnView} */ (this.#made);
     return new Made(turn, this.#page);
+  }
+
+  #fit() {
+    this.#made?.fitAll(this.#views);
   }
 
   #showWelcome() {

@@ -13,16 +13,29 @@ const GAP_PX = 10;
 const HEAD_PX = 84;
 
 /**
+ * What a turn's images may take of the window.
+ * @typedef {{width: number, height: number}} Room
+ */
+
+/**
+ * Measure the room. The browser lays out the page for it, so many turns are fitted to one measure.
+ * @returns {Room}
+ */
+export function room() {
+  const width = byId("conversation").clientWidth;
+  return { width, height: width < NARROW_PX ? Infinity : freeHeight() };
+}
+
+/**
  * Give a grid the columns with which its tiles are largest.
  * @param {HTMLElement} grid
  * @param {number} count tiles
  * @param {number} aspect of a tile, width over height
+ * @param {Room} room
  */
-export function fit(grid, count, aspect) {
-  const width = byId("conversation").clientWidth;
+export function fit(grid, count, aspect, { width, height }) {
   if (!width || !count) return;
   const most = width < NARROW_PX ? Math.min(count, 2) : count;
-  const height = width < NARROW_PX ? Infinity : freeHeight();
   let best = { columns: most, tile: 0 };
   for (let columns = 1; columns <= most; columns++) {
     const rows = Math.ceil(count / columns);

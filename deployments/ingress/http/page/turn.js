@@ -7,7 +7,7 @@
 import { BackdropError } from "./client.js";
 import { announce, button, byId, element } from "./dom.js";
 import { TurnJob } from "./job.js";
-import { fit } from "./layout.js";
+import { fit, room } from "./layout.js";
 import { titleOf } from "./recipe.js";
 import { requestOf } from "./request.js";
 import { Slots } from "./slots.js";
@@ -267,9 +267,21 @@ export class TurnView {
     if (this.kept) await this.#page.history.save(this.turn);
   }
 
-  /** Make the images as large as the window lets them be. */
-  fit() {
-    fit(this.grid, this.turn.results.length, this.turn.aspect);
+  /**
+   * Make the images of many turns as large as the window lets them be.
+   * @param {TurnView[]} views
+   */
+  static fitAll(views) {
+    const measured = room();
+    for (const view of views) view.fit(measured);
+  }
+
+  /**
+   * Make the images as large as the window lets them be.
+   * @param {import("./layout.js").Room} [measured]
+   */
+  fit(measured = room()) {
+    fit(this.grid, this.turn.results.length, this.turn.aspect, measured);
   }
 
   #showSlots() {
