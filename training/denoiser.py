@@ -114,6 +114,8 @@ class Batches:
         self.latents, self.say, self.tokenizer = cached, say, tokenizer
         self.variance = float(cached[0].float().var())
         self.contrast = [_contrast(one) for one in cached]
+        spread = torch.cat([one.float() for one in cached[0].split(500)]).var((0, 2, 3))
+        self.visible = (spread / spread.mean())[:, None, None]
         self.schedule = DDPMScheduler(**SCHEDULE)
 
     def captions(self, rng: Rng, picked: list[int]) -> torch.Tensor:
@@ -134,6 +136,9 @@ class Batches:
         would not be learned beside one. Mean colours, of which captions seldom say enough, count
         by the variance of all.
 
+        Channels count by their variance, too: the more of it one has, the more levels of colour
+        its unit stands for (see `doubling`), and the eye sees patches of the wrong colour first.
+
         Args:
             off: predicted less true.
             t: timesteps.
@@ -142,6 +147,7 @@ class Batches:
         """
         kept = self.schedule.alphas_cumprod.to(t.device)[t]
         own = self.contrast[shape][picked].to(t.device)
+        off = off * self.visible.to(off.device).sqrt()
         colour = off.mean((2, 3), keepdim=True)
         form = (off - colour).square().flatten(1).mean(1)
         tint = colour.square().flatten(1).mean(1)

@@ -203,3 +203,19 @@ def test_mean_colours_weigh_alike_in_all_pictures() -> None:
     off, t = torch.ones(1, 2, 8, 8), torch.tensor([900])
     losses = [float(batches.loss(off, t, [place])) for place in range(2)]
     assert losses[0] == pytest.approx(losses[1])
+
+
+def test_channels_count_by_their_variance() -> None:
+    """A unit of the first is twice as many levels of colour as a unit of the second."""
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(4, 2, 8, 8, generator=generator)
+    latents = (
+        latents / latents.std((0, 2, 3), keepdim=True) * torch.tensor([2.0, 1.0])[:, None, None]
+    )
+    batches = denoiser.Batches(lambda rng, place: "", None, latents)  # type: ignore[arg-type]
+    t, losses = torch.tensor([500]), []
+    for channel in range(2):
+        off = torch.zeros(1, 2, 8, 8)
+        off[:, channel, ::2], off[:, channel, 1::2] = 1.0, -1.0
+        losses.append(float(batches.loss(off, t, [0])))
+    assert losses[0] / losses[1] == pytest.approx(4, rel=1e-4)
