@@ -19,7 +19,7 @@ from training import components, critic, doubling, draws, loop, sheets
 from training.crops import Crops, Pixels
 from training.loop import Rng
 
-_NOISE = 0.05  # of latents, at most: a denoiser's are never exact
+_NOISE = 0.3  # of latents, at most: a denoiser's differ by so much from patch to patch
 _CRITIC_FROM = 0.7  # of the steps
 _CRITIC_WEIGHT = 0.01
 _WHOLE_FROM = 0.9  # whole pictures at the end, so that borders weigh as they do in use

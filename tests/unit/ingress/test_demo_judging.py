@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from pathlib import Path
 
 import pytest
 
@@ -13,14 +12,12 @@ from deployments.ingress.core.demo.vocabulary import Vocabulary
 from tests.unit.ingress.demo_prompts import TUNED
 from tests.unit.ingress.held_out_prompts import HELD_OUT
 
-NEXT = Path(__file__).parents[3] / "training" / "start" / "vocabulary.json"
 NOTHING = Unseen()
 
 
 @pytest.fixture(scope="module")
 def judge() -> Judge:
-    """With the words that the next weights learn: the prompts were written for these."""
-    return Judge(Vocabulary.read(NEXT))
+    return Judge(Vocabulary.bundled())
 
 
 def is_right(found: Unseen, expected: str) -> bool:

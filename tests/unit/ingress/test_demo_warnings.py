@@ -116,7 +116,7 @@ async def test_other_weights_and_negative_prompts_are_not_warned_of(tmp_path):
 
 def test_the_bundled_words_are_those_of_english_captions():
     bundled = Vocabulary.bundled()
-    assert {"forest", "marble", "podium", "savanna"} <= bundled.words
+    assert {"forest", "marble", "podium", "meadow"} <= bundled.words
     assert {"lilac", "gold"} <= bundled.colours
 
 
