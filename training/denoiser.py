@@ -33,7 +33,7 @@ _OFFSET = 0.3
 _LEAST = 0.02  # of the mean contrast; pure white is not learned from for ever
 _FREE = 3.0  # times as often are those shown that come in any colour: they take longest
 _POOLING_HEADS = 8
-_SQUARE = 0.6  # of the steps; the other shapes share the rest
+_SQUARE = 0.4  # of the steps; the other shapes share the rest
 READING_STEPS = 1_000
 _WORDS = 40_000  # captions that the vocabulary is learned from
 

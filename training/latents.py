@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from training import components, doubling, draws, loop
 
-SHAPES = ((8, 8), (7, 9), (9, 7), (6, 11), (11, 6))
-"""Rows and columns of latents: squares first, then 4:5 and 9:16 lying and standing, nearly."""
+SHAPES = ((8, 8), (7, 10), (10, 7), (7, 9), (9, 7), (6, 11), (11, 6))
+"""Rows and columns of latents: squares first, then about 3:2, 4:3 and 16:9, lying and standing."""
 
 
 def cut(picture: draws.Pixels, shape: tuple[int, int]) -> draws.Pixels:

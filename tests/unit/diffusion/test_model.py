@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from stepped import SteppedModel, a_job, a_photo
 from stock import a_mask
 
+from deployments.diffusion.families.sd.conditioning import EncodedPhoto
 from deployments.errors import InvalidRequest
 from deployments.jobs import ControlSettings, PreparedPhoto
 
@@ -184,3 +186,17 @@ def test_a_step_reads_nothing_back_from_the_device(
             model.advance(state, prediction)
             assert state.latents.dtype == torch.float32
         states = [state for state in states if state.step < state.steps]
+
+
+@pytest.mark.parametrize(("shrinks", "kept"), [(8, [3, 3]), (16, [1, 2]), (32, [1, 2])])
+def test_a_coarse_latent_is_kept_where_all_of_its_pixels_are(shrinks: int, kept: list[int]) -> None:
+    """One of up to 8 pixels is kept where its first pixel is, as the stock pipelines have it."""
+    mask = np.full((2 * shrinks, 5 * shrinks), 255, np.uint8)
+    mask[:, shrinks : 3 * shrinks + shrinks // 2] = 0  # two columns of latents, and half of one
+    mask[shrinks // 2, 2 * shrinks + 1] = 255  # a pixel of the first row's second
+    parts = SimpleNamespace(
+        shrinks=shrinks, latent_channels=4, dtype=torch.float32, device=torch.device("cpu")
+    )
+    photo = PreparedPhoto(np.zeros((*mask.shape, 3), np.uint8), mask)
+    encoded = EncodedPhoto(cast("Any", parts), cast("Any", None), lambda pixels: pixels, photo)
+    assert (encoded.mask[0, 0] == 0).sum(1).tolist() == kept

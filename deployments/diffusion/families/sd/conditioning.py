@@ -25,6 +25,10 @@ from deployments.jobs import ImageJob, Pixels, PreparedPhoto
 from deployments.loras import Lora
 
 _CACHED_PROMPTS = 64
+_STOCK_SHRINKS = 8
+"""Up to this the stock pipelines' mask is taken, which asks one pixel of each latent. Of a coarser
+latent that would keep much of the old background: it is kept where all of its pixels are.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,8 +156,12 @@ class EncodedPhoto:
     @cached_property
     def mask(self) -> torch.Tensor:
         """[1, 1, height / f, width / f]: 1 where the model paints, 0 where the photo is kept."""
-        parts = self._components
-        painted = self._painted()[:: parts.shrinks, :: parts.shrinks]
+        parts, painted = self._components, self._painted()
+        if parts.shrinks > _STOCK_SHRINKS:
+            height, width = self.latent_shape[2:]
+            painted = painted.reshape(height, parts.shrinks, width, -1).any(axis=(1, 3))
+        else:
+            painted = painted[:: parts.shrinks, :: parts.shrinks]
         mask = torch.from_numpy(np.ascontiguousarray(painted, dtype=np.float32))
         return to_device(mask[None, None].to(parts.dtype), parts.device)
 
