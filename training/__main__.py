@@ -33,8 +33,8 @@ def _arguments() -> argparse.Namespace:
         "--from", choices=_STARTS, default="kept", dest="start", help="what to train on"
     )
     parser.add_argument("--autoencoder-steps", type=int, default=20_000)
-    parser.add_argument("--denoiser-steps", type=int, default=5_200)
-    parser.add_argument("--controlnet-steps", type=int, default=1_000)
+    parser.add_argument("--denoiser-steps", type=int, default=7_000)
+    parser.add_argument("--controlnet-steps", type=int, default=1_200)
     parser.add_argument("--batch", type=int, default=4, help="crops of a step of the autoencoder")
     parser.add_argument("--demo", type=Path, help="demo folder (the work folder's own)")
     parser.add_argument("--threads", type=int, default=1)
@@ -96,7 +96,7 @@ def main() -> None:
         plan = loop.Plan(a.denoiser_steps, 1e-3, a.seed, average=0.999)
         denoiser.train(out, plan)
     if "controlnet" in stages:
-        plan = loop.Plan(a.controlnet_steps, 1e-3, a.seed, warmup=50, matrix_rate=1e-3)
+        plan = loop.Plan(a.controlnet_steps, 2e-3, a.seed, warmup=50)
         controlnet.train(out, plan)
     if "autoencoder" in stages:
         plan = loop.Plan(a.autoencoder_steps, 1e-3, a.seed, warmup=100)

@@ -18,6 +18,7 @@ from training.draws import Pixels
 from training.loop import Rng
 
 _CONDITION = (8, 16, 24, 48, 64, 96)  # five halvings: 256 pixels to 8 latents
+_LEAST = 400  # timestep: where less noise is, the picture shows its edges itself
 
 
 def build(unet: UNet2DConditionModel) -> ControlNetModel:
@@ -41,7 +42,7 @@ def edges(rng: Rng, picture: Pixels) -> Pixels:
     return np.asarray(out, np.uint8)
 
 
-def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
+def train(folder: Path, plan: loop.Plan, batch: int = 32) -> ControlNetModel:
     """Train with the work folder's draws, UNet and text encoder; saves folder/controlnet.
 
     Args:
@@ -52,7 +53,7 @@ def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
     tokenizer = text.load_tokenizer(folder / "tokenizer")
     chunks = draws.load(folder / "draws", "chosen")
     say = denoiser.saying(folder / "draws")
-    batches = denoiser.Batches(say, tokenizer, *latents.cached(folder))
+    batches = denoiser.Batches(say, tokenizer, latents.cached(folder))
     torch.manual_seed(plan.seed)
     unet = UNet2DConditionModel.from_pretrained(folder / "unet").to(loop.device())
     unet.requires_grad_(False)
@@ -63,16 +64,16 @@ def train(folder: Path, plan: loop.Plan, batch: int = 16) -> ControlNetModel:
         model = ControlNetModel.from_pretrained(folder / "controlnet").train()
     model = model.to(loop.device())
     model.requires_grad_(True)
-    size, count = len(chunks[0]), len(batches.latents[0])
+    size, count = len(chunks[0]), len(batches.latents)
 
     def loss_of(rng: Rng, _: int) -> torch.Tensor:
         picked = rng.integers(count, size=batch).tolist()
         maps = [edges(rng, np.asarray(chunks[i // size][i % size])) for i in picked]
         control = torch.from_numpy(np.stack(maps)).float().div(255).to(loop.device())
         control = control[:, None].expand(-1, 3, -1, -1)
-        clean = batches.latents[0][picked].float().to(loop.device())
+        clean = batches.latents[picked].float().to(loop.device())
         clean = clean.contiguous(memory_format=torch.channels_last)
-        noisy, t, velocity = batches.noised(clean)
+        noisy, t, velocity = batches.noised(clean, _LEAST)
         with loop.half_precision():
             words = encoder(batches.captions(rng, picked)).last_hidden_state
             down, middle = model(noisy, t, words, control, return_dict=False)

@@ -33,7 +33,6 @@ _OFFSET = 0.3
 _LEAST = 0.02  # of the mean contrast; pure white is not learned from for ever
 _FREE = 3.0  # times as often are those shown that come in any colour: they take longest
 _POOLING_HEADS = 8
-_SQUARE = 0.4  # of the steps; the other shapes share the rest
 READING_STEPS = 1_000
 _WORDS = 40_000  # captions that the vocabulary is learned from
 
@@ -105,16 +104,16 @@ class Batches:
     Args:
         say: a caption for what is at a place.
         tokenizer: of the captions.
-        cached: latents in every shape that there is, in order of the places.
+        cached: latents [N, C, H, W], in order of the places.
     """
 
     def __init__(
-        self, say: Callable[[Rng, int], str], tokenizer: CLIPTokenizer, *cached: torch.Tensor
+        self, say: Callable[[Rng, int], str], tokenizer: CLIPTokenizer, cached: torch.Tensor
     ) -> None:
         self.latents, self.say, self.tokenizer = cached, say, tokenizer
-        self.variance = float(cached[0].float().var())
-        self.contrast = [_contrast(one) for one in cached]
-        spread = torch.cat([one.float() for one in cached[0].split(500)]).var((0, 2, 3))
+        self.variance = float(cached.float().var())
+        self.contrast = _contrast(cached)
+        spread = torch.cat([one.float() for one in cached.split(500)]).var((0, 2, 3))
         self.visible = (spread / spread.mean())[:, None, None]
         self.schedule = DDPMScheduler(**SCHEDULE)
 
@@ -126,9 +125,7 @@ class Batches:
         text.set_merge_dropout(self.tokenizer, None)
         return ids.to(loop.device())
 
-    def loss(
-        self, off: torch.Tensor, t: torch.Tensor, picked: list[int], shape: int = 0
-    ) -> torch.Tensor:
+    def loss(self, off: torch.Tensor, t: torch.Tensor, picked: list[int]) -> torch.Tensor:
         """The loss of errors of v [B, C, H, W] at timesteps [B]: as Karras et al. 2022 weigh them.
 
         They weigh by the variance of the data. Here a picture's shapes count by its own: a leaf's
@@ -143,10 +140,9 @@ class Batches:
             off: predicted less true.
             t: timesteps.
             picked: places of the pictures.
-            shape: which of the cached shapes they have.
         """
         kept = self.schedule.alphas_cumprod.to(t.device)[t]
-        own = self.contrast[shape][picked].to(t.device)
+        own = self.contrast[picked].to(t.device)
         off = off * self.visible.to(off.device).sqrt()
         colour = off.mean((2, 3), keepdim=True)
         form = (off - colour).square().flatten(1).mean(1)
@@ -154,10 +150,12 @@ class Batches:
         weighed = form * (kept + (1 - kept) / own) + tint * (kept + (1 - kept) / self.variance)
         return weighed.mean()
 
-    def noised(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Noisy latents, their timesteps and the v to predict."""
+    def noised(
+        self, latents: torch.Tensor, least: int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Noisy latents, their timesteps from `least` to 999 and the v to predict."""
         count = len(latents)
-        t = torch.randint(0, 1000, (count,), device=latents.device)
+        t = torch.randint(least, 1000, (count,), device=latents.device)
         noise = torch.randn_like(latents)
         tinted = (torch.rand(count, 1, 1, 1, device=latents.device) < 0.5) * _OFFSET
         noise = noise + tinted * torch.randn(count, latents.shape[1], 1, 1, device=latents.device)
@@ -173,14 +171,14 @@ def train(
     Args:
         folder: the work folder. A UNet and a text encoder that are there are trained on.
         plan: length and pace.
-        batch: pictures of a step, all of one shape.
+        batch: pictures of a step.
         reading_steps: of a new text encoder before, see `reading`.
     """
     torch.manual_seed(plan.seed)
     say, cached = saying(folder / "draws"), latents.cached(folder)
-    count, often = len(cached[0]), shares(folder / "draws")
+    count, often = len(cached), shares(folder / "draws")
     tokenizer = learn_tokenizer(folder, say, count)
-    batches = Batches(say, tokenizer, *cached)
+    batches = Batches(say, tokenizer, cached)
     model = Denoiser(tokenizer, build())
     if not (folder / "unet").exists():
         lessons = loop.Plan(reading_steps, 1e-3, plan.seed, warmup=50, average=0.98)
@@ -191,16 +189,14 @@ def train(
     model = model.to(loop.device())
 
     def loss_of(rng: Rng, step: int) -> torch.Tensor:
-        square = rng.random() < _SQUARE or len(cached) == 1
-        shape = 0 if square else int(rng.integers(1, len(cached)))
         picked = rng.choice(count, batch, p=often).tolist()
-        clean = batches.latents[shape][picked].float().to(loop.device())
+        clean = batches.latents[picked].float().to(loop.device())
         clean = clean.contiguous(memory_format=torch.channels_last)  # 1.25 times as fast
         noisy, t, velocity = batches.noised(clean)
         ids = batches.captions(rng, picked)
         with loop.half_precision():
             predicted = model(noisy, t, ids)
-        return batches.loss(predicted.float() - velocity, t, picked, shape)
+        return batches.loss(predicted.float() - velocity, t, picked)
 
     def on_save(_: nn.Module, step: int) -> None:
         model.unet.save_pretrained(folder / "unet")

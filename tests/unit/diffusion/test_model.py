@@ -78,6 +78,27 @@ def test_a_size_that_the_autoencoder_cannot_take_gets_more_border(
     np.testing.assert_array_equal(pictures[0], part)
 
 
+@pytest.mark.parametrize(("height", "width"), [(32, 64), (96, 48), (64, 64)])
+def test_weights_that_know_squares_alone_paint_one_for_every_picture(
+    components: Any, height: int, width: int
+) -> None:
+    photo = a_photo(height, width)
+    model = SteppedModel.free(components(), "ddim", square=64)
+    assert model.check(a_job(), photo).layout == (64, 64)
+    state = model.prepare(a_job(), photo)
+    assert state.latents.shape[2:] == (8, 8)
+    while state.step < state.steps:
+        model.advance(state, *model.predict([state]))
+    made = model.decode(state)
+    assert made.shape == (height, width, 3)
+    if height == width:
+        plain = SteppedModel.free(components(), "ddim")
+        other = plain.prepare(a_job(), photo)
+        while other.step < other.steps:
+            plain.advance(other, *plain.predict([other]))
+        np.testing.assert_array_equal(made, plain.decode(other))
+
+
 @pytest.mark.parametrize("inpainting", [False, True])
 def test_images_of_one_photo_and_prompt_encode_once(components: Any, inpainting: bool) -> None:
     parts = components(controlnet=True, inpainting=inpainting)

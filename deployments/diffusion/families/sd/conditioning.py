@@ -159,7 +159,8 @@ class EncodedPhoto:
         parts, painted = self._components, self._painted()
         if parts.shrinks > _STOCK_SHRINKS:
             height, width = self.latent_shape[2:]
-            painted = painted.reshape(height, parts.shrinks, width, -1).any(axis=(1, 3))
+            blocks = painted.reshape(height, parts.shrinks, width, -1)
+            painted = np.asarray(blocks.any(axis=(1, 3)))
         else:
             painted = painted[:: parts.shrinks, :: parts.shrinks]
         mask = torch.from_numpy(np.ascontiguousarray(painted, dtype=np.float32))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from deployments.diffusion.compute.sampling import Sampler
+from deployments.diffusion.families.pictures import Frame
 from deployments.loras import Lora
 
 
@@ -63,7 +64,7 @@ class PhotoDenoising:
     Latents are [1, channels, height / f, width / f], where f is what the autoencoder shrinks by.
 
     Attributes:
-        size: Height and width of the picture in pixels.
+        frame: Where the picture lies in what is painted.
         sampler: The job's own; it remembers earlier steps.
         timesteps: What the networks are told at each step, float32 [steps], on their device.
         latents: The picture so far.
@@ -77,7 +78,7 @@ class PhotoDenoising:
         step: Number of steps done.
     """
 
-    size: tuple[int, int]
+    frame: Frame
     sampler: Sampler
     timesteps: torch.Tensor
     latents: torch.Tensor

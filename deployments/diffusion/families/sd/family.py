@@ -140,6 +140,8 @@ class UNetFamily:
                 control=ControlSettings(
                     settings.control_scale, settings.control_start, settings.control_end
                 ),
+                # The demo weights have learned layouts, by their places in a square.
+                square=settings.size if settings.demo else None,
             )
 
         plain = model(TorchNetworks(parts.unet, parts.controlnet)) if settings.compile else None

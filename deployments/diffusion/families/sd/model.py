@@ -19,7 +19,7 @@ from deployments.diffusion.compute.samplers import Samplers
 from deployments.diffusion.compute.transfer import to_device
 from deployments.diffusion.engine.denoising import Demand
 from deployments.diffusion.families.caching import Cache, digest
-from deployments.diffusion.families.pictures import check_latents, padded, to_pixels, unpadded
+from deployments.diffusion.families.pictures import Frame, check_latents, to_pixels
 from deployments.diffusion.families.row_order import in_lora_order
 from deployments.diffusion.families.sd.conditioning import EncodedPhoto, PromptEncoder
 from deployments.diffusion.families.sd.denoising import Control, Kept, PhotoDenoising
@@ -42,6 +42,8 @@ class StableDiffusion:
         tables: Whether to sample by tables; see `Samplers`.
         autoencoder: What runs the components' autoencoder; None for torch.
         control: How the ControlNet counts; used only when the components have one.
+        square: The side in pixels of a square that is painted for every picture, and of which its
+            part is cut: for weights that know no other shape. None paints in the picture's own.
 
     Attributes:
         control: See above.
@@ -56,8 +58,10 @@ class StableDiffusion:
         tables: bool | None = None,
         autoencoder: Autoencoder | None = None,
         control: ControlSettings = ControlSettings(),  # noqa: B008 - immutable
+        square: int | None = None,
     ) -> None:
         self.control = control
+        self._square = square
         self._components = components = prompts.components
         self._networks = networks
         self._scheduler_name = scheduler
@@ -91,8 +95,7 @@ class StableDiffusion:
             )
         self._components.loras.check(job.settings.lora)
         rows = 2 if job.settings.guidance_scale > 1 else 1
-        size = padded(photo, self._components.shrinks).pixels.shape[:2]
-        return Demand(size, rows, job.settings.denoising_steps)
+        return Demand(self._frame(photo).size, rows, job.settings.denoising_steps)
 
     @torch.inference_mode()
     def prepare(self, job: ImageJob, photo: PreparedPhoto) -> PhotoDenoising:
@@ -104,12 +107,11 @@ class StableDiffusion:
 
         Args:
             job: A job that passed `check`.
-            photo: The picture and its mask, of any size: where the autoencoder shrinks by more than
-                fits its sides, their border is repeated meanwhile. Without a mask, a UNet for
+            photo: The picture and its mask, of any size; see `Frame`. Without a mask, a UNet for
                 inpainting paints all of it.
         """
-        parts, size = self._components, photo.pixels.shape[:2]
-        photo = padded(photo, parts.shrinks)
+        parts, frame = self._components, self._frame(photo)
+        photo = frame.put(photo)
         height, width = photo.pixels.shape[:2]
         conditioning = self._prompts.encode(job, height, width)
         encoded = self._encoded(photo)
@@ -152,7 +154,7 @@ class StableDiffusion:
         if parts.controlnet is not None and self.control.scale > 0 and any(controlled):
             control = Control(encoded.control, self.control.scale, controlled)
         return PhotoDenoising(
-            size=size,
+            frame=frame,
             sampler=sampler,
             timesteps=to_device(torch.tensor(sampler.timesteps, dtype=torch.float32), parts.device),
             latents=latents,
@@ -250,8 +252,11 @@ class StableDiffusion:
         vae = self._components.vae
         check_latents(denoising.latents)
         latents = denoising.latents.to(vae.dtype) / vae.config.scaling_factor
-        pixels = to_pixels(self._autoencoder.decode(latents))
-        return unpadded(pixels, denoising.size, self._components.shrinks)
+        return denoising.frame.take(to_pixels(self._autoencoder.decode(latents)))
+
+    def _frame(self, photo: PreparedPhoto) -> Frame:
+        height, width = photo.pixels.shape[:2]
+        return Frame(height, width, self._components.shrinks, self._square)
 
     def _encoded(self, photo: PreparedPhoto) -> EncodedPhoto:
         mask = None if photo.mask is None else digest(photo.mask)
