@@ -96,7 +96,7 @@ def main() -> None:
         plan = loop.Plan(a.denoiser_steps, 1e-3, a.seed, average=0.999)
         denoiser.train(out, plan)
     if "controlnet" in stages:
-        plan = loop.Plan(a.controlnet_steps, 2e-3, a.seed, warmup=50)
+        plan = loop.Plan(a.controlnet_steps, 3e-3, a.seed, warmup=50, matrix_rate=3e-3)
         controlnet.train(out, plan)
     if "autoencoder" in stages:
         plan = loop.Plan(a.autoencoder_steps, 1e-3, a.seed, warmup=100)

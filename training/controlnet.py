@@ -1,5 +1,7 @@
 """A ControlNet on canny edges, trained from the finished UNet, which stays frozen.
 
+It learns from all scenes, not from the chosen ones, whose edges the UNet knows without it.
+
 The pictures' edges are found at random thresholds; a part of the maps is wiped in random boxes,
 because a product's edges alone (with nothing around) is what the service will often give it.
 """
@@ -51,9 +53,9 @@ def train(folder: Path, plan: loop.Plan, batch: int = 32) -> ControlNetModel:
         batch: pictures a step.
     """
     tokenizer = text.load_tokenizer(folder / "tokenizer")
-    chunks = draws.load(folder / "draws", "chosen")
-    say = denoiser.saying(folder / "draws")
-    batches = denoiser.Batches(say, tokenizer, latents.cached(folder))
+    chunks = draws.load(folder / "draws")
+    say = denoiser.saying(folder / "draws", "draws")
+    batches = denoiser.Batches(say, tokenizer, latents.cached(folder, "draws"), even=True)
     torch.manual_seed(plan.seed)
     unet = UNet2DConditionModel.from_pretrained(folder / "unet").to(loop.device())
     unet.requires_grad_(False)

@@ -18,6 +18,7 @@ from training import doubling, draws, latents, loop, reading, text
 from training.components import Floats
 from training.loop import Rng
 from training.rendering import asking
+from training.rendering.dataset import Part
 from training.rendering.kinds import KINDS
 
 SCHEDULE = {
@@ -77,9 +78,9 @@ class Denoiser(nn.Module):
         return velocity
 
 
-def saying(drawn: Path) -> Callable[[Rng, int], str]:
-    """Captions for the draws by their places."""
-    all_shown = draws.shown(drawn, "chosen")
+def saying(drawn: Path, part: Part = "chosen") -> Callable[[Rng, int], str]:
+    """Captions for the draws of a part by their places."""
+    all_shown = draws.shown(drawn, part)
     return lambda rng, place: asking.caption(rng, all_shown[place])
 
 
@@ -105,15 +106,21 @@ class Batches:
         say: a caption for what is at a place.
         tokenizer: of the captions.
         cached: latents [N, C, H, W], in order of the places.
+        even: all channels count alike; see `loss`.
     """
 
     def __init__(
-        self, say: Callable[[Rng, int], str], tokenizer: CLIPTokenizer, cached: torch.Tensor
+        self,
+        say: Callable[[Rng, int], str],
+        tokenizer: CLIPTokenizer,
+        cached: torch.Tensor,
+        even: bool = False,
     ) -> None:
         self.latents, self.say, self.tokenizer = cached, say, tokenizer
         self.variance = float(cached.float().var())
         self.contrast = _contrast(cached)
         spread = torch.cat([one.float() for one in cached.split(500)]).var((0, 2, 3))
+        spread = torch.ones_like(spread) if even else spread
         self.visible = (spread / spread.mean())[:, None, None]
         self.schedule = DDPMScheduler(**SCHEDULE)
 
@@ -135,6 +142,7 @@ class Batches:
 
         Channels count by their variance, too: the more of it one has, the more levels of colour
         its unit stands for (see `doubling`), and the eye sees patches of the wrong colour first.
+        Edges are in those that have little of it.
 
         Args:
             off: predicted less true.

@@ -1,4 +1,4 @@
-"""The latents of the chosen draws, encoded once."""
+"""The latents of the draws, encoded once."""
 
 from pathlib import Path
 
@@ -8,10 +8,11 @@ from diffusers import AutoencoderDC
 from tqdm import tqdm
 
 from training import components, draws, loop
+from training.rendering.dataset import Part
 
 
-def cached(folder: Path) -> torch.Tensor:
-    """Encode each chunk of draws once; kept in folder/latents.
+def cached(folder: Path, part: Part = "chosen") -> torch.Tensor:
+    """Encode each chunk of a part of the draws once; kept in folder/latents.
 
     Returns:
         float16 [N, 128, 8, 8], scaled as pipelines do.
@@ -20,8 +21,8 @@ def cached(folder: Path) -> torch.Tensor:
     kept.mkdir(exist_ok=True)
     model = AutoencoderDC.from_pretrained(folder / "vae").to(loop.device()).eval()
     found = []
-    for index, chunk in enumerate(tqdm(draws.load(folder / "draws", "chosen"), desc="latents")):
-        path = kept / f"{index:03d}.pt"
+    for index, chunk in enumerate(tqdm(draws.load(folder / "draws", part), desc="latents")):
+        path = kept / f"{part}-{index:03d}.pt"
         if not path.exists():
             torch.save(_encoded(model, np.asarray(chunk)), path.with_suffix(".part"))
             path.with_suffix(".part").replace(path)

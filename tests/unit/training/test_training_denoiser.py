@@ -44,9 +44,10 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rng = np.random.default_rng(0)
     for index in range(2):
         pixels = rng.integers(0, 256, (4, 256, 256, 3), np.uint8)
-        np.save(tmp_path / "draws" / f"chosen-{index:03d}.npy", pixels)
-        said = [{"caption": "x", **asdict(Shown("paper", colour))} for colour in _COLOURS]
-        (tmp_path / "draws" / f"chosen-{index:03d}.json").write_text(json.dumps(said))
+        for part in ("chosen", "draws"):
+            np.save(tmp_path / "draws" / f"{part}-{index:03d}.npy", pixels)
+            said = [{"caption": "x", **asdict(Shown("paper", colour))} for colour in _COLOURS]
+            (tmp_path / "draws" / f"{part}-{index:03d}.json").write_text(json.dumps(said))
     torch.manual_seed(0)
     doubling.build().save_pretrained(tmp_path / "vae")
     return tmp_path
@@ -70,10 +71,10 @@ def test_scenes_in_any_colour_are_learned_more_often(work: Path) -> None:
 def test_latents_are_encoded_once(work: Path) -> None:
     every = latents.cached(work)
     assert every.shape == (8, 128, 8, 8)
-    kept = (work / "latents" / "000.pt").stat().st_mtime_ns
-    (work / "latents" / "001.pt").unlink()
+    kept = (work / "latents" / "chosen-000.pt").stat().st_mtime_ns
+    (work / "latents" / "chosen-001.pt").unlink()
     torch.testing.assert_close(latents.cached(work), every)
-    assert (work / "latents" / "000.pt").stat().st_mtime_ns == kept
+    assert (work / "latents" / "chosen-000.pt").stat().st_mtime_ns == kept
 
 
 def test_all_stages_train_and_go_on(work: Path) -> None:
@@ -204,3 +205,5 @@ def test_channels_count_by_their_variance() -> None:
         off[:, channel, ::2], off[:, channel, 1::2] = 1.0, -1.0
         losses.append(float(batches.loss(off, t, [0])))
     assert losses[0] / losses[1] == pytest.approx(4, rel=1e-4)
+    alike = denoiser.Batches(lambda rng, place: "", None, latents, even=True)  # type: ignore[arg-type]
+    assert torch.equal(alike.visible, torch.ones(2, 1, 1))
