@@ -35,7 +35,7 @@ def test_from_a_photo_to_a_variation(chat, service, context, screenshots):
     models = httpx.get(f"{service}/api/models").json()["models"]
     expect(chat.models).to_have_text([model["name"] for model in models])
     chat.add_photo()
-    turn = chat.ask("Perfume backdrop", steps="100")
+    turn = chat.ask("Perfume backdrop", steps="200")
     expect(turn.get_by_text("Perfume backdrop")).to_be_visible()
     expect(turn.get_by_role("progressbar", name="Image 1")).to_be_visible()
     chat.finished(turn)

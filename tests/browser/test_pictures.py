@@ -93,7 +93,7 @@ def test_what_is_done_now_is_told(chat):
     }""")
     chat.add_photo()
     expect(chat.found()).to_have_text("Product found")
-    turn = chat.ask("Perfume backdrop", images=2, steps="100")
+    turn = chat.ask("Perfume backdrop", images=2, steps="200")
     chat.finished(turn, 2)
     expect(turn.get_by_text("2 images in")).to_be_visible()
     told = chat.page.evaluate("states.map((text) => text.split(/[,… ]/)[0])")
