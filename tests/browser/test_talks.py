@@ -63,7 +63,7 @@ def test_conversations_are_named_found_and_come_back_when_they_are_removed(chat,
 
 def test_what_runs_in_another_conversation_goes_on(chat):
     chat.add_photo()
-    turn = chat.ask("Tropical beach", images=2, steps="300")
+    turn = chat.ask("Tropical beach", images=2, steps="200")
     expect(turn.get_by_text(re.compile("Painting"))).to_be_visible()
     chat.page.get_by_role("button", name="New", exact=True).click()
     expect(chat.conversation.get_by_role("article")).to_have_count(0)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-LONG = {"images": 4, "steps": "300"}
+LONG = {"images": 4, "steps": "200"}
 FORGET_PHOTOS = """() => new Promise((resolve) => {
     indexedDB.databases().then(([{ name }]) => {
         const opening = indexedDB.open(name);
@@ -132,7 +132,7 @@ def test_where_the_photo_is_gone_the_turn_says_what_to_do(chat, expected_failure
 
 def test_cancelling_ends_the_job(chat, service):
     chat.add_photo()
-    turn = chat.ask("Tropical beach", images=8, steps="300")
+    turn = chat.ask("Tropical beach", images=8, steps="200")
     job = job_of(chat.page)
     with chat.page.expect_response(lambda got: got.request.method == "DELETE") as gone:
         turn.get_by_role("button", name="Cancel").click()
@@ -150,7 +150,7 @@ def test_what_is_cancelled_before_it_is_answered_is_cancelled_at_the_service(cha
     page, held = chat.page, []
     page.route("**/api/generate", lambda route: held.append(route), times=1)
     chat.add_photo()
-    turn = chat.ask("Tropical beach", images=8, steps="300")
+    turn = chat.ask("Tropical beach", images=8, steps="200")
     while not held:
         page.wait_for_timeout(50)
     turn.get_by_role("button", name="Cancel").click()
@@ -202,7 +202,7 @@ def test_a_job_goes_on_while_the_service_cannot_be_reached(chat, posts, expected
 
 def test_two_tabs_do_not_make_the_same_twice(chat, open_chat, service):
     chat.add_photo()
-    turn = chat.ask("Tropical beach", images=2, steps="300")
+    turn = chat.ask("Tropical beach", images=2, steps="200")
     behind = chat.ask("Perfume backdrop", images=1, steps="2")
     expect(behind.get_by_text("In line, second")).to_be_visible()
     other = open_chat(service)

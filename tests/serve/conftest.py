@@ -134,7 +134,7 @@ def configuration(folder: Path, s3: S3Server, port: int) -> dict[str, object]:
     demo = {
         "size": 256,
         "steps": 4,
-        "max_steps": 400,  # so many take as long as a person looks
+        "max_steps": 200,  # so many take as long as a person looks
         "guidance_scale": 3.0,
         "strength": 0.95,
         "threads": 2,
