@@ -37,7 +37,7 @@ def test_the_service_says_what_is_out_of_range(chat, expected_failures):
     expected_failures.append("status of 400")
     chat.add_photo()
     turn = chat.ask("Perfume backdrop", steps="5000")
-    expect(turn.get_by_role("alert").get_by_text(re.compile("Steps must be .*100"))).to_be_visible()
+    expect(turn.get_by_role("alert").get_by_text(re.compile("Steps must be .*200"))).to_be_visible()
     expect(turn.get_by_role("progressbar")).to_have_count(0)
     # The composer is ready for the next.
     chat.advanced("Steps", "2")
