@@ -33,6 +33,8 @@ _UNCONDITIONAL = 0.1
 _OFFSET = 0.3
 _LEAST = 0.02  # of the mean contrast; pure white is not learned from for ever
 _FREE = 3.0  # times as often are those shown that come in any colour: they take longest
+_FAINT = 4.5  # and of these the ones whose shapes differ little from their ground
+_FAINT_KINDS = ("podium", "blocks", "arch", "window_light", "leaf_shadows", "plaster", "drapes")
 _POOLING_HEADS = 8
 READING_STEPS = 1_000
 _WORDS = 40_000  # captions that the vocabulary is learned from
@@ -86,8 +88,14 @@ def saying(drawn: Path, part: Part = "chosen") -> Callable[[Rng, int], str]:
 
 def shares(drawn: Path) -> Floats:
     """How often each draw is learned, by its place; their sum is 1."""
-    often = [_FREE if KINDS[one.kind].coloured else 1.0 for one in draws.shown(drawn, "chosen")]
+    often = [_often(one.kind) for one in draws.shown(drawn, "chosen")]
     return np.asarray(often) / np.sum(often)
+
+
+def _often(kind: str) -> float:
+    if kind in _FAINT_KINDS:
+        return _FAINT
+    return _FREE if KINDS[kind].coloured else 1.0
 
 
 def learn_tokenizer(folder: Path, say: Callable[[Rng, int], str], count: int) -> CLIPTokenizer:

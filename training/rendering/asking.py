@@ -43,6 +43,8 @@ def caption(rng: Rng, shown: Shown) -> str:
     One in twenty captions has a letter dropped or two swapped, as typed text has.
     """
     text = _scene(rng, shown)
+    if rng.random() < 0.15:  # as lists of words are typed
+        text = f"{text}{pick(rng, (', ', ' ', ' with ', ', behind it '))}{_scene(rng, shown)}"
     far = shown.kind in words.PHRASES and shown.kind not in phrases.COLOURED
     if far and shown.surface in phrases.SURFACES and rng.random() < 0.3:
         table = pick(rng, phrases.TABLES).format(s=pick(rng, phrases.SURFACES[shown.surface]))

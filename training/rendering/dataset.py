@@ -1,7 +1,6 @@
 """A folder of rendered pictures as training data: every draw has colours, light and words anew."""
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,14 +21,13 @@ class Pictures:
 
     Args:
         folder: where `python -m training.rendering` wrote; it may still be at work.
-        part: which of them. Of the chosen scenes it is the first view, and never mirrored.
+        part: which of them. Of the chosen scenes it is the first view.
 
     Raises:
         FileNotFoundError: the folder has no such pictures.
     """
 
     def __init__(self, folder: Path, part: Part = "draws") -> None:
-        self.part = part
         self.paths = [p for p in sorted(folder.glob("*.npz")) if _is_of(p, part)]
         if not self.paths:
             raise FileNotFoundError(f"no rendered pictures in {folder}")
@@ -42,8 +40,6 @@ class Pictures:
         """
         picture, facts = store.load(self.paths[int(rng.integers(len(self.paths)))])
         look, shown = looks.choose(rng, facts)
-        if self.part == "chosen":
-            look = replace(look, mirrored=False)
         return looks.show(picture, facts, look), shown, asking.caption(rng, shown)
 
 

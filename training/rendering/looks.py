@@ -15,8 +15,10 @@ from training.rendering.tone import METALS, Look, Pixels
 from training.words import COLOURS
 
 _TINTS: dict[str, Vector] = {"warm": (1.0, 0.9, 0.74), "cool": (0.84, 0.94, 1.0)}
+_EVEN, _BEAMS = 40.0, 70.0  # percentiles of light: an even one shows the colour that is named
 _PLAIN = ("white", "beige", "grey", "black")
 _FIXED = ("white_studio", "black_studio", "black_gold")  # exposed as they were built
+_LIT_EVENLY = ("paper", "plaster")
 _OWN_LIGHT = (*_FIXED, "christmas", "night_city", "sunset_sea")  # another would not be theirs
 
 
@@ -88,7 +90,9 @@ def choose(rng: Rng, facts: dict[str, Any]) -> tuple[Look, Shown]:
 def show(picture: Rendered, facts: dict[str, Any], look: Look) -> Pixels:
     """The picture for the screen, float32 [H, W, 3] in 0..1."""
     if facts["coloured"]:
-        gain = tone.exposure(picture.colour, picture.albedo, picture.weights)
+        even = facts["kind"] in _LIT_EVENLY or facts.get("light") == "soft"
+        percentile = _EVEN if even else _BEAMS
+        gain = tone.exposure(picture.colour, picture.albedo, picture.weights, percentile)
         linear = tone.recolour(picture.colour, picture.albedo, picture.weights, look)
         return tone.develop(linear, gain, look)
     linear = picture.colour

@@ -112,13 +112,16 @@ def _own_albedo(albedo: Pixels, own: Pixels) -> Pixels:
     return np.asarray(np.where(pure > 0, albedo, filled), np.float32)
 
 
-def exposure(colour: Pixels, albedo: Pixels, weights: Pixels) -> float:
-    """The gain that shows a surface in middling light as bright as its reflectance."""
+def exposure(colour: Pixels, albedo: Pixels, weights: Pixels, percentile: float = 70) -> float:
+    """The gain that shows a surface as bright as its reflectance, in the light of a percentile.
+
+    High ones keep what a window throws on a white wall apart from the wall.
+    """
     lit = colour.mean(-1) / np.maximum(albedo.mean(-1), _FLOOR)
     surfaces = (weights[..., 2:].sum(-1) < 0.5) & (albedo.mean(-1) > _FLOOR)
     if surfaces.mean() < 0.02:
         surfaces = np.ones_like(surfaces)
-    return float(1.0 / max(1e-4, np.percentile(lit[surfaces], 70)))
+    return float(1.0 / max(1e-4, np.percentile(lit[surfaces], percentile)))
 
 
 def photo_exposure(colour: Pixels, key: float) -> float:
