@@ -164,30 +164,71 @@ def test_a_reload_keeps_the_place(chat):
     assert shown(canvas) == pytest.approx(before, abs=0.002)
 
 
-def test_where_it_cannot_be_dragged_words_say_so(chat, screenshots):
+def test_a_marked_product_is_dragged_too(chat, screenshots):
     canvas = opened(chat)
-    masked = chat.composer.get_by_text("With a mask the product cannot be dragged here.")
-    continued = chat.composer.get_by_text("cannot be arranged by dragging")
-    expect(masked).to_be_hidden()
+    found = shown(canvas)
     chat.composer.get_by_text("Advanced", exact=True).click()
     chat.composer.get_by_role("button", name="Paint mask").click()
     mask = Image.new("L", (600, 400))
-    mask.paste(255, (90, 150, 270, 330))
+    mask.paste(255, (90, 150, 270, 240))
     chat.page.get_by_role("dialog").locator("#mask-file").set_input_files(file(mask, "mask.png"))
-    expect(masked).to_be_visible()
-    expect(canvas).to_be_hidden()
+    expect(chat.composer.get_by_role("button", name="Remove the mask")).to_be_visible()
+    # The upper half of what was found.
+    chat.page.wait_for_function(
+        """() => {
+            const box = document.querySelector("#placing .box").getBoundingClientRect();
+            return box.height && box.width / box.height > 1.8;
+        }"""
+    )
+    assert shown(canvas)[[0, 1, 2]] == pytest.approx(found[[0, 1, 2]], abs=0.01)
+    drag(chat, canvas, 0.2, 0.1)
     chat.page.screenshot(path=screenshots / "placement-mask.png")
+    agrees(chat, canvas)
     chat.composer.get_by_role("button", name="Remove the mask").click()
-    expect(canvas).to_be_visible()
-    expect(masked).to_be_hidden()
-    chat.create.click()
-    chat.finished(chat.turn, 1)
+    expect(chat.found()).to_have_text("Product found")
+
+
+def test_a_continued_product_is_dragged_from_where_it_lies(chat):
+    canvas = opened(chat)
+    shaped(chat, "1:1")
+    drag(chat, canvas, 0.2, -0.1)
+    agrees(chat, canvas)
+    lay = shown(canvas)
+    chat.composer.get_by_role("button", name="Reset place and size").click()
+    shaped(chat, "")
+    assert not np.allclose(shown(canvas), lay, atol=0.02)
     chat.open_result(chat.turn, 1).get_by_role("button", name="Change it").click()
-    expect(continued).to_be_visible()
-    expect(canvas).to_be_hidden()
+    # Nothing is asked for, so that it stays where it was.
+    expect(canvas).to_be_visible()
+    assert shown(canvas) == pytest.approx(lay, abs=0.01)
+    agrees(chat, canvas)
+    chat.open_result(chat.turn, 1).get_by_role("button", name="Change it").click()
+    drag(chat, canvas, -0.15, 0.2)
+    assert shown(canvas)[0] == pytest.approx(lay[0] - 0.15, abs=0.02)
+    agrees(chat, canvas)
     chat.composer.get_by_role("button", name="Start from a photo instead").click()
     expect(canvas).to_be_visible()
-    expect(continued).to_be_hidden()
+
+
+def test_where_it_cannot_be_dragged_words_say_so(chat):
+    chat.add_photo(file(box_photo()))
+    expect(chat.found()).to_have_text("Product found")
+    words = chat.composer.get_by_text("This product cannot be arranged by dragging.")
+    chat.composer.get_by_text("Picture", exact=True).click()
+    expect(chat.composer.get_by_role("application")).to_be_visible()
+    expect(words).to_be_hidden()
+    chat.composer.get_by_text("Advanced", exact=True).click()
+    choose(chat, "Preserve product", "Never, redraw everything")
+    expect(chat.composer.get_by_role("application")).to_be_hidden()
+    chat.finished(chat.ask("Perfume backdrop", images=1), 1)
+    chat.open_result(chat.turn, 1).get_by_role("button", name="Change it").click()
+    choose(chat, "Preserve product", "If found")
+    chat.composer.get_by_text("Picture", exact=True).click()
+    expect(words).to_be_visible()
+    expect(chat.composer.get_by_role("application")).to_be_hidden()
+    chat.composer.get_by_role("button", name="Start from a photo instead").click()
+    expect(chat.composer.get_by_role("application")).to_be_visible()
+    expect(words).to_be_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -23,6 +23,9 @@ SAMPLES = "samples"
 PICTURES = "pictures"
 """The same of what the empty page shows."""
 
+JOINED = {"first.css": ("styles.css", "conversation.css", "composer.css", "fields.css")}
+"""Files that are sent as one: nothing is painted before all of them are there."""
+
 _COPIED = "client.js"
 """What is made to be copied, and so is sent with its comments."""
 
@@ -60,9 +63,10 @@ def load_assets() -> dict[str, Asset]:
     pages = (http / "page").iterdir()
     shown = (entry for entry in (http / PICTURES).iterdir() if entry.name.endswith(".webp"))
     photos = (entry for entry in (package / SAMPLES).iterdir() if entry.name.endswith(".png"))
-    assets = {
-        entry.name: _asset(entry.name, _sent(entry.name, entry.read_bytes())) for entry in pages
-    }
+    sent = {entry.name: _sent(entry.name, entry.read_bytes()) for entry in pages}
+    for name, parts in JOINED.items():
+        sent[name] = b"\n".join(sent.pop(part) for part in parts)
+    assets = {name: _asset(name, content) for name, content in sent.items()}
     for entry in shown:
         assets[f"{PICTURES}/{entry.name}"] = _asset(entry.name, entry.read_bytes())
     for entry in photos:

@@ -6,13 +6,15 @@ from importlib.resources import files
 import httpx
 import pytest
 
-from deployments.ingress.http.chat_page import load_assets
+from deployments.ingress.http.chat_page import JOINED, load_assets
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import surface
 
 MOST_BYTES, MOST_COMPRESSED = 160_000, 96_000
 PAGE = files("deployments") / "ingress" / "http" / "page"
 SOURCES = {entry.name: entry.read_text() for entry in PAGE.iterdir()}
+PARTS = {part for parts in JOINED.values() for part in parts}
+SENT = (set(SOURCES) - PARTS) | set(JOINED)
 TEXTS = SOURCES["strings.js"] + SOURCES["later_strings.js"]
 
 
@@ -40,11 +42,11 @@ def at_once() -> set[str]:
         imports = {
             name
             for other in waiting
-            if other.endswith(".js")
+            if other.endswith(".js") and other in SOURCES
             for name in re.findall(r'^(?:import|export) [^;]*?"\./([^"]+)";', SOURCES[other], re.M)
         }
         waiting = imports - found
-    return found
+    return {part for name in found for part in JOINED.get(name, (name,))}
 
 
 async def test_the_page_is_at_the_root(api):
@@ -60,14 +62,19 @@ async def test_everything_it_loads_is_there(api):
             answer = await api.client.get(f"/playground/{other}")
             assert answer.status_code == 200, f"{name}: {other}"
     loaded = set().union(*(referenced(name, text) for name, text in SOURCES.items()))
-    assert {name for name in loaded if "/" not in name} | {"index.html"} == set(SOURCES)
+    assert {name for name in loaded if "/" not in name} | {"index.html"} == SENT
+
+
+@pytest.mark.parametrize("name", sorted(PARTS))
+async def test_what_is_sent_as_one_is_not_sent_alone(api, name):
+    assert (await api.client.get(f"/playground/{name}")).status_code == 404
 
 
 @pytest.mark.parametrize(
     ("name", "media_type"),
     [
         ("main.js", "text/javascript; charset=utf-8"),
-        ("styles.css", "text/css; charset=utf-8"),
+        ("first.css", "text/css; charset=utf-8"),
         ("icon.svg", "image/svg+xml"),
         ("samples/coffee.png", "image/png"),
         ("pictures/before.webp", "image/webp"),
@@ -202,7 +209,12 @@ def test_every_text_is_among_the_strings():
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name.endswith((".js", ".css"))])
 def test_only_comments_are_left_out(name):
-    source, sent = SOURCES[name].split("\n"), load_assets()[name].content.decode().split("\n")
+    served = "first.css" if name in PARTS else name
+    source, sent = SOURCES[name].split("\n"), load_assets()[served].content.decode().split("\n")
+    if name in PARTS:
+        before = JOINED[served][: JOINED[served].index(name)]
+        start = sum(len(SOURCES[part].split("\n")) for part in before)
+        sent = sent[start : start + len(source)]
     if name == "client.js":  # it is there to be copied
         assert sent == source
         return
@@ -217,13 +229,14 @@ def test_only_comments_are_left_out(name):
 
 def test_the_page_is_light():
     assert sum(len(SOURCES[name].encode()) for name in at_once()) < MOST_BYTES
-    sent = [asset for name, asset in load_assets().items() if name in SOURCES]
+    sent = [asset for name, asset in load_assets().items() if name in SENT]
     assert sum(len(asset.compressed or asset.content) for asset in sent) < MOST_COMPRESSED
 
 
 def test_what_comes_at_once_is_preloaded():
     """Else each import would wait for the one before."""
     preloaded = referenced("index.html", SOURCES["index.html"])
+    preloaded = {part for name in preloaded for part in JOINED.get(name, (name,))}
     assert {name for name in preloaded if "/" not in name} | {"index.html"} == at_once()
     assert not at_once() & {"cutout.js", "mask.js", "strokes.js", "turn.js", "viewer.js"}
 

@@ -14,7 +14,8 @@ const ALIKE = 0.6;
 /** @typedef {import("./viewer.js").Shown} Shown */
 
 /** @typedef {Pick<import("./history.js").Turn,
- *   "recipe" | "modelName" | "photo" | "mask" | "imageUrl" | "aspect">} Wanted of a new turn */
+ *   "recipe" | "modelName" | "photo" | "mask" | "imageUrl" | "aspect" | "cutout" | "wishes">
+ * } Wanted of a new turn */
 
 /**
  * A new turn, which was not sent yet.
@@ -39,6 +40,14 @@ export function newTurn(conversation, wanted) {
 }
 
 /**
+ * The id of the cut-out of the product that a turn's images keep; null where none is known.
+ * @param {Shown["turn"]} turn
+ */
+function productOf({ recipe, cutout }) {
+  return recipe.preserveProduct === "false" ? null : (recipe.cutout ?? cutout ?? null);
+}
+
+/**
  * @param {import("./composer.js").Composer} composer
  * @param {import("./history.js").History} history
  * @param {(wanted: Wanted) => void} begin runs a turn in the conversation that is shown
@@ -59,7 +68,8 @@ export function actionsOf(composer, history, begin) {
       const label = turn.shared ? strings.linkedImage : strings.image(index + 1);
       if (turn.shared) composer.load(turn.recipe);
       const { url } = resultOf(view, index);
-      composer.continueFrom({ url, label, aspect: turn.aspect, photo: turn.photo });
+      const { aspect, photo, wishes } = turn;
+      composer.continueFrom({ url, label, aspect, photo, wishes, cutout: productOf(turn) });
       composer.focus();
       announce(strings.saidContinuing);
     },
@@ -70,7 +80,7 @@ export function actionsOf(composer, history, begin) {
      * @param {number} index
      */
     more(view, index) {
-      const { recipe, modelName, photo, aspect } = view.turn;
+      const { recipe, modelName, photo, aspect, wishes } = view.turn;
       const { seed, cutout, strength, ...rest } = recipe;
       // An editing model sees the image whole, whatever the strength.
       const alike = composer.models.edits(recipe.model ?? "") ? {} : { strength: strength ?? ALIKE };
@@ -80,6 +90,8 @@ export function actionsOf(composer, history, begin) {
         aspect,
         recipe: { ...rest, ...alike },
         imageUrl: resultOf(view, index).url,
+        cutout: productOf(view.turn),
+        wishes,
         mask: null,
       });
     },
@@ -89,11 +101,11 @@ export function actionsOf(composer, history, begin) {
      * @param {Shown} view
      */
     other({ turn }) {
-      const { modelName, photo, mask, imageUrl, aspect } = turn;
+      const { modelName, photo, mask, imageUrl, aspect, cutout, wishes } = turn;
       const { seed, ...rest } = turn.recipe;
       if (imageUrl === null && !rest.cutout && !history.picture(photo)) {
         composer.fail(strings.photoGone);
-      } else begin({ modelName, photo, mask, imageUrl, aspect, recipe: rest });
+      } else begin({ modelName, photo, mask, imageUrl, aspect, cutout, wishes, recipe: rest });
     },
 
     /**
@@ -102,10 +114,12 @@ export function actionsOf(composer, history, begin) {
      * @param {number} index
      */
     async same(view, index) {
-      const { imageUrl, aspect, photo, mask, recipe } = view.turn;
+      const { imageUrl, aspect, photo, mask, recipe, cutout } = view.turn;
       const blob = history.picture(photo);
       if (imageUrl !== null) {
-        composer.continueFrom({ url: imageUrl, label: strings.linkedImage, aspect, photo });
+        const wishes = view.turn.wishes?.slice(0, -1);
+        const label = strings.linkedImage;
+        composer.continueFrom({ url: imageUrl, label, aspect, photo, cutout, wishes });
       } else if (blob && photo !== null) {
         const masked = history.picture(mask);
         const file = blob instanceof File ? blob : new File([blob], strings.photo);

@@ -25,7 +25,7 @@ const SIX_DIGITS = /^#[0-9a-f]{6}$/i;
 export class CanvasFields {
   /** @type {Preset[]} */
   #presets = [];
-  /** @type {{url: string, photo: File} | null} */
+  /** @type {import("./source.js").Kept | null} */
   #product = null;
   /** @type {Promise<import("./placement.js").Placement> | null} */
   #placement = null;
@@ -82,7 +82,7 @@ export class CanvasFields {
    * Where the product shall lie, with what the preset says of it.
    * @returns {import("./placing.js").Wish}
    */
-  get #wish() {
+  get wish() {
     const { padding, productPosition } = this.recipe();
     const preset = this.#preset;
     const position = productPosition ?? preset.product_position ?? "auto";
@@ -169,8 +169,8 @@ export class CanvasFields {
   }
 
   /**
-   * Show the product of the composer's photo on the small canvas.
-   * @param {{url: string, photo: File} | null} product null where none is known, or none is kept
+   * Show the product that the next image will keep on the small canvas.
+   * @param {import("./source.js").Kept | null} product null where none is known, or none is kept
    * @param {string} why it is not shown there
    */
   follow(product, why) {
@@ -191,6 +191,7 @@ export class CanvasFields {
     const host = byId("placing");
     if (!this.#product) host.hidden = true;
     if (!this.#product || !byId("picture").open) return;
+    let placement;
     try {
       this.#placement ??= withDialogs(import("./placement.js"), "placing.css").then(
         ({ Placement }) => new Placement(host, this.#gallery, (placed) => {
@@ -198,12 +199,21 @@ export class CanvasFields {
           if (!placed) this.show();
           this.#changed();
         }));
-      const placement = await this.#placement;
-      if (this.#product) await placement.show(this.#product, this.#wish, this.#behind);
+      placement = await this.#placement;
     } catch {
       this.#placement = null;
       host.hidden = true;
       this.#fail(strings.notLoaded);
+      return;
+    }
+    const product = this.#product;
+    if (!product) return;
+    try {
+      await placement.show(product, this.wish, this.#behind);
+    } catch {
+      if (product.url !== this.#product?.url) return;
+      host.hidden = true;
+      byId("not-placing").textContent = strings.notPlaced;
     }
   }
 

@@ -26,6 +26,8 @@ import { strings } from "./strings.js";
  * @property {string} label what it is called
  * @property {number} aspect width over height
  * @property {string | null} photo id of the photo it was made from, if that is here
+ * @property {string | null} [cutout] the id of the cut-out of its product, where there is one
+ * @property {import("./placing.js").Wish[]} [wishes] as of a turn
  *
  * @typedef {Object} Asked
  * @property {import("./client.js").Recipe} recipe
@@ -35,6 +37,7 @@ import { strings } from "./strings.js";
  * @property {import("./source.js").Mask | null} mask
  * @property {Continued | null} continued
  * @property {number | null} aspect width over height where it is not the photo's
+ * @property {import("./placing.js").Wish[]} wishes as of a turn
  * @property {Promise<string | null>} [cutting] the id of the cut-out of the photo's product, which
  *   is being looked for; null where none is found
  */
@@ -62,12 +65,13 @@ export class Composer {
    * @param {import("./client.js").BackdropClient} client
    * @param {import("./pictures.js").Gallery} gallery
    * @param {Object} told
+   * @param {(id: string | null) => Blob | null} told.picture of earlier turns, by its id
    * @param {(asked: Asked) => void} told.create
    * @param {(key: string | null) => void} told.setKey
    * @param {() => void} told.changed the draft is another
    * @param {() => void} told.begun there is a photo: an image may be asked for soon
    */
-  constructor(client, gallery, { create, setKey, changed: told, begun }) {
+  constructor(client, gallery, { picture, create, setKey, changed: told, begun }) {
     const changed = (this.#changed = () => {
       this.#canvas.follow(this.#source.kept, this.#source.unplaced);
       told();
@@ -75,6 +79,7 @@ export class Composer {
     this.#begun = begun;
     this.#canvas = new CanvasFields(gallery, { changed: told, fail: (text) => this.fail(text) });
     this.#source = new Source(client, gallery, {
+      picture,
       needKey: () => this.askKey(),
       fail: (text) => this.fail(text),
       tell: (text) => this.tell(text),
@@ -294,8 +299,8 @@ export class Composer {
       return this.#refuse(strings.imagesRange(Number(images.max) || 1), images);
     }
     const preserve = byId("preserve").value;
-    // A mask, a result or no product at all go before what was found.
-    const found = mask || continued || preserve === "false";
+    // A result or no product at all go before what was found or marked.
+    const found = continued || preserve === "false";
     const cutout = found ? null : product.cutout;
     return {
       recipe: {
@@ -308,6 +313,7 @@ export class Composer {
       },
       modelName: painted ? model.selectedOptions[0].textContent : strings.plain,
       aspect,
+      wishes: [...(continued?.wishes ?? []), this.#canvas.wish],
       photo: continued ? null : photo,
       others: continued ? [] : others,
       mask: continued ? null : mask,

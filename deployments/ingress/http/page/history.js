@@ -32,6 +32,9 @@ const MOST_TURNS = 240;
  * @property {string | null} mask id of a mask in the pictures
  * @property {string | null} imageUrl the image that a variation starts from
  * @property {number} aspect width over height of what the images start from
+ * @property {string | null} [cutout] the id of the cut-out of the product that a variation keeps
+ * @property {import("./placing.js").Wish[]} [wishes] where the product shall lie, and before that
+ *   where it should in the images that are continued; absent of older turns
  * @property {"running" | "finished" | "failed" | "cancelled" | "interrupted"} status `running` also
  *   while it waits
  * @property {Sent | null} [sent] null until it is sent; absent of turns that were no jobs

@@ -16,7 +16,6 @@ import { bindKeys } from "./keyboard.js";
 import { withDialogs } from "./later.js";
 import { Line } from "./line.js";
 import { Gallery } from "./pictures.js";
-import { readRecipe } from "./recipe.js";
 import { sentence, strings } from "./strings.js";
 import { offerUndo } from "./undo.js";
 
@@ -38,6 +37,7 @@ const backgrounds = /** @type {WeakMap<File, string>} */ (new WeakMap());
 /** @type {Promise<import("./viewer.js").Viewer | null>} */
 let viewer = Promise.resolve(null);
 const composer = new Composer(client, gallery, {
+  picture: (id) => history.picture(id),
   create,
   setKey,
   changed: keepDraft,
@@ -212,7 +212,7 @@ async function setKey(key) {
 }
 
 /** @param {import("./composer.js").Asked} asked */
-function create({ recipe, modelName, photo, others, mask, continued, aspect, cutting }) {
+function create({ recipe, modelName, photo, others, mask, continued, aspect, wishes, cutting }) {
   if (mask) history.savePicture(mask.id, mask.blob);
   /** @type {(photo: import("./source.js").Photo | null) => import("./actions.js").Wanted} */
   const wantedOf = (photo) => {
@@ -223,6 +223,8 @@ function create({ recipe, modelName, photo, others, mask, continued, aspect, cut
       photo: photo?.id ?? continued?.photo ?? null,
       mask: mask?.id ?? null,
       imageUrl: continued?.url ?? null,
+      cutout: continued?.cutout ?? null,
+      wishes,
       aspect:
         aspect ??
         (photo ? photo.picture.width / photo.picture.height : (continued?.aspect ?? 1)),
@@ -284,17 +286,20 @@ function show(view, index) {
 /** Show what a shared link holds. */
 async function restoreLink() {
   if (!location.hash.includes("image_url=")) return;
-  const found = readRecipe(location.hash);
+  const { hash, pathname, search } = location;
   // Used up: a reload shall not bring it back.
-  window.history.replaceState(null, "", location.pathname + location.search);
+  window.history.replaceState(null, "", pathname + search);
+  const loaded = await import("./recipe.js").catch(() => null);
+  if (!loaded) return composer.fail(strings.notLoaded);
+  const found = loaded.readRecipe(hash);
   if (!found) return composer.fail(strings.linkBroken);
   const { recipe, imageUrl } = found;
   const image = new Image();
-  const loaded = new Promise((resolve) => {
+  const there = new Promise((resolve) => {
     image.onload = () => resolve(true);
     gallery.show(image, imageUrl, () => resolve(false));
   });
-  if (!(await loaded)) {
+  if (!(await there)) {
     actions.own(recipe);
     return composer.fail(strings.sharedGone);
   }

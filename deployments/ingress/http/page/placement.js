@@ -7,7 +7,7 @@
  */
 
 import { button, element } from "./dom.js";
-import { fieldsFor, measure, place } from "./placing.js";
+import { fieldsFor, measure, placeLast } from "./placing.js";
 import { strings } from "./later_strings.js";
 
 /** How far an arrow key moves, as a share of the canvas; with Shift it is more. */
@@ -84,12 +84,12 @@ export class Placement {
 
   /**
    * Show where a product will lie.
-   * @param {{url: string, photo: File}} product its cut-out, and what that was cut out of
+   * @param {import("./source.js").Kept} product
    * @param {import("./placing.js").Wish} wish
    * @param {string | null} colour of the background, where it has one
    * @throws {Error} the picture cannot be had
    */
-  async show({ url, photo }, wish, colour) {
+  async show({ url, photo, wishes }, wish, colour) {
     if (url !== this.#url) {
       this.#url = url;
       this.#product = null;
@@ -101,15 +101,19 @@ export class Placement {
     this.host.hidden = !this.#product;
     if (!this.#product) return;
     this.#wish = wish;
+    this.#before = wishes;
     this.stage.style.background = colour ?? "";
     this.#draw();
   }
 
   #wish = /** @type {import("./placing.js").Wish} */ (/** @type {any} */ (null));
+  /** @type {import("./placing.js").Wish[]} of the images that it continues */
+  #before = [];
 
   #draw() {
     const product = /** @type {import("./placing.js").Measured} */ (this.#product);
-    const { sides, scale, begin } = (this.#lying = place(product, this.#wish));
+    const { sides, scale, begin } = (this.#lying =
+      placeLast(product, [...this.#before, this.#wish]));
     const { start, length, photo } = product;
     this.stage.style.setProperty("--aspect", String(sides[0] / sides[1]));
     /** @type {(part: HTMLElement, from: number[], size: number[]) => void} */
@@ -201,12 +205,12 @@ export class Placement {
 
 /**
  * @param {Blob} cutOut
- * @param {File} photo
+ * @param {Blob | null} photo null where it is not here any more; then it is taken for opaque
  */
 async function measured(cutOut, photo) {
   const pixels = await pixelsOf(cutOut);
-  let opaque = photo.type === "image/jpeg";
-  if (!opaque) {
+  let opaque = !photo || photo.type === "image/jpeg";
+  if (photo && !opaque) {
     const { data } = await pixelsOf(photo, pixels);
     opaque = true;
     for (let place = 3; place < data.length && opaque; place += 4) opaque = data[place] === 255;

@@ -125,6 +125,21 @@ export function place(product, { size, aspect, padding, position }) {
 }
 
 /**
+ * Where it lies at the end of a conversation: of what is not asked for anew, all stays as it was.
+ * @param {Measured} product
+ * @param {Wish[]} wishes of one image after the other
+ * @returns {Lying}
+ */
+export function placeLast(product, wishes) {
+  const nothing = { size: null, aspect: null, padding: null, position: null };
+  return wishes.reduce((before, wish) => {
+    const { size, aspect, padding, position } = wish;
+    if (!size && !aspect && padding === null && position === null) return before;
+    return place(product, { ...wish, size: size ?? (aspect ? null : before.sides) });
+  }, place(product, nothing));
+}
+
+/**
  * The fields with which the service lays a box there, as near as it can.
  * @param {Measured} product
  * @param {[number, number]} sides of the canvas

@@ -9,6 +9,14 @@ import { announce, byId } from "./dom.js";
 import { withDialogs } from "./later.js";
 import { sentence, strings } from "./strings.js";
 
+/**
+ * Where the picture of a cut-out is.
+ * @param {string} cutout its id
+ */
+export function cutOutUrl(cutout) {
+  return new URL(`cutouts/${cutout}.png`, document.baseURI).href;
+}
+
 /** The product of the composer's photo. */
 export class Product {
   #client;
@@ -49,7 +57,7 @@ export class Product {
     return this.#cut?.cutout ?? null;
   }
 
-  /** @returns {{url: string, photo: File} | null} the product and what it was cut out of */
+  /** @returns {Omit<import("./source.js").Kept, "wishes"> | null} */
   get picture() {
     return this.#cut && this.#photo && { url: this.#cut.imageUrl, photo: this.#photo.file };
   }
@@ -64,25 +72,29 @@ export class Product {
   }
 
   /**
-   * Look for the product of a photo.
+   * Look for the product of a photo, or cut out what a mask marks.
    * @param {import("./pictures.js").Picture} photo
    * @param {string} [known] the id of a cut-out of it that was made before
+   * @param {Blob} [mask]
    */
-  find(photo, known) {
+  find(photo, known, mask) {
     this.leave();
     this.#photo = photo;
-    if (known) this.#reuse(photo, known);
-    else this.#found = this.#look(photo);
+    if (known) this.#reuse(photo, known, mask);
+    else this.#found = this.#look(photo, mask);
   }
 
-  /** @param {import("./pictures.js").Picture} photo */
-  async #look(photo) {
+  /**
+   * @param {import("./pictures.js").Picture} photo
+   * @param {Blob} [mask]
+   */
+  async #look(photo, mask) {
     this.#show(strings.lookingForProduct);
     const looking = this.#looking;
     try {
-      const cut = await this.#client.cutOut({ image: photo.file }, {
-        signal: looking.abort.signal,
-      });
+      const cut = await this.#client.cutOut(
+        { image: photo.file, ...(mask && { productMask: mask }) },
+        { signal: looking.abort.signal });
       if (looking === this.#looking) this.#take(cut);
       return cut.cutout;
     } catch (error) {
@@ -90,6 +102,7 @@ export class Product {
       if (looking !== this.#looking) return null;
       if (error.status === 401) this.#needKey();
       // Without a cut-out the service looks again, and says itself what is wrong.
+      if (mask && error.status === 400) this.#fail(sentence(error.message));
       if (error.code === "product_not_found") this.#show(strings.noProduct, true);
       else this.#chip.hidden = true;
       return null;
@@ -119,19 +132,20 @@ export class Product {
   /**
    * @param {import("./pictures.js").Picture} photo
    * @param {string} cutout
+   * @param {Blob} [mask]
    */
-  #reuse(photo, cutout) {
+  #reuse(photo, cutout, mask) {
     const { width, height } = photo;
     this.#cut = {
       cutout, width, height, certainty: 1, warnings: [],
-      imageUrl: new URL(`cutouts/${cutout}.png`, document.baseURI).href,
+      imageUrl: cutOutUrl(cutout),
       maskUrl: new URL(`cutouts/${cutout}-mask.png`, document.baseURI).href,
       box: { left: 0, top: 0, width, height },
     };
     this.#changed();
     this.#show(strings.productFound);
     // It may be too old to be there.
-    const gone = () => void (this.#photo === photo && this.find(photo));
+    const gone = () => void (this.#photo === photo && this.find(photo, undefined, mask));
     this.#gallery.show(this.#chip.querySelector("img"), this.#cut.imageUrl, gone);
   }
 

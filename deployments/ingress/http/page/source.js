@@ -8,15 +8,24 @@
 import { byId } from "./dom.js";
 import { newId } from "./history.js";
 import { readPicture } from "./pictures.js";
-import { Product } from "./product.js";
+import { cutOutUrl, Product } from "./product.js";
 import { strings } from "./strings.js";
 
 /** @typedef {{id: string, picture: import("./pictures.js").Picture}} Photo */
 /** @typedef {{id: string, blob: Blob}} Mask */
 
+/**
+ * A product that the next image will keep.
+ * @typedef {Object} Kept
+ * @property {string} url its cut-out
+ * @property {Blob | null} photo what that was cut out of, if it is here
+ * @property {import("./placing.js").Wish[]} wishes where the images that are continued had it
+ */
+
 /** The source, as the composer shows it. */
 export class Source {
   #gallery;
+  #picture;
   #changed;
   #fail;
   #tell;
@@ -37,14 +46,16 @@ export class Source {
    * @param {import("./client.js").BackdropClient} client
    * @param {import("./pictures.js").Gallery} gallery
    * @param {Object} told
+   * @param {(id: string | null) => Blob | null} told.picture of earlier turns, by its id
    * @param {() => void} told.needKey asks for an API key
    * @param {(text: string) => void} told.fail says what is wrong
    * @param {(text: string) => void} told.tell says what was done, which is no failure
    * @param {() => void} told.changed it is another
    * @param {() => void} told.left what had the focus is taken away
    */
-  constructor(client, gallery, { needKey, fail, tell, changed, left }) {
+  constructor(client, gallery, { picture, needKey, fail, tell, changed, left }) {
     this.#gallery = gallery;
+    this.#picture = picture;
     this.#changed = changed;
     this.#fail = fail;
     this.#tell = tell;
@@ -65,16 +76,19 @@ export class Source {
     this.#show();
   }
 
-  /** The product that a photo's result will keep; null where that is not known, or none is. */
+  /** @returns {Kept | null} the product; null where none is known, or none is kept */
   get kept() {
-    const keeps = !this.continued && byId("preserve").value !== "false";
-    return keeps ? this.product.picture : null;
+    if (byId("preserve").value === "false") return null;
+    if (!this.continued) return this.product.picture && { ...this.product.picture, wishes: [] };
+    const { cutout, wishes, photo } = this.continued;
+    return cutout && wishes
+      ? { url: cutOutUrl(cutout), photo: this.#picture(photo), wishes }
+      : null;
   }
 
   /** Why the product cannot be laid on the small canvas; empty where it can, or there is none. */
   get unplaced() {
-    if (this.continued) return strings.notPlacedContinued;
-    return this.mask ? strings.notPlacedMask : "";
+    return this.continued && !this.kept ? strings.notPlaced : "";
   }
 
   /**
@@ -120,7 +134,7 @@ export class Source {
     words.textContent = several ? strings.photos(others.length + 1) : file.name || strings.pasted;
     chip.title = [photo, ...others].map(({ picture }) => picture.file.name || strings.pasted)
       .join(", ");
-    this.setMask(mask);
+    this.setMask(mask, cutout);
     this.continueFrom(null);
     if (mask === null && !several) this.product.find(photo.picture, cutout);
   }
@@ -168,11 +182,14 @@ export class Source {
     this.#show();
   }
 
-  /** @param {Mask | null} mask */
-  setMask(mask) {
+  /**
+   * @param {Mask | null} mask
+   * @param {string} [cutout] the id of the cut-out that was made by it
+   */
+  setMask(mask, cutout) {
     this.mask = mask;
     byId("mask-set").hidden = mask === null;
-    if (mask) this.product.leave();
+    if (mask && this.photo) this.product.find(this.photo.picture, cutout, mask.blob);
   }
 
   #show() {

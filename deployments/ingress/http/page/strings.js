@@ -96,10 +96,8 @@ export const strings = {
   },
   positionFree: "as on the canvas",
   placing: "Place and size on the canvas",
-  notPlacedMask:
-    "With a mask the product cannot be dragged here. “Product lies” and “Room around” place it.",
-  notPlacedContinued:
-    "An image that is continued cannot be arranged by dragging. “Product lies” and “Room around” place its product.",
+  notPlaced:
+    "This product cannot be arranged by dragging. “Product lies” and “Room around” place it.",
   shadow: "Shadow",
   shadowDefault: "Standard",
   shadowNone: "None",

@@ -25,7 +25,8 @@ import { Zoom } from "./zoom.js";
  * What is shown: a turn of the conversation, or a picture that somebody shared.
  * @typedef {Object} Shown
  * @property {Pick<import("./history.js").Turn,
- *   "recipe" | "modelName" | "aspect" | "photo" | "mask" | "imageUrl"> & {
+ *   "recipe" | "modelName" | "aspect" | "photo" | "mask" | "imageUrl" | "cutout"
+ *   | "wishes"> & {
  *   results: (ShownResult | null)[], shared?: boolean}} turn
  * @property {string | null} originalUrl
  * @property {(index: number) => void} focus takes the focus back
