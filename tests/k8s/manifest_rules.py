@@ -186,6 +186,9 @@ def insecure_pods(documents: list[Document]) -> Iterator[str]:
             yield f"{name} has no bounds of CPU and memory"
         if "image" in container and not re.search(r":[^/]*\d", container["image"]):
             yield f"{name} has an image without a version"
+        ours = re.fullmatch(r"(\S+/)?backdrop(:\S+)?", container.get("image", "backdrop"))
+        if not ours and not re.search(r"@sha256:[0-9a-f]{64}$", container["image"]):
+            yield f"{name} has another's image without a digest"
 
 
 def too_short(documents: list[Document]) -> Iterator[str]:

@@ -173,6 +173,7 @@ def test_a_broken_name_would_be_found(
             "autoscaler keeps capabilities",
         ),
         ("RayService backdrop", f"{CONTAINER}.image", "backdrop:latest", "without a version"),
+        ("RayService backdrop", f"{CONTAINER}.image", "docker.io/other:1.0", "without a digest"),
         ("RayService backdrop", f"{WORKER}.terminationGracePeriodSeconds", 300, "the pod goes"),
         ("RayService backdrop", "spec.rayClusterDeletionDelaySeconds", 60, "the old RayCluster"),
         ("Ingress backdrop", f"metadata//annotations//{ANNOTATION}", "60", "proxy-read-timeout"),
