@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deployments.config import ConfigError, read_config
 from tests.k8s.manifests import K8S, of_kind, render
@@ -15,6 +16,10 @@ from tests.monitoring import MONITORING, alerts, expressions, selectors
 ROOT = K8S.parent
 README = K8S / "README.md"
 SUFFIXES = {"Counter": ("_total",), "Gauge": ("",), "Histogram": ("_bucket", "_sum", "_count")}
+
+
+def monitor() -> dict:
+    return yaml.safe_load((MONITORING / "pod-monitor.yaml").read_text())["spec"]
 
 
 def declared() -> set[str]:
@@ -38,6 +43,24 @@ def test_expressions_are_promql_over_metrics_of_the_code(title: str, expression:
     assert read
     for selector in read:
         assert selector.name.startswith("ray_serve_") or selector.name in declared(), title
+
+
+def test_what_is_read_is_scraped_and_little_else() -> None:
+    (endpoint,) = monitor()["podMetricsEndpoints"]
+    rules = [rule for rule in endpoint["metricRelabelings"] if "sourceLabels" in rule]
+    assert [rule["sourceLabels"] for rule in rules] == [["__name__"]] * len(rules)
+
+    def scraped(name: str) -> bool:
+        matches = {rule["action"]: re.fullmatch(rule["regex"], name) for rule in rules}
+        return matches["keep"] is not None and matches["drop"] is None
+
+    read = {selector.name for _, text in expressions() for selector in selectors(text)}
+    assert [name for name in sorted(read) if not scraped(name)] == []
+    assert {name for name in declared() if not scraped(name)} == {
+        name for name in declared() if name.endswith("_sum")
+    }
+    for other in ("ray_node_mem_used", "ray_grpc_server_req_new_total", "ray_serve_num_requests"):
+        assert not scraped(other)
 
 
 def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
