@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import httpx
 import pytest
@@ -16,6 +15,7 @@ from deployments.ingress.http.api_keys import KeyRing
 from deployments.settings import IngressSettings
 from tests.unit.ingress.memory import Surface, key_of, png, surface
 from tests.unit.ingress.stored import StoredAnswers
+from tests.unit.ingress.test_api import events
 
 EVENTS = {"Accept": "text/event-stream"}
 
@@ -36,15 +36,6 @@ async def generate(
         files={"image": ("photo.png", photo or png())},
         headers={"Idempotency-Key": key, **(headers or {})},
     )
-
-
-def events(answer: httpx.Response) -> list[tuple[str, dict]]:
-    told = [block.splitlines() for block in answer.text.replace("\r\n", "\n").split("\n\n")]
-    return [
-        (lines[0].removeprefix("event: "), json.loads(lines[1].removeprefix("data: ")))
-        for lines in told
-        if len(lines) == 2
-    ]
 
 
 async def until_working(api: Surface, jobs: int) -> None:
@@ -212,10 +203,10 @@ async def test_a_stream_replays_its_images_and_its_end(api):
     first = await generate(api, headers=EVENTS)
     as_stream = await generate(api, headers=EVENTS)
     as_json = await generate(api)
-    told = [event for event in events(first) if event[0] not in ("waiting", "progress")]
+    told = [event for event in events(first.text) if event[0] not in ("waiting", "progress")]
     assert [name for name, _ in told] == ["image", "image", "done"]
-    assert sorted(map(str, events(as_stream))) == sorted(map(str, told))
-    assert events(as_stream)[-1][0] == "done"
+    assert sorted(map(str, events(as_stream.text))) == sorted(map(str, told))
+    assert events(as_stream.text)[-1][0] == "done"
     assert as_json.json() == told[-1][1]
     assert as_stream.headers["content-type"].startswith("text/event-stream")
     assert as_stream.headers["idempotent-replayed"] == "true"
@@ -223,7 +214,7 @@ async def test_a_stream_replays_its_images_and_its_end(api):
 
 async def test_an_answer_in_json_replays_as_a_stream(api):
     first = (await generate(api)).json()
-    told = events(await generate(api, headers=EVENTS))
+    told = events((await generate(api, headers=EVENTS)).text)
     assert [name for name, _ in told] == ["image", "image", "done"]
     assert told[-1][1] == first
     assert [data["url"] for _, data in told[:2]] == first["images"]
@@ -300,7 +291,7 @@ async def test_an_answer_that_cannot_be_kept_says_so(api, monkeypatch):
     first = await generate(api)
     assert first.status_code == 200
     assert first.json()["warnings"][-1] == idempotency.NOT_KEPT
-    streamed = events(await generate(api, headers=EVENTS))[-1]
+    streamed = events((await generate(api, headers=EVENTS)).text)[-1]
     assert streamed[1]["warnings"][-1] == idempotency.NOT_KEPT
     assert len(api.models.jobs) == 4
 
