@@ -93,4 +93,4 @@ def test_what_cannot_be_fetched_is_told(chat, dialog, expected_failures):
     expected_failures.append("ERR_")
     chat.page.route("**/generated/*", lambda route: route.abort())
     dialog.get_by_role("button", name="Download all").click()
-    expect(dialog.get_by_role("status")).to_contain_text("could not be fetched")
+    expect(dialog.get_by_role("alert")).to_contain_text("could not be fetched")

@@ -23,7 +23,7 @@ let chosen = "";
  * @param {import("./pictures.js").Gallery} gallery
  * @param {{url: string, seed: number | null}[]} results of the turn
  * @param {{url: string, seed: number | null}} result the one that is shown
- * @param {(text: string) => void} say
+ * @param {(text: string, wrong?: boolean) => void} say
  * @returns {{download: HTMLElement, all: HTMLElement, format: HTMLElement}}
  */
 export function downloads(gallery, results, result, say) {
@@ -47,7 +47,7 @@ export function downloads(gallery, results, result, say) {
     event.preventDefault();
     const blob = await fileOf(gallery, result, format.value).catch(() => null);
     if (blob) save(blob, nameOf(result, format.value || own));
-    else say(strings.notSaved);
+    else say(strings.notSaved, true);
   });
   const all = button(strings.downloadAll(results.length), async () => {
     say(strings.packing);
@@ -64,7 +64,7 @@ export function downloads(gallery, results, result, say) {
       save(await zip(files), "backdrop.zip");
       say("");
     } catch {
-      say(strings.notSaved);
+      say(strings.notSaved, true);
     }
   }, { hidden: results.length < 2 });
   return {

@@ -202,6 +202,11 @@ export class Viewer {
    */
   #buttons(dialog, view, index, result) {
     const said = element("p", { class: "said", role: "status" });
+    const failed = element("p", { class: "failure", role: "alert" });
+    const say = (/** @type {string} */ text, wrong = false) => {
+      said.textContent = wrong ? "" : text;
+      failed.textContent = wrong ? text : "";
+    };
     /** @type {(text: string, act: () => void, kind?: string) => HTMLElement} */
     const leaving = (text, act, kind) => button(text, () => {
       dialog.close("done");
@@ -223,15 +228,14 @@ export class Viewer {
     star.ariaPressed = String(Boolean(result.favourite));
     const link = recipeLink(view.turn.recipe, result);
     const copy = button(strings.copyLink, () => copyLink(link, said));
-    const erase = () => this.#delete(dialog, view, index, said);
+    const erase = () => this.#delete(dialog, view, index, say);
     const remove = button(strings.deleteIt, erase, { class: "danger" });
     const results = /** @type {ShownResult[]} */ (view.turn.results.filter(Boolean));
-    const { download, all, format } = downloads(this.#gallery, results, result,
-      (text) => (said.textContent = text));
+    const { download, all, format } = downloads(this.#gallery, results, result, say);
     this.#byLetter = { c: change, d: download, l: copy, ...(shared ? {} : { s: same, f: star }) };
     const buttons = shared
-      ? [own, change, download, format, copy, said]
-      : [change, more, other, same, star, download, all, format, copy, remove, said];
+      ? [own, change, download, format, copy, said, failed]
+      : [change, more, other, same, star, download, all, format, copy, remove, said, failed];
     return element("div", { class: "actions" }, ...buttons);
   }
 
@@ -239,9 +243,9 @@ export class Viewer {
    * @param {HTMLDialogElement} dialog
    * @param {Shown} view
    * @param {number} index
-   * @param {HTMLElement} said
+   * @param {(text: string, wrong: boolean) => void} say
    */
-  async #delete(dialog, view, index, said) {
+  async #delete(dialog, view, index, say) {
     const { url } = /** @type {ShownResult} */ (view.turn.results[index]);
     if (!(await confirm(strings.deleteQuestion, strings.deleteIt))) return;
     try {
@@ -249,8 +253,7 @@ export class Viewer {
     } catch (error) {
       // What is gone already needs no removal.
       if (!(error instanceof BackdropError) || error.status !== 404) {
-        said.textContent = sentence(error instanceof Error ? error.message : String(error));
-        return;
+        return say(sentence(error instanceof Error ? error.message : String(error)), true);
       }
     }
     dialog.close("done");
