@@ -25,10 +25,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, nargs="*", default=[], help="CC0 photographs")
     parser.add_argument("--held-photos", type=Path, nargs="*", default=[], help="to measure with")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scenes", type=int, default=336)
-    parser.add_argument("--views", type=int, default=3, help="pictures of each scene")
+    parser.add_argument("--scenes", type=int, default=1_008)
+    parser.add_argument("--views", type=int, default=1, help="pictures of each scene")
     parser.add_argument("--effort", type=float, default=0.3, help="times the scenes' own samples")
-    parser.add_argument("--draws", type=int, default=4_000)
+    parser.add_argument("--draws", type=int, default=8_000)
     parser.add_argument(
         "--from", choices=_STARTS, default="kept", dest="start", help="what to train on"
     )

@@ -20,7 +20,7 @@ class Settings:
     """The model's default settings."""
 
     steps: int = 20
-    guidance: float = 3.0
+    guidance: float = 2.5
 
 
 class Demo:
