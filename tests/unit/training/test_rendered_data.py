@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_draw_shows_what_its_caption_says(folder: Path) -> None:
     pictures, rng = Pictures(folder), np.random.default_rng(0)
     means = {}
-    for _ in range(120):
+    for _ in range(300):
         pixels, shown, text = pictures.draw(rng)
         assert pixels.shape == (6, 6, 3)
         assert text
@@ -85,7 +85,7 @@ def test_the_chosen_scenes_are_learned_in_one_view_and_never_held_out(folder: Pa
     assert set(found) < set(Pictures(folder).paths)
 
 
-def test_the_chosen_are_of_every_kind_and_never_mirrored(
+def test_the_chosen_are_of_every_kind_and_sometimes_mirrored(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert set(CHOSEN) == set(NAMES)
@@ -101,10 +101,7 @@ def test_the_chosen_are_of_every_kind_and_never_mirrored(
     rng = np.random.default_rng(0)
     for _ in range(12):
         Pictures(folder, "chosen").draw(rng)
-    assert not any(seen)
-    for _ in range(12):
-        Pictures(folder).draw(rng)
-    assert any(seen)
+    assert set(seen) == {False, True}
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
