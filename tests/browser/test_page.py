@@ -25,7 +25,7 @@ def test_the_page_is_light_and_loads_nothing_from_elsewhere(service, context, op
 
     def arrived(response) -> None:
         path = response.url.removeprefix(service)
-        pictures = ("/playground/pictures/", "/playground/samples/")
+        pictures = ("/playground/pictures/", "/playground/samples/", "/cutouts/")
         if not path.startswith(("/api/", *pictures, "blob:", "data:")):
             bodies[path] = len(response.body())
             sent[path] = response.request.sizes()["responseBodySize"]
