@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.ingress.core import idempotency
-from deployments.ingress.core.background import work
 from deployments.ingress.http.api_keys import KeyRing
 from deployments.settings import IngressSettings
 from tests.unit.ingress.background import (
@@ -20,12 +18,6 @@ from tests.unit.ingress.memory import Surface, surface
 @pytest.fixture
 def api(tmp_path) -> Surface:
     return surface(tmp_path, settings())
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr(idempotency, "POLL_S", 0.005)
-    monkeypatch.setattr(work, "PUT_OFF_S", 0.05)
 
 
 async def test_the_bounds_are_named(tmp_path):
