@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -47,11 +48,25 @@ def test_the_page_is_light_and_loads_nothing_from_elsewhere(service, context, op
 def test_it_is_seen_before_all_of_it_has_arrived(service, context):
     page, held = context.new_page(), []
     page.route("**/playground/main.js", lambda route: held.append(route))
-    page.goto(service, wait_until="commit")
+    with page.expect_request("**/playground/main.js"):
+        page.goto(service, wait_until="commit")
     expect(page.get_by_text("A new place for your product")).to_be_visible()
     expect(page.locator("#tries img")).to_have_count(3)
     # What nobody would hear takes no click.
     expect(page.locator("main[inert]")).to_have_count(1)
+    held[0].continue_()
+    expect(page.locator("[inert]")).to_have_count(0)
+
+
+def test_nothing_else_is_asked_for_before_it_is_seen(service, context):
+    page, held, asked = context.new_page(), [], []
+    page.route("**/playground/begin.js", lambda route: held.append(route))
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path.split("/")[-1]))
+    page.goto(service, wait_until="commit")
+    expect(page.locator("main[inert]")).to_have_count(1)
+    page.wait_for_timeout(300)
+    scripts = {name for name in asked if name.endswith(".js")}
+    assert scripts == {"begin.js", "strings.js", "dom.js", "samples.js"}
     held[0].continue_()
     expect(page.locator("[inert]")).to_have_count(0)
 
