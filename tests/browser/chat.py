@@ -37,7 +37,8 @@ class Chat:
         return self.page.get_by_role("dialog", name=re.compile(r"Image \d"))
 
     def add_photo(self, photo: Path | FilePayload = SAMPLE) -> None:
-        """Choose a photo from the disk."""
+        """Choose a photo from the disk, once the page can be used."""
+        expect(self.page.locator("main[inert]")).to_have_count(0)
         self.composer.get_by_label("Photo", exact=True).set_input_files(photo)
         expect(self.composer.get_by_role("button", name="Remove the photo")).to_be_visible()
 

@@ -141,7 +141,9 @@ def test_a_shared_link_helps_to_make_ones_own(chat, open_chat, context):
     chat.composer.get_by_role("button", name="Remove the photo").click()
     link = f"{chat.page.url}#image_url={quote(url, safe='')}&prompt=Clean+white+studio&seed=77"
     shared = open_chat(link)
-    shared.page.get_by_role("button", name="Make your own").click()
+    own = shared.page.get_by_role("button", name="Make your own")
+    expect(own).to_be_focused()
+    own.click()
     expect(shared.page.get_by_role("dialog")).to_have_count(0)
     expect(shared.prompt).to_have_value("Clean white studio")
     expect(shared.composer.get_by_label("Seed", exact=True)).to_have_value("")

@@ -90,7 +90,11 @@ def test_images_lie_side_by_side_and_are_zoomed_together(chat, axe, screenshots)
     keys.press("0")
     check(page, axe)
     page.screenshot(path=screenshots / "beside-1440.png")
-    page.set_viewport_size({"width": 360, "height": 740})
+    for width, height in ((1440, 900), (360, 740)):
+        page.set_viewport_size({"width": width, "height": height})
+        controls = dialog.get_by_role("group", name="Zoom").bounding_box()
+        boxes = [pictures.nth(i).bounding_box() for i in range(3)]
+        assert all(box["y"] + box["height"] <= controls["y"] for box in boxes)
     page.screenshot(path=screenshots / "beside-360.png")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     dialog.get_by_role("button", name="Image 1", exact=True).click()

@@ -20,13 +20,11 @@ const MOST_BESIDE = 4;
  * @returns {HTMLElement}
  */
 export function sideBySide(gallery, view, indexes) {
-  const cells = indexes.map((index) =>
-    element(
-      "div",
-      { class: "cell" },
-      comparison(gallery, { ...view, originalUrl: null }, index),
-      element("span", { class: "number", "aria-hidden": "true" }, String(index + 1)),
-    ));
+  const cells = indexes.map((index) => {
+    const figure = comparison(gallery, { ...view, originalUrl: null }, index);
+    figure.append(element("span", { class: "number", "aria-hidden": "true" }, String(index + 1)));
+    return element("div", { class: "cell" }, figure);
+  });
   const sides = element("div", { class: "sides" }, ...cells);
   sides.style.setProperty("--columns", String(cells.length === 4 ? 2 : cells.length));
   return sides;

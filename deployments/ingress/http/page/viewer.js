@@ -221,6 +221,7 @@ export class Viewer {
     // Only what a model painted comes out differently.
     other.hidden = more.hidden = !view.turn.recipe.prompt;
     const own = leaving(strings.makeOwn, () => start(view.turn.recipe), "primary");
+    own.autofocus = true;
     const star = button(strings.favourite, () => {
       view.favour?.(index, !result.favourite);
       star.ariaPressed = String(Boolean(result.favourite));
