@@ -148,6 +148,7 @@ def test_nothing_is_typed_into_a_composer_that_is_about_to_change(chat, turn):
     )
     talks(chat).get_by_role("button", name=re.compile("^Perfume backdrop")).click()
     expect(chat.prompt).to_have_value("a draft of the first")
+    expect(page.locator("#composer[inert]")).to_have_count(0)
     seen = page.evaluate("window.seen")
     assert (seen[0][0], seen[-1]) == (True, [False, "a draft of the first"])
     page.keyboard.type(", and more")
